@@ -1,0 +1,61 @@
+"""Every mistake that a person can make, as a type.
+
+    MarftError                  is also a
+    ├─ UnknownEnvironmentError  LookupError   the id is not registered
+    ├─ RegistrationError        ValueError    a malformed or taken id, an entry point that cannot be loaded
+    ├─ OptionError              ValueError    an unknown or wrong option of `make` or `reset`
+    ├─ TeamFileError            ValueError    an unknown team, a broken team file, a profile's wrong field
+    ├─ DependencyError          ValueError    a cycle, a self-loop, an unknown agent in a round's dependencies
+    ├─ TurnError                RuntimeError  a call out of order: before reset, or not this agent's turn
+    ├─ ActionTypeError          TypeError     an action that is not text
+    ├─ OutcomeError             ValueError    an environment author's mistake in what `act` or a hook returns
+    ├─ LogError                 ValueError    an action log that cannot be read
+    └─ ReplayMismatchError      ValueError    a log and its replay differ
+
+Each message names the value, the rule and the way out. What a *model* writes is never an error: text of any
+kind is a legal action.
+"""
+
+
+class MarftError(Exception):
+    """Root of the tree: `except MarftError` catches every mistake that this package can name."""
+
+
+class UnknownEnvironmentError(MarftError, LookupError):
+    """The id is not registered; the message suggests the nearest ones."""
+
+
+class RegistrationError(MarftError, ValueError):
+    """An id is malformed or taken, or an entry point does not lead to an AEC environment."""
+
+
+class OptionError(MarftError, ValueError):
+    """An option of `make` or `reset` is unknown or outside its set; the message lists what there is."""
+
+
+class TeamFileError(MarftError, ValueError):
+    """A team cannot be made: its name is unknown, its file is broken, or a profile has a wrong field."""
+
+
+class DependencyError(MarftError, ValueError):
+    """A round's dependencies are no acyclic graph over its agents."""
+
+
+class TurnError(MarftError, RuntimeError):
+    """A call came out of order, or named an agent that cannot act now."""
+
+
+class ActionTypeError(MarftError, TypeError):
+    """An action is not a `str` (or not None, for an agent whose episode is over)."""
+
+
+class OutcomeError(MarftError, ValueError):
+    """An environment returned what no episode can hold: a reward that is not finite, an unknown agent."""
+
+
+class LogError(MarftError, ValueError):
+    """An action log cannot be read; the message names file and line."""
+
+
+class ReplayMismatchError(MarftError, ValueError):
+    """A replay differs from its log; the message names the episode, the turn, the field and both values."""
