@@ -1,0 +1,200 @@
+"""Losses and the numbers logged beside them, as pure functions of tensors.
+
+Axes: B sequences, T steps of a sequence, V vocabulary. A token-level trainer has T tokens; an action-level
+trainer calls the same functions with T = 1, after `sequence_logprobs` has turned the tokens of a reply into
+one number. `mask` is bool and True at real steps; what lies at padding (infinities too) reaches neither a
+loss nor a gradient. Sums run over all real steps of the call, so a long reply weighs as much as its tokens
+and nobody gains by taking fewer turns.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from baselines.learning.shapes import assert_alike
+
+SequenceKind = Literal["sum", "token"]
+"""How a reply's tokens become one log-probability: "sum" is the reply's, "token" the mean of its tokens'."""
+
+
+@dataclass(frozen=True, slots=True)
+class KlEstimate:
+    """Two estimates of KL(old || new) from samples of the old policy, scalars."""
+
+    k1: Tensor
+    """Mean of -log ratio: unbiased, may be negative."""
+    k3: Tensor
+    """Mean of ratio - 1 - log ratio: unbiased, never negative, of lower variance; the one to stop on."""
+
+
+def _assert_steps(mask: Tensor, *tensors: Tensor) -> None:
+    assert mask.dtype == torch.bool, mask.dtype
+    assert_alike((2,), mask, *tensors)
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `x` over the True entries of the mask, of which there must be one.
+
+    Shapes: x, mask (B,) or (B, T) -> scalar.
+    """
+    assert_alike((1, 2), x, mask)
+    assert mask.dtype == torch.bool, mask.dtype
+    assert bool(mask.any()), "mean over an empty mask"
+    return torch.where(mask, x, 0.0).sum() / mask.sum()
+
+
+def _scaled_logits(logits: Tensor, temperature: float) -> Tensor:
+    """Logits of the policy that was sampled, at least in float32: log-sum-exp in bf16 is off by up to 0.1."""
+    assert temperature > 0, temperature
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
+
+
+def token_logprobs(logits: Tensor, actions: Tensor, temperature: float) -> Tensor:
+    """Log-probability of each action token under the policy that was sampled, temperature included.
+
+    `logits[:, t]` are those that predict `actions[:, t]`: the caller has shifted by one, and has left out
+    prompt positions, whose full-vocabulary float32 rows would cost the most memory of the whole update.
+
+    Shapes: logits (B, T, V), actions (B, T) -> (B, T).
+    """
+    assert_alike((2,), logits[..., 0], actions)
+    scaled = _scaled_logits(logits, temperature)
+    return scaled.gather(-1, actions[..., None]).squeeze(-1) - scaled.logsumexp(-1)
+
+
+def entropy_from_logits(logits: Tensor, temperature: float) -> Tensor:
+    """Entropy of each step's token distribution at the sampled temperature; forbidden tokens count 0.
+
+    Shapes: logits (B, T, V), -inf where forbidden -> (B, T), in nats.
+    """
+    assert_alike((3,), logits)
+    logprobs = _scaled_logits(logits, temperature).log_softmax(-1)
+    return -(logprobs.exp() * logprobs.masked_fill(logprobs == -torch.inf, 0.0)).sum(-1)
+
+
+def sequence_logprobs(token_logprobs: Tensor, mask: Tensor, kind: SequenceKind) -> Tensor:
+    """One log-probability per reply: the action level's T = 1.
+
+    "sum" gives true probability ratios. "token" divides by the reply's length: its ratio stays near 1, wants
+    a far smaller clip range, and is no importance weight, so predecessor ratios always use "sum".
+
+    Shapes: token_logprobs, mask (B, T) -> (B, 1). Every row has a real token.
+    """
+    _assert_steps(mask, token_logprobs)
+    sums = torch.where(mask, token_logprobs, 0.0).sum(-1, keepdim=True)
+    match kind:
+        case "sum":
+            return sums
+        case "token":
+            lengths = mask.sum(-1, keepdim=True)
+            assert bool((lengths > 0).all()), "a reply without tokens has no mean"
+            return sums / lengths
+        case _:
+            assert_never(kind)
+
+
+def _log_ratios(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
+    """New minus old, 0 at padding: masked before `exp`, whose overflow there would make gradients NaN."""
+    _assert_steps(mask, logprobs, old_logprobs)
+    return torch.where(mask, logprobs - old_logprobs, 0.0)
+
+
+def ppo_policy_loss(
+    logprobs: Tensor,
+    old_logprobs: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    clip_coef: float,
+    clip_coef_high: float | None = None,
+) -> Tensor:
+    """Clipped surrogate, averaged over the mask; the ratio is clipped to [1 - clip_coef, 1 + clip_coef_high].
+
+    Shapes: all (B, T) -> scalar. `clip_coef_high` defaults to `clip_coef`.
+    Source: PPO, arXiv 1707.06347, eq. 7; its upper bound apart ("clip-higher"), DAPO, arXiv 2503.14476, §3.1.
+    """
+    _assert_steps(mask, advantages)
+    high = clip_coef if clip_coef_high is None else clip_coef_high
+    gains = torch.where(mask, advantages, 0.0)
+    ratios = _log_ratios(logprobs, old_logprobs, mask).exp()
+    clipped = ratios.clamp(1 - clip_coef, 1 + high)
+    return masked_mean(-torch.minimum(ratios * gains, clipped * gains), mask)
+
+
+def value_loss(
+    values: Tensor,
+    returns: Tensor,
+    mask: Tensor,
+    huber_delta: float,
+    old_values: Tensor | None = None,
+    clip_coef: float | None = None,
+) -> Tensor:
+    """Huber loss of the critic over the mask: half the squared error up to `huber_delta`, linear beyond.
+
+    With `old_values` and `clip_coef` (both or neither) a value may gain nothing by moving more than
+    `clip_coef` from the old one.
+
+    Shapes: all (B, T) -> scalar. Units: `huber_delta` and `clip_coef` are in units of return.
+    Source: Huber as in MAPPO, arXiv 2103.01955, app. C; clipping as in "Implementation matters", arXiv
+    2005.12729, §3.
+    """
+    _assert_steps(mask, values, returns)
+    assert (old_values is None) == (clip_coef is None), "value clipping needs both old_values and clip_coef"
+    targets = torch.where(mask, returns, 0.0)
+    predictions = torch.where(mask, values, 0.0)
+    losses = functional.huber_loss(predictions, targets, reduction="none", delta=huber_delta)
+    if old_values is not None and clip_coef is not None:
+        _assert_steps(mask, old_values)
+        anchors = torch.where(mask, old_values, 0.0)
+        clipped = anchors + (predictions - anchors).clamp(-clip_coef, clip_coef)
+        losses = torch.maximum(
+            losses, functional.huber_loss(clipped, targets, reduction="none", delta=huber_delta)
+        )
+    return masked_mean(losses, mask)
+
+
+@torch.no_grad()
+def approx_kl(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> KlEstimate:
+    """KL(old || new) per step, estimated from the old policy's samples.
+
+    Shapes: all (B, T).
+    Source: J. Schulman, "Approximating KL divergence", joschu.net/blog/kl-approx.html (there k1 and k3).
+    """
+    log_ratios = _log_ratios(logprobs, old_logprobs, mask)
+    return KlEstimate(
+        k1=masked_mean(-log_ratios, mask),
+        k3=masked_mean(log_ratios.expm1() - log_ratios, mask),
+    )
+
+
+@torch.no_grad()
+def clip_fraction(
+    logprobs: Tensor,
+    old_logprobs: Tensor,
+    mask: Tensor,
+    clip_coef: float,
+    clip_coef_high: float | None = None,
+) -> Tensor:
+    """Share of real steps whose ratio lies outside the clip range, whatever the sign of their advantage.
+
+    Shapes: all (B, T) -> scalar in [0, 1].
+    """
+    high = clip_coef if clip_coef_high is None else clip_coef_high
+    ratios = _log_ratios(logprobs, old_logprobs, mask).exp()
+    outside = (ratios < 1 - clip_coef) | (ratios > 1 + high)
+    return masked_mean(outside.to(logprobs.dtype), mask)
+
+
+@torch.no_grad()
+def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
+    """1 - Var(returns - values) / Var(returns): 1 for a perfect critic, 0 for one no better than a constant.
+
+    Shapes: all (B, T) -> scalar; NaN where the returns do not vary.
+    """
+    _assert_steps(mask, values, returns)
+    targets = returns[mask]
+    spread = targets.var(correction=0)
+    unexplained = (targets - values[mask]).var(correction=0)
+    return torch.where(spread > 0, 1 - unexplained / spread, torch.nan)
