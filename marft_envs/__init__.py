@@ -1,3 +1,82 @@
-"""Flex-MG environments: teams of language models as PettingZoo AEC environments with text in and text out."""
+"""Flex-MG environments: teams of language models as PettingZoo AEC environments, text in and text out.
+
+    import marft_envs
+
+    env = marft_envs.make("math/reason_act-v0")
+
+Importing the package registers every environment of the suite, here and in PettingZoo's registry. The code
+behind the other names is loaded at their first use, so that the import costs little.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from marft_envs import catalog as _catalog  # noqa: F401  # its lines register the environments
+from marft_envs.errors import MarftError
+from marft_envs.registry import make, register, registered_ids, spec
+
+if TYPE_CHECKING:
+    from marft_envs.dependencies import Dependencies
+    from marft_envs.episode import Episode, play, read_log, replay, write_log
+    from marft_envs.flex_mg import FlexMG
+    from marft_envs.profiles import Profile
+    from marft_envs.records import Outcome, RewardEvent, Turn
+    from marft_envs.spaces import LLMText
+    from marft_envs.transcript import flatten_messages, merge_messages, quote
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Dependencies",
+    "Episode",
+    "FlexMG",
+    "LLMText",
+    "MarftError",
+    "Outcome",
+    "Profile",
+    "RewardEvent",
+    "Turn",
+    "__version__",
+    "flatten_messages",
+    "make",
+    "merge_messages",
+    "play",
+    "quote",
+    "read_log",
+    "register",
+    "registered_ids",
+    "replay",
+    "spec",
+    "write_log",
+]
+
+_HOMES = {
+    "Dependencies": "dependencies",
+    "Episode": "episode",
+    "FlexMG": "flex_mg",
+    "LLMText": "spaces",
+    "Outcome": "records",
+    "Profile": "profiles",
+    "RewardEvent": "records",
+    "Turn": "records",
+    "flatten_messages": "transcript",
+    "merge_messages": "transcript",
+    "play": "episode",
+    "quote": "transcript",
+    "read_log": "episode",
+    "replay": "episode",
+    "write_log": "episode",
+}
+"""The module of every name that is loaded at its first use."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,5 @@
+"""Every environment of this suite, one line each."""
+
+from marft_envs.registry import register
+
+register("math/reason_act-v0", "marft_envs.math.reason_act:ReasonAct")
