@@ -1,0 +1,262 @@
+"""Action logs: JSON lines from which every episode can be replayed, on any machine.
+
+An episode is a header line, a line per turn, and an end line:
+
+    {"kind": "episode", "format": 1, "env": "math/reason_act-v0", "options": {}, "seed": 5, "reset_options": {}}
+    {"kind": "turn", "index": 0, "agent": "actor_0", "round": 0, "action": "8", "shortened": 0, "parents": [],
+     "start_us": 0, "finish_us": 1020000, "rewards": [["actor_0", 1.0, 1020000]]}
+    {"kind": "end", "terminated": true, "truncated": false, "returns": {"actor_0": 1.0}, "info": {"correct": 1}}
+
+`rewards` holds what was paid at the commit of that turn: agent, amount, time. Lines end with a line feed and nothing
+else; UTF-8, with every character as it is.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from marft_envs.errors import LogError, TeamFileError
+from marft_envs.profiles import Profile
+from marft_envs.records import Episode, RewardEvent, Turn
+
+FORMAT = 1
+"""Raised whenever an old reader would misread a new file."""
+_FIELDS: Mapping[str, Mapping[str, type]] = {
+    "episode": {"format": int, "env": str, "options": dict, "seed": int, "reset_options": dict},
+    "turn": {
+        "index": int,
+        "agent": str,
+        "round": int,
+        "action": str,
+        "shortened": int,
+        "parents": list,
+        "start_us": int,
+        "finish_us": int,
+        "rewards": list,
+    },
+    "end": {"terminated": bool, "truncated": bool, "returns": dict, "info": dict},
+}
+"""The kinds of lines, and the type of each of their fields."""
+
+
+def env_id_missing(what: str) -> str:
+    """The message for an episode of an environment that nobody else can make."""
+    return (
+        f"the episode was played in an environment that was constructed directly, so it cannot be {what}; "
+        "register the class and create it by marft_envs.make(id)"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- writing
+
+
+def write_log(path: str | Path, episodes: Iterable[Episode]) -> None:
+    """Adds episodes to the end of a log, and creates it and its folder if need be.
+
+    An episode is written whole or not at all, and what the file held stays. Half an episode at its end, left by a process that
+    was killed, moves to `<path>.unfinished`. One writer at a time.
+    Raises: LogError if an episode cannot be logged, or the disk takes no more; the episodes before it are kept.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b", buffering=0) as file:
+            _set_unfinished_aside(path, file)
+            for episode in episodes:
+                _append(file, "".join(_lines(episode)).encode("utf-8"))
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise LogError(
+            f"{path}: cannot be written ({error.strerror}); all complete episodes in it are kept: "
+            "free some space or choose another path, and write the rest again"
+        ) from error
+
+
+def _append(file: BinaryIO, data: bytes) -> None:
+    """All of the data, or, if that fails, none of it."""
+    size = file.seek(0, os.SEEK_END)
+    try:
+        written = 0
+        while written < len(data):
+            written += file.write(data[written:])
+    except BaseException:  # an interrupt, too, must not leave half an episode
+        file.truncate(size)
+        raise
+
+
+def _lines(episode: Episode) -> Iterator[str]:
+    if episode.env_id is None:
+        raise LogError(env_id_missing("logged"))
+    yield _line(
+        kind="episode",
+        format=FORMAT,
+        env=episode.env_id,
+        options=_with_plain_team(episode.options),
+        seed=episode.seed,
+        reset_options=dict(episode.reset_options),
+    )
+    rewards: dict[int, list[tuple[str, float, int]]] = {}
+    for event in episode.reward_events:
+        rewards.setdefault(event.turn, []).append((event.agent, event.amount, event.time_us))
+    for turn in episode.turns:
+        yield _line(kind="turn", **asdict(turn), rewards=rewards.get(turn.index, []))
+    yield _line(
+        kind="end",
+        terminated=episode.terminated,
+        truncated=episode.truncated,
+        returns=dict(episode.returns),
+        info=dict(episode.info),
+    )
+
+
+def _line(**values: object) -> str:
+    try:
+        line = json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
+        line.encode("utf-8")
+    except (TypeError, ValueError) as error:
+        raise LogError(
+            f"an option of make or reset cannot be logged as JSON ({error}); use numbers, text, lists and mappings"
+        ) from error
+    return line
+
+
+def _with_plain_team(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with profiles as mappings; a team's name stays as it is."""
+    team = options.get("team")
+    if isinstance(team, tuple):
+        return {**options, "team": [asdict(profile) for profile in team]}
+    return dict(options)
+
+
+def _set_unfinished_aside(path: Path, file: BinaryIO) -> None:
+    """Moves what stands behind the last complete episode into a file of its own."""
+    size = file.seek(0, os.SEEK_END)
+    complete = _end_of_last_episode(file, size)
+    if complete == size:
+        return
+    file.seek(complete)
+    with path.with_name(path.name + ".unfinished").open("ab") as aside:
+        aside.write(file.read(size - complete))
+    file.truncate(complete)
+
+
+def _end_of_last_episode(file: BinaryIO, size: int) -> int:
+    """Where the last end line stops. Reads backwards, so that a long log costs no more than a short one."""
+    tail = b""
+    start = size
+    while start > 0:
+        step = min(start, 1 << 16)
+        start -= step
+        file.seek(start)
+        tail = file.read(step) + tail
+        whole_lines = tail.rfind(b"\n") + 1
+        at = tail.rfind(b'{"kind": "end"', 0, whole_lines)
+        while at >= 0:
+            if start + at == 0 or (at > 0 and tail[at - 1 : at] == b"\n"):
+                return start + tail.index(b"\n", at) + 1
+            at = tail.rfind(b'{"kind": "end"', 0, at)
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------------- reading
+
+
+def read_log(path: str | Path) -> list[Episode]:
+    """All episodes of a log, in their order.
+
+    Raises: LogError, naming file and line, for a line that is no part of a log, another version, or half an episode.
+    """
+    path = Path(path)
+    episodes = []
+    try:
+        with path.open("rb") as file:
+            lines = _parsed_lines(path, file)
+            for where, header in lines:
+                episodes.append(_read_episode(where, header, lines))
+    except OSError as error:
+        raise LogError(f"{path}: cannot be read ({error.strerror}); check the path of the log") from error
+    return episodes
+
+
+Line = tuple[str, dict[str, Any]]
+"""(file:line, what it holds)."""
+
+
+def _parsed_lines(path: Path, file: Iterable[bytes]) -> Iterator[Line]:
+    for number, line in enumerate(file, start=1):
+        where = f"{path}:{number}"
+        try:
+            value = json.loads(line.decode("utf-8"))
+        except ValueError as error:
+            raise LogError(f"{where}: is no JSON in UTF-8 ({error}); {_WAY_OUT}") from error
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if kind not in _FIELDS:
+            raise LogError(f"{where}: is no episode, turn or end; {_WAY_OUT}")
+        if kind == "episode" and value.get("format") != FORMAT:
+            raise LogError(
+                f"{where}: has format {value.get('format')!r}, this version reads {FORMAT}; "
+                "read it with the version of marft-envs that wrote it"
+            )
+        for name, kind_of_value in _FIELDS[kind].items():
+            if type(value.get(name)) is not kind_of_value:
+                raise LogError(
+                    f"{where}: {kind}.{name} is {value.get(name)!r:.60}, not of type {kind_of_value.__name__}; {_WAY_OUT}"
+                )
+        yield where, value
+
+
+_WAY_OUT = "take the broken episode out, from its header to its end line, or restore the file"
+
+
+def _read_episode(where: str, header: dict[str, Any], lines: Iterator[Line]) -> Episode:
+    if header["kind"] != "episode":
+        raise LogError(f"{where}: a {header['kind']} line stands outside of an episode; {_WAY_OUT}")
+    turns: list[Turn] = []
+    events: list[RewardEvent] = []
+    for at, line in lines:
+        if line["kind"] == "end":
+            return Episode(
+                env_id=header["env"],
+                options=_with_profiles(where, header["options"]),
+                seed=header["seed"],
+                reset_options=header["reset_options"],
+                turns=tuple(turns),
+                reward_events=tuple(events),
+                terminated=line["terminated"],
+                truncated=line["truncated"],
+                returns=line["returns"],
+                info=line["info"],
+            )
+        if line["kind"] != "turn" or line["index"] != len(turns):
+            raise LogError(f"{at}: turn {len(turns)} or the end of the episode is missing; {_WAY_OUT}")
+        turns.append(_turn(line))
+        events += _rewards(at, line)
+    raise LogError(f"{where}: the file ends within the episode that begins here; {_WAY_OUT}")
+
+
+def _turn(line: dict[str, Any]) -> Turn:
+    values = {name: line[name] for name in _FIELDS["turn"] if name != "rewards"}
+    return Turn(**{**values, "parents": tuple(line["parents"])})
+
+
+def _rewards(where: str, line: dict[str, Any]) -> Iterator[RewardEvent]:
+    for reward in line["rewards"]:
+        match reward:
+            case [str(agent), int() | float() as amount, int(time_us)]:
+                yield RewardEvent(line["index"], line["round"], time_us, agent, float(amount))
+            case _:
+                raise LogError(f"{where}: reward {reward!r} is not [agent, amount, time]; {_WAY_OUT}")
+
+
+def _with_profiles(where: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with a team of mappings turned back into profiles."""
+    team = options.get("team")
+    if not isinstance(team, list):
+        return options
+    try:
+        return {**options, "team": tuple(Profile(**profile) for profile in team)}
+    except (TypeError, TeamFileError) as error:
+        raise LogError(f"{where}: the team holds a broken profile ({error}); {_WAY_OUT}") from error

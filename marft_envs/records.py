@@ -1,0 +1,156 @@
+"""What happened, as values: a turn, a reward, and what an environment answers to an action.
+
+`Turn` and `RewardEvent` are what trainers, logs and the leaderboard read. `Outcome` is what an environment returns.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from marft_envs.errors import OutcomeError
+
+SHORTENED = "shortened"
+"""The key in `infos[agent]` that tells how many characters of the agent's last action were dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One agent's act, as the log keeps it."""
+
+    index: int
+    """Place in the episode, in commit order; the first turn has 0."""
+    agent: str
+    round: int
+    """The round it was part of; the first round has 0."""
+    action: str
+    """The text as recorded: whole characters only, at most `max_action_chars` of them."""
+    shortened: int
+    """Characters dropped from the end of what was submitted."""
+    parents: tuple[int, ...]
+    """Indices of this round's turns that the action could depend on: the agent's parents in D_t."""
+    start_us: int
+    """Simulated microseconds since the episode began, when the agent could begin to act."""
+    finish_us: int
+    """The same clock, when its action was complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardEvent:
+    """A reward for one agent, at the commit that paid it. The sum over an agent's events is its return."""
+
+    turn: int
+    """Index of the turn whose commit paid it; what `end_round` pays belongs to the round's last turn."""
+    round: int
+    time_us: int
+    """When it was paid, on the turns' clock: as that turn finished; for `end_round`, as the round's last to finish did."""
+    agent: str
+    """Who gets it; a team reward is one event for every agent."""
+    amount: float
+    """Finite and not 0: nothing is recorded where nothing is paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an environment says to an action, or to a whole round."""
+
+    rewards: Mapping[str, float] | float = field(default_factory=dict)
+    """One number for everybody (a team reward), or a number per agent; who is not named gets 0."""
+    terminated: bool = False
+    """True ends the episode for everybody, by success or failure. The horizon is no business of an outcome."""
+    feedback: str | Mapping[str, str] | None = None
+    """What everybody, or each agent named, is told at the opening of its next turn."""
+    info: Mapping[str, float] = field(default_factory=dict)
+    """Numbers for `env.info`, `infos` and the log, such as `{"correct": 1}`; later ones replace earlier ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One play of an environment, from its reset to its end, or as far as it went."""
+
+    env_id: str | None
+    """None if the environment was not made by `make`: then the episode can be neither logged nor replayed."""
+    options: Mapping[str, Any]
+    """What `make` needs besides the id to build the same environment on any machine."""
+    seed: int
+    """What `reset` needs to draw the same instance."""
+    reset_options: Mapping[str, Any]
+    turns: tuple[Turn, ...]
+    """All committed turns, in commit order."""
+    reward_events: tuple[RewardEvent, ...]
+    terminated: bool
+    truncated: bool
+    returns: Mapping[str, float]
+    """Per agent, the sum of its reward events in their order."""
+    info: Mapping[str, float]
+    """What the environment reported last, such as `{"correct": 1}`."""
+
+    def __str__(self) -> str:
+        return f"episode of {self.env_id or 'an environment that is not registered'}, seed {self.seed}"
+
+
+def rewards_by_agent(outcome: Outcome, agents: Collection[str]) -> dict[str, float]:
+    """The outcome's rewards as one float per agent that it names; a team reward names everybody.
+
+    Raises: OutcomeError for an unknown agent, or an amount that is no finite number.
+    """
+    rewards = outcome.rewards
+    if not isinstance(rewards, Mapping):
+        return dict.fromkeys(agents, _finite(rewards, "the team reward"))
+    _check_names(rewards, agents, "rewards")
+    return {agent: _finite(amount, f"the reward of {agent!r}") for agent, amount in rewards.items()}
+
+
+def feedback_by_agent(outcome: Outcome, agents: Collection[str]) -> dict[str, str]:
+    """The outcome's feedback for each agent that gets some; one text for all goes to everybody.
+
+    Raises: OutcomeError for an unknown agent, or feedback that is not text.
+    """
+    feedback = outcome.feedback
+    if feedback is None:
+        return {}
+    if isinstance(feedback, str):
+        return dict.fromkeys(agents, feedback) if feedback else {}
+    if not isinstance(feedback, Mapping):
+        raise OutcomeError(
+            f"feedback is {feedback!r}; return one text for all, or a mapping from agents to texts"
+        )
+    _check_names(feedback, agents, "feedback")
+    for agent, text in feedback.items():
+        if not isinstance(text, str):
+            raise OutcomeError(f"the feedback of {agent!r} is {text!r}; return text")
+    return {agent: text for agent, text in feedback.items() if text}
+
+
+def checked_info(outcome: Outcome) -> dict[str, float]:
+    """The outcome's info as plain numbers: an int stays an int, everything else becomes a float.
+
+    Raises: OutcomeError for a key that is no text or is taken, or a value that is no finite number.
+    """
+    info: dict[str, float] = {}
+    for key, value in outcome.info.items():
+        if not isinstance(key, str) or key == SHORTENED:
+            raise OutcomeError(
+                f"info has the key {key!r}; use another name, as text ({SHORTENED!r} is taken)"
+            )
+        number = _finite(value, f"info[{key!r}]")
+        info[key] = int(value) if isinstance(value, int) else number
+    return info
+
+
+def _finite(value: object, what: str) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]  # anything that is a number to float(), of NumPy's kinds too
+    except (TypeError, ValueError, OverflowError):
+        number = float("nan")
+    if isinstance(value, str) or not isfinite(number):
+        raise OutcomeError(f"{what} is {value!r}; it must be a finite number")
+    return number
+
+
+def _check_names(named: Mapping[str, object], agents: Collection[str], what: str) -> None:
+    for agent in named:
+        if agent not in agents:
+            raise OutcomeError(
+                f"{what} name {agent!r}, who is not on the team; its agents are {', '.join(agents)}"
+            )

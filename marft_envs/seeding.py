@@ -1,0 +1,72 @@
+"""Which episode is played: seeds, generators, and the split of instances into train and test.
+
+Nothing here touches a global generator, and every number is the same in any process on any machine.
+"""
+
+import operator
+import secrets
+from hashlib import blake2b
+
+import numpy as np
+
+from marft_envs.errors import OptionError
+
+SPLITS = ("train", "test")
+TEST_SHARE = 0.2
+"""Of all instances; large enough for tight intervals where an environment has a few thousand instances."""
+_ROOT_BITS = 64
+_SEED_BITS = 53
+"""Derived seeds stay exact in every reader of JSON, some of which have only doubles."""
+
+
+class EpisodeSeeds:
+    """The seed of each episode: `reset(seed=s)` plays s; bare resets follow from the latest s and their count.
+
+    Without any s the root is drawn from the operating system, once. Derived seeds are ordinary ones: `reset(seed=d)`
+    plays the same episode again.
+    """
+
+    __slots__ = ("_count", "_root")
+
+    def __init__(self) -> None:
+        self._root = secrets.randbits(_ROOT_BITS)
+        self._count = 0
+
+    def next(self, seed: int | None) -> int:
+        """The seed of the episode that begins now."""
+        if seed is None:
+            child = np.random.SeedSequence(self._root, spawn_key=(self._count,))
+            self._count += 1
+            return int(child.generate_state(1, np.uint64)[0]) >> (64 - _SEED_BITS)
+        self._root = checked_seed(seed)
+        self._count = 0
+        return self._root
+
+
+def checked_seed(seed: object) -> int:
+    """The seed as a plain int. Raises: OptionError if it is no whole number, or below 0."""
+    try:
+        number = operator.index(seed)  # type: ignore[arg-type]  # NumPy's integers too
+    except TypeError:
+        raise OptionError(f"seed is {seed!r}; use a whole number, 0 or more, or None") from None
+    if number < 0:
+        raise OptionError(f"seed is {number}; use a whole number, 0 or more")
+    return number
+
+
+def generator(seed: int) -> np.random.Generator:
+    """A generator of its own for the episode of this seed."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+
+
+def split_of(source: str, key: str) -> str:
+    """The split to which an instance belongs, for good: a hash of its key, salted by the source of the data.
+
+    Environments that draw from one source share its split, so that nothing trained on in one is a test in another.
+    """
+    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=_salt(source)).digest()
+    return "test" if int.from_bytes(digest, "big") < TEST_SHARE * 2**64 else "train"
+
+
+def _salt(source: str) -> bytes:
+    return blake2b(source.encode("utf-8"), digest_size=16).digest()
