@@ -1,0 +1,90 @@
+# `make help` lists the targets. Every one makes what it needs: the environment in .venv, the packages, the model.
+#
+#   PYTHON        the Python that makes .venv                  make train PYTHON=python3.12
+#   TORCH_INDEX   where torch comes from                       make train TORCH_INDEX=https://download.pytorch.org/whl/cpu
+#   TORCH         which torch; the default is the version that the figures in the README were measured with
+#   ARGS          passed on to the command                     make train ARGS="--seed 1"
+#   WORKERS       processes that the tests run in
+#
+# On Linux the default index serves the CUDA build of torch: several GB, which a machine without a GPU can save with
+# TORCH_INDEX. Once .venv exists, `make clean` comes before another PYTHON, TORCH or TORCH_INDEX.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+TORCH ?= torch==2.13.0
+WORKERS ?= 2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp is touched when its step has succeeded, and is older than what the step depends on when it must run again.
+MADE := $(VENV)/.made
+TORCHED := $(VENV)/.torch-installed
+TRAINABLE := $(VENV)/.train-installed
+TESTABLE := $(VENV)/.dev-installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help train test check format lint types model clean
+
+help: ## list the targets
+	@echo "marft-envs: teams of LLM agents that learn"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Settings: PYTHON TORCH_INDEX TORCH ARGS WORKERS (explained at the top of the Makefile)'
+
+train: $(TRAINABLE) model ## train the two-agent team on this machine; ARGS="--help" lists the settings
+	@$(BIN)/marft train $(ARGS)
+
+# One thread per process: two processes with one thread each beat one with two, and figures repeat.
+test: $(TESTABLE) model ## run every test; ARGS="-k name" picks some
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+check: lint types test ## what a pull request must pass: format, lint, types, tests
+
+format: $(TESTABLE) ## rewrite the code in the house format, and mend what ruff can mend
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+lint: $(TESTABLE) ## format and lint, as a check
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: $(TESTABLE) ## mypy, strict
+	@$(BIN)/mypy
+
+model: $(TRAINABLE) ## fetch the default model into the user's cache; instant if it is there
+	@$(BIN)/python -m baselines.policies.models
+
+clean: ## remove .venv and what the tools cached; runs/ and the fetched model stay
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "marft-envs needs Python 3.11 or newer, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.12" >&2; \
+		exit 1; }
+	@echo "Making the environment $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch goes first and alone: its build is a choice of its own, and what is installed already is left as it is.
+$(TORCHED): $(MADE)
+	@if [ -z "$(TORCH_INDEX)" ] && [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
+		echo "Installing $(TORCH). No NVIDIA GPU was found here, and the default index may serve the CUDA build, several GB;"; \
+		echo "for the CPU build (200 MB) stop here and add TORCH_INDEX=https://download.pytorch.org/whl/cpu"; \
+	else echo "Installing $(TORCH)"; fi
+	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) '$(TORCH)'
+	@touch $@
+
+$(TRAINABLE): $(TORCHED) pyproject.toml
+	@echo "Installing marft-envs and what training needs (about 100 MB)"
+	@$(PIP) --quiet --editable '.[train]'
+	@touch $@
+
+$(TESTABLE): $(TRAINABLE)
+	@echo "Installing what the checks need"
+	@$(PIP) --quiet --editable '.[dev]'
+	@touch $@
