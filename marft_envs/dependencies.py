@@ -6,7 +6,7 @@ and changes seldom, so equal arguments give the same, already checked object.
 *Canonical order* means: every agent after all it depends on, ties broken by the order in `agents`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NoReturn, Self, final
@@ -116,15 +116,6 @@ class Dependencies:
             f"agent {agent!r} does not act in this round; its agents are {', '.join(self.agents)}"
         )
 
-    def __contains__(self, agent: object) -> bool:
-        return agent in self._parents
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.order)
-
-    def __len__(self) -> int:
-        return len(self.agents)
-
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
@@ -164,15 +155,8 @@ def _interned(agents: tuple[str, ...], edges: frozenset[tuple[str, ...]]) -> Dep
         sorted(((i, j) for i, j in edges), key=lambda edge: (place[edge[0]], place[edge[1]]))
     )
     order = _topological(agents, sorted_edges)
-    rank = {agent: i for i, agent in enumerate(order)}
-    parents = {
-        agent: tuple(sorted((i for i, j in sorted_edges if j == agent), key=rank.__getitem__))
-        for agent in agents
-    }
-    children = {
-        agent: tuple(sorted((j for i, j in sorted_edges if i == agent), key=rank.__getitem__))
-        for agent in agents
-    }
+    parents = {j: tuple([i for i in order if (i, j) in edges]) for j in agents}
+    children = {i: tuple([j for j in order if (i, j) in edges]) for i in agents}
 
     self = object.__new__(Dependencies)
     for name, value in {
