@@ -12,17 +12,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 from marft_envs import catalog as _catalog  # noqa: F401  # its lines register the environments
-from marft_envs.errors import MarftError
+from marft_envs.errors import MarftError, UnknownEnvironmentError
 from marft_envs.registry import make, register, registered_ids, spec
 
 if TYPE_CHECKING:
+    from marft_envs.action_log import read_log, write_log
     from marft_envs.dependencies import Dependencies
-    from marft_envs.episode import Episode, play, read_log, replay, write_log
+    from marft_envs.episode import play, replay
     from marft_envs.flex_mg import FlexMG
     from marft_envs.profiles import Profile
-    from marft_envs.records import Outcome, RewardEvent, Turn
+    from marft_envs.records import Episode, Outcome, RewardEvent, Turn
     from marft_envs.spaces import LLMText
-    from marft_envs.transcript import flatten_messages, merge_messages, quote
+    from marft_envs.transcript import Message, flatten_messages, merge_messages, quote
 
 __version__ = "0.1.0"
 
@@ -32,10 +33,12 @@ __all__ = [
     "FlexMG",
     "LLMText",
     "MarftError",
+    "Message",
     "Outcome",
     "Profile",
     "RewardEvent",
     "Turn",
+    "UnknownEnvironmentError",
     "__version__",
     "flatten_messages",
     "make",
@@ -52,9 +55,10 @@ __all__ = [
 
 _HOMES = {
     "Dependencies": "dependencies",
-    "Episode": "episode",
+    "Episode": "records",
     "FlexMG": "flex_mg",
     "LLMText": "spaces",
+    "Message": "transcript",
     "Outcome": "records",
     "Profile": "profiles",
     "RewardEvent": "records",
@@ -63,9 +67,9 @@ _HOMES = {
     "merge_messages": "transcript",
     "play": "episode",
     "quote": "transcript",
-    "read_log": "episode",
+    "read_log": "action_log",
     "replay": "episode",
-    "write_log": "episode",
+    "write_log": "action_log",
 }
 """The module of every name that is loaded at its first use."""
 
