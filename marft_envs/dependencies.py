@@ -9,7 +9,7 @@ and changes seldom, so equal arguments give the same, already checked object.
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NoReturn, Self, final
+from typing import NoReturn, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +129,7 @@ class Dependencies:
     def __repr__(self) -> str:
         return f"Dependencies(agents={self.agents!r}, edges={self.edges!r})"
 
-    def __setattr__(self, name: str, value: Any) -> NoReturn:
+    def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"Dependencies are immutable; make new ones instead of setting {name!r}")
 
     def __delattr__(self, name: str) -> NoReturn:
@@ -192,7 +192,7 @@ def _check_agents(agents: tuple[str, ...]) -> None:
         )
     for place, agent in enumerate(agents):
         if not isinstance(agent, str):
-            raise DependencyError(f"agent {agent!r} is a {type(agent).__name__}; agents are named by str")
+            raise DependencyError(f"agent {agent!r} is no text; agents are named by str")
         if agent in agents[:place]:
             raise DependencyError(f"agent {agent!r} is named twice; an agent acts at most once in a round")
 

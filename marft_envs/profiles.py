@@ -105,7 +105,7 @@ def load_team(path: str | Path) -> tuple[Profile, ...]:
     path = Path(path)
     team = _read_yaml(path)
     if not isinstance(team, dict):
-        raise TeamFileError(f"{path}: holds a {type(team).__name__}; write a mapping with the field 'agents'")
+        raise TeamFileError(f"{path}: holds no fields; write a mapping with the field 'agents'")
     _check_fields(team, ("title", "agents"), str(path))
     if not isinstance(team.get("title", ""), str):
         raise TeamFileError(f"{path}: title is {team['title']!r}; write text")

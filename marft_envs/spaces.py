@@ -46,7 +46,7 @@ class LLMText(Text):
     ) -> None:
         super().__init__(max_length, min_length=0, charset=_SAMPLE_CHARS, seed=seed)
 
-    def contains(self, x: Any) -> bool:
+    def contains(self, x: object) -> bool:
         """True for every `str`."""
         return isinstance(x, str)
 

@@ -179,7 +179,7 @@ def test_nothing_about_it_can_be_changed() -> None:
         (TRIO, [("a_0", "b_0", "c_0")], r"is no pair; write \(i, j\)"),
         (("a_0", "b_0", "a_0"), [], r"'a_0' is named twice"),
         ((), [], r"no agent acts in this round; name at least one"),
-        (("a_0", 1), [], r"agent 1 is a int"),
+        (("a_0", 1), [], r"agent 1 is no text"),
         ("a_0", [], r"one name 'a_0'; pass a sequence"),
     ],
 )

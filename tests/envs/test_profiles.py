@@ -88,8 +88,8 @@ agents:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"holds a NoneType; write a mapping with the field 'agents'"),
-        ("- role: actor", r"holds a list"),
+        ("", r"holds no fields; write a mapping with the field 'agents'"),
+        ("- role: actor", r"holds no fields"),
         ("title: Nobody", r"agents is None; write a list with at least one profile"),
         ("agents: []", r"agents is \[\]"),
         ("agents: actor", r"agents is 'actor'"),
