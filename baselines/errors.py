@@ -2,19 +2,19 @@
 
     MarftError (marft_envs)
     └─ BaselinesError
-       ├─ MissingExtraError      (ImportError)    a package of an extra is not installed
-       ├─ ConfigError            (ValueError)     a setting out of its range, or two that contradict each other
-       ├─ EnvironmentKindError   (TypeError)      an environment that no trainer can play: not AEC, or not text
-       ├─ ModelNotFoundError     (LookupError)    neither a known name, nor a folder with a model, nor a hub id
-       ├─ ModelFetchError        (RuntimeError)   a model that we know could not be made ready
-       │  ├─ NoNetworkError      (OSError)        nothing answered
-       │  └─ WrongDownloadError  (ValueError)     what came is not what was pinned
-       ├─ TemplateError          (ValueError)     a chat template that rewrites what was said before
-       ├─ CheckpointError        (ValueError)     a checkpoint that is absent, unreadable, or of something else
-       └─ DiskFullError          (OSError)        no room left
+       ├─ MissingExtraError      (ImportError)   a package of an extra is not installed
+       ├─ ConfigError            (ValueError)    a setting out of its range, or two that contradict each other
+       ├─ EnvironmentKindError   (TypeError)     an environment that no trainer can play: not AEC, or not text
+       ├─ ModelNotFoundError     (LookupError)   neither a known name, nor a model's folder, nor a hub id
+       ├─ ModelFetchError        (RuntimeError)  a model that we know could not be made ready
+       │  ├─ NoNetworkError      (OSError)       nothing answered
+       │  └─ WrongDownloadError  (ValueError)    what came is not what was pinned
+       ├─ TemplateError          (ValueError)    a chat template that rewrites what was said before
+       ├─ CheckpointError        (ValueError)    a checkpoint that is absent, unreadable, or of something else
+       └─ DiskFullError          (OSError)       no room left
 
-Each message names the value, the rule and the way out; each type is also the built-in that an experienced user would
-try to catch. The command line prints the message alone: `except MarftError` is all that it catches.
+Each message names the value, the rule and the way out; each type is also the built-in that an experienced
+user would try to catch. The command line catches `MarftError`, and prints the message alone.
 """
 
 import errno
@@ -26,8 +26,20 @@ from marft_envs import MarftError
 
 EXTRA_MODULES = {
     "train": frozenset(
-        "accelerate filelock gguf huggingface_hub matplotlib peft rich safetensors tensorboard torch transformers"
-        " tyro".split()
+        {
+            "accelerate",
+            "filelock",
+            "gguf",
+            "huggingface_hub",
+            "matplotlib",
+            "peft",
+            "rich",
+            "safetensors",
+            "tensorboard",
+            "torch",
+            "transformers",
+            "tyro",
+        }
     ),
 }
 """The modules that each extra brings, by the extra's name in `pyproject.toml` (a test compares the two)."""
@@ -42,22 +54,22 @@ class MissingExtraError(BaselinesError, ImportError):
 
 
 class ConfigError(BaselinesError, ValueError):
-    """A setting is out of its range, or contradicts another. Way out: the range, or which of the two to change."""
+    """A setting is out of its range, or contradicts another. Way out: the range, or which one to change."""
 
 
 class EnvironmentKindError(BaselinesError, TypeError):
     """No trainer can play this environment: it is not AEC, or an agent's space is not text.
 
-    Way out: the space that was found and the one that is wanted, or the wrapper that makes one from the other.
+    Way out: the space that was found and the one that is wanted, or the wrapper between the two.
     """
 
 
 class ModelNotFoundError(BaselinesError, LookupError):
-    """A model name leads nowhere. Way out: the known names, what the folder lacks, or what the hub asks for."""
+    """A model name leads nowhere. Way out: the known names, what the folder lacks, what the hub asks for."""
 
 
 class ModelFetchError(BaselinesError, RuntimeError):
-    """A model that we know could not be made ready. Way out: another place for the cache, or the file brought by hand."""
+    """A model that we know could not be made ready. Way out: another cache folder, another package index."""
 
 
 class NoNetworkError(ModelFetchError, OSError):
@@ -65,27 +77,27 @@ class NoNetworkError(ModelFetchError, OSError):
 
 
 class WrongDownloadError(ModelFetchError, ValueError):
-    """What was downloaded has another hash than the one that we pinned. Way out: fetch it from another index."""
+    """What was downloaded has another hash than the pinned one. Way out: try again, or another index."""
 
 
 class TemplateError(BaselinesError, ValueError):
-    """A chat template rewrites earlier turns, so that token ids cannot be appended to. Way out: another model."""
+    """A chat template rewrites earlier turns, so that ids cannot be appended. Way out: another model."""
 
 
 class CheckpointError(BaselinesError, ValueError):
-    """A checkpoint is absent, unreadable, or belongs to another model or team. Way out: which folder would fit."""
+    """A checkpoint is absent, unreadable, or of another model or team. Way out: what would fit."""
 
 
 class DiskFullError(BaselinesError, OSError):
-    """No room is left. Way out: how much is needed, where, what is already safe, and how to write elsewhere."""
+    """No room is left. Way out: how much is needed, where, what is safe, and how to write elsewhere."""
 
 
 @contextmanager
 def extra_required(extra: str, purpose: str) -> Iterator[None]:
     """Turn the failing import of one of an extra's packages into `MissingExtraError`.
 
-    Wrap the imports, not the work. `purpose` completes the sentence "... needs torch". A module that no extra brings
-    stays what it was: a bug in our code or a broken installation, of which the traceback tells more.
+    Wrap the imports, not the work. `purpose` begins the sentence "... needs torch". A module that the extra
+    does not bring stays what it was: a bug of ours or a broken installation; the traceback tells more.
     """
     try:
         yield
@@ -103,7 +115,7 @@ def extra_required(extra: str, purpose: str) -> Iterator[None]:
 def disk_full_explained(path: Path, advice: str) -> Iterator[None]:
     """Turn the many faces of a full disk into one `DiskFullError` that ends with `advice`.
 
-    Every other error passes. safetensors and pip tell of a full disk in words only, hence the look at the text.
+    Every other error passes. safetensors tells of a full disk in words only, hence the look at the text.
     """
     try:
         yield
@@ -119,7 +131,9 @@ def tells_full_disk(error: BaseException) -> bool:
     while link is not None:
         if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if any(words in str(link) for words in ("No space left on device", "Disk quota exceeded", "os error 28")):
+        if any(
+            words in str(link) for words in ("No space left on device", "Disk quota exceeded", "os error 28")
+        ):
             return True
         link = link.__cause__ or link.__context__
     return False
