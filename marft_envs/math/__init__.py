@@ -1,0 +1,1 @@
+"""The math family: teams that solve problems with one exact answer."""
