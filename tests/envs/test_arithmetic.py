@@ -77,7 +77,7 @@ def test_an_unknown_level_is_a_key_error():
 
 
 def expected_key(text):
-    """The key of a text, from Python's own syntax tree: signed terms, and the factors in each, both sorted."""
+    """The key of a text, from Python's own syntax tree: the terms with their signs, their factors, all sorted."""
 
     def key(node):
         return str(node.value) if isinstance(node, ast.Constant) else f"({''.join(sorted(terms(node, '+')))})"
