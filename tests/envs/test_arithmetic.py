@@ -77,7 +77,7 @@ def test_an_unknown_level_is_a_key_error():
 
 
 def expected_key(text):
-    """The key of a text, from Python's own syntax tree: the terms with their signs, their factors, all sorted."""
+    """The key of a text, found by Python's own parser: signed terms in sorted order, and so their factors."""
 
     def key(node):
         return str(node.value) if isinstance(node, ast.Constant) else f"({''.join(sorted(terms(node, '+')))})"
