@@ -1,7 +1,7 @@
 """Credit along one time axis: who gets how much of a reward that was paid later.
 
 All turns of an episode lie on one axis in acting order (all tokens, for a token-level trainer). A step inside
-a round costs nothing: discount and λ are 1 there. Only a round's end costs gamma and λ. So a final reward
+a round costs nothing: discount and λ are 1 there. Only a round's end costs γ and λ. So a final reward
 reaches the first agent of an octet, and the first token of a long reply, unshrunk, and the number of agents
 or tokens is no hidden discount.
 

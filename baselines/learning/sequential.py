@@ -7,11 +7,11 @@ the agents that share it.
 For a turn t of B, write ∇ for the gradient of its log-probability, A_joint for the advantage of its round's
 joint action, A_t for its own advantage (its action's, given all actions before it, the old team playing on),
 and w for the product of the ratios new/old of *all* turns of U in the round. The wanted gradient is
-E_old[A_joint · w · ∇] in any update order (HAPPO, arXiv 2109.11251, prop. 3). A_joint is the sum of the
-round's A_k. If every turn of U acted before t, then w is fixed when t acts: the terms k < t vanish because ∇
-has mean 0 given what came before, the terms k > t because A_k has, and A_t · w is left, with less variance.
-If a turn of U acts after t, it answers t's action in a new way: the terms up to it no longer vanish, and
-A_t · w is wrong, even in sign.
+E_old[A_joint · w · ∇] in any update order (HAPPO, arXiv 2109.11251). A_joint is the sum of the round's A_k.
+If every turn of U acted before t, then w is fixed when t acts: the terms k < t vanish because ∇ has mean 0
+given what came before, the terms k > t because A_k has, and A_t · w is left, with less variance. If a turn of
+U acts after t, it answers t's action in a new way: the terms up to it no longer vanish, and A_t · w is wrong,
+even in sign.
 
 So, turn by turn (not agent by agent): the own advantage if no turn of U in this round comes after this one,
 else the joint advantage. The weight is w in both cases: in the first, "all of U" and "all of U before t" are
@@ -28,9 +28,9 @@ joint policy, and the values behind A_t read everything that was decided by then
 reward; trainers refuse rewards per agent, for which A_joint is not defined.
 
 What `gae` returns is a sample of A_t, a return minus a value that precedes t's action, and λ is 1 inside a
-round: it still contains what the followers did, and times w its mean is right in any order. (It differs from
-the joint one by a baseline only.) We do not rely on that: the joint advantage is right for every estimator,
-also for one that averages over the followers.
+round: it still contains what the followers did, and times w its mean is right in any order, since it differs
+from the joint one by a baseline only. We do not rely on that: the joint advantage is right for every
+estimator, also for one that averages over the followers, and on random games neither had less variance.
 
 Left out: ratios of earlier rounds. As in HAPPO, the states are those that the old team visited.
 """
@@ -91,7 +91,7 @@ def predecessor_weights(
     no importance weight), read only at turns of `updated` blocks. Normalise advantages before, not after.
 
     Shapes: all tensors (N,), in the order of `order`.
-    Source: HAPPO, arXiv 2109.11251, prop. 3; own advantages in acting order: A2PO, arXiv 2302.06205.
+    Source: HAPPO, arXiv 2109.11251 (its factor M); A2PO, arXiv 2302.06205, likewise corrects own advantages.
     Deviates: a round's summed log-ratio is clamped to ±max_log_ratio (> 0), since one long reply could
     outweigh the batch. That biases the weight, so the share clamped is returned for the log.
     """
