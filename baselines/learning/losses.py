@@ -97,7 +97,7 @@ def sequence_logprobs(token_logprobs: Tensor, mask: Tensor, kind: SequenceKind) 
 
 
 def _log_ratios(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
-    """New minus old, 0 at padding: masked before `exp`, whose overflow there would make gradients NaN."""
+    """New minus old, 0 at padding: masked before `exp`, so that no gradient flows back there, not even NaN."""
     _assert_steps(mask, logprobs, old_logprobs)
     return torch.where(mask, logprobs - old_logprobs, 0.0)
 
@@ -117,10 +117,9 @@ def ppo_policy_loss(
     """
     _assert_steps(mask, advantages)
     high = clip_coef if clip_coef_high is None else clip_coef_high
-    gains = torch.where(mask, advantages, 0.0)
     ratios = _log_ratios(logprobs, old_logprobs, mask).exp()
     clipped = ratios.clamp(1 - clip_coef, 1 + high)
-    return masked_mean(-torch.minimum(ratios * gains, clipped * gains), mask)
+    return masked_mean(-torch.minimum(ratios * advantages, clipped * advantages), mask)
 
 
 def value_loss(
@@ -142,15 +141,13 @@ def value_loss(
     """
     _assert_steps(mask, values, returns)
     assert (old_values is None) == (clip_coef is None), "value clipping needs both old_values and clip_coef"
-    targets = torch.where(mask, returns, 0.0)
-    predictions = torch.where(mask, values, 0.0)
-    losses = functional.huber_loss(predictions, targets, reduction="none", delta=huber_delta)
+    predictions = torch.where(mask, values, 0.0)  # no gradient flows back through padding, not even NaN
+    losses = functional.huber_loss(predictions, returns, reduction="none", delta=huber_delta)
     if old_values is not None and clip_coef is not None:
         _assert_steps(mask, old_values)
-        anchors = torch.where(mask, old_values, 0.0)
-        clipped = anchors + (predictions - anchors).clamp(-clip_coef, clip_coef)
+        clipped = old_values + (predictions - old_values).clamp(-clip_coef, clip_coef)
         losses = torch.maximum(
-            losses, functional.huber_loss(clipped, targets, reduction="none", delta=huber_delta)
+            losses, functional.huber_loss(clipped, returns, reduction="none", delta=huber_delta)
         )
     return masked_mean(losses, mask)
 
