@@ -97,7 +97,7 @@ def sequence_logprobs(token_logprobs: Tensor, mask: Tensor, kind: SequenceKind) 
 
 
 def _log_ratios(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
-    """New minus old, 0 at padding: masked before `exp`, so that no gradient flows back there, not even NaN."""
+    """New minus old, 0 at padding: masked before `exp`, so no gradient flows back there, not even NaN."""
     _assert_steps(mask, logprobs, old_logprobs)
     return torch.where(mask, logprobs - old_logprobs, 0.0)
 
