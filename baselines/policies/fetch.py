@@ -15,8 +15,9 @@ that can be reached. The steps leave either a whole model behind or nothing:
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib import import_module, metadata
+from io import StringIO
 from pathlib import Path
 
 from baselines.errors import (
@@ -131,7 +132,7 @@ def convert(gguf_file: Path, into: Path) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
     folder, name = str(gguf_file.parent), gguf_file.name
-    with _own_bars_only():
+    with redirect_stderr(StringIO()):  # the libraries draw progress bars, across ours
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
         # The weights are plain floats by now, but the model counts as quantised and refuses to be saved.
@@ -139,20 +140,6 @@ def convert(gguf_file: Path, into: Path) -> None:
         vars(model).update(hf_quantizer=None, is_quantized=False)
         model.save_pretrained(into)
         tokenizer.save_pretrained(into)
-
-
-@contextmanager
-def _own_bars_only() -> Iterator[None]:
-    """Keep the progress bars of transformers from writing across ours."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _write_manifest(model: WheelModel, folder: Path) -> None:

@@ -59,7 +59,7 @@ def _explained(name: str, error: Exception) -> ModelNotFoundError | None:
     elif isinstance(error, hub.RepositoryNotFoundError):
         problem = "is not on the hub, or is private: check the spelling, or run `hf auth login`"
     elif isinstance(error, hub.HFValidationError):
-        problem = f"is no hub id: {error}"
+        problem = f"is malformed: {error}"
     elif unreachable or type(error).__module__.partition(".")[0] in TRANSPORT_MODULES:
         problem = (
             "is not in this machine's hub cache, and the hub cannot be reached (or HF_HUB_OFFLINE is set):"
@@ -69,4 +69,4 @@ def _explained(name: str, error: Exception) -> ModelNotFoundError | None:
         problem = f"could not be downloaded, the hub answered: {error}; try again later"
     else:
         return None
-    return ModelNotFoundError(f"the model {name!r} {problem}")
+    return ModelNotFoundError(f"the model {name!r} is no local folder; as a hub id it {problem}")

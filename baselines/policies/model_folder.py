@@ -27,7 +27,7 @@ def require_model_folder(folder: Path) -> None:
     if not weights:
         lacking.append("weights")
     if not any(name.startswith(("tokenizer", "vocab")) for name in names):
-        lacking.append("a tokenizer")
+        lacking.append("tokenizer")
     if lacking:
         raise ModelNotFoundError(
             f"the folder {str(folder)!r} has no {' and no '.join(lacking)}; {wanted}, {saved}"

@@ -72,7 +72,7 @@ def resolve_model(name: str | Path) -> Path:
     if text in KNOWN_MODELS:
         return _fetch_known(KNOWN_MODELS[text])
     folder = Path(text).expanduser()
-    if folder.exists():
+    if text and folder.exists():
         require_model_folder(folder)
         return folder
     if not HUB_ID.fullmatch(text):
