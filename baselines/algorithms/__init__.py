@@ -1,0 +1,1 @@
+"""Reference trainers, one algorithm a file."""

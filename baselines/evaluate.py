@@ -1,0 +1,156 @@
+"""Greedy evaluation of a team on held-out instances, with intervals over instances."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from marft_envs import FlexMG, Message
+
+from baselines.policies.team import Team
+from baselines.rollouts.batch import Rollout
+from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env
+from baselines.runs.intervals import bootstrap_interval
+from baselines.runs.run import Run
+
+EVALUATION_SEED = 20_504_16129 % 2**32
+"""Held-out instances are the same for every run, so that runs can be compared; from the number of the paper that defines Flex-MG."""
+MAX_DRAWS_PER_INSTANCE = 50
+"""Gives up looking for distinct instances after so many draws each: the instance space is smaller than what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A team's greedy play on held-out instances."""
+
+    mean: float
+    """Mean team return."""
+    low: float
+    high: float
+    """95 % bootstrap interval over instances."""
+    num_instances: int
+    level: str | None
+    info: Mapping[str, float]
+    """Means of what the environment reports at the end of an episode."""
+    tokens_out: int
+    rollouts: Sequence[Rollout]
+
+    def record(self) -> dict[str, object]:
+        """As evaluations.jsonl holds it."""
+        return {
+            "mean": self.mean,
+            "low": self.low,
+            "high": self.high,
+            "num_instances": self.num_instances,
+            "level": self.level,
+            "tokens_out": self.tokens_out,
+            **self.info,
+        }
+
+
+def evaluate_team(
+    collector: Collector, tasks: Sequence[Task], sampling: Sampling, status: Status = lambda text: None
+) -> Evaluation:
+    """Play every task and summarise."""
+    batch = collector.collect(tasks, sampling, lambda done: status(f"evaluating {done}/{len(tasks)}"))
+    by_instance: dict[str, list[float]] = {}
+    for rollout in batch.rollouts:
+        by_instance.setdefault(rollout.instance, []).append(rollout.team_return)
+    interval = bootstrap_interval(by_instance)
+    names = sorted({name for rollout in batch.rollouts for name in rollout.info})
+    info = {
+        name: float(np.mean([rollout.info.get(name, 0.0) for rollout in batch.rollouts])) for name in names
+    }
+    return Evaluation(
+        mean=interval.mean,
+        low=interval.low,
+        high=interval.high,
+        num_instances=len(by_instance),
+        level=tasks[0].level,
+        info=info,
+        tokens_out=sum(len(turn.action_ids) for turn in batch.turns()),
+        rollouts=batch.rollouts,
+    )
+
+
+def held_out_tasks(env: TextEnv, level: str | None, num_instances: int) -> list[Task]:
+    """Episodes with distinct instances, always the same ones for an environment and level; fewer if there are not so many.
+
+    `env` must offer the test split if it is a Flex-MG environment; other environments are drawn by seed alone.
+    """
+    seeds = np.random.default_rng(np.random.SeedSequence(EVALUATION_SEED))
+    tasks: dict[str, Task] = {}
+    for _ in range(num_instances * MAX_DRAWS_PER_INSTANCE):
+        seed = int(seeds.integers(2**62))
+        instance = str(seed)
+        if isinstance(env, FlexMG):
+            env.reset(seed=seed, options=None if level is None else {"level": level})
+            instance = env.instance_key() or instance
+        tasks.setdefault(instance, Task(seed, level))
+        if len(tasks) == num_instances:
+            break
+    return list(tasks.values())
+
+
+def few_shot_examples(env: FlexMG, level: str | None, num_examples: int) -> dict[str, list[Message]]:
+    """What each agent would have read and written in a perfect first turn, on instances of the train split.
+
+    For the untrained reference only: it tells how much of a trained team's score a prompt alone can reach.
+    """
+    examples: dict[str, list[Message]] = {agent: [] for agent in env.possible_agents}
+    for seed in range(num_examples):
+        env.reset(seed=seed, options=None if level is None else {"level": level})
+        seen: set[str] = set()
+        while not (env.terminated or env.truncated):
+            agent = env.agent_selection
+            action = env.reference_action(agent)
+            if agent not in seen:
+                asked = [message for message in env.messages(agent) if message["role"] == "user"]
+                examples[agent] += [*asked, {"role": "assistant", "content": action}]
+                seen.add(agent)
+            env.step(action)
+    return examples
+
+
+class Evaluator:
+    """The evaluations around a training run."""
+
+    def __init__(self, config: ExperimentConfig, experiment: Experiment) -> None:
+        self._config = config
+        self._experiment = experiment
+        self._tasks: list[Task] = []
+        if config.eval_instances:
+            probe = make_env(config.env_id, "test", config.env_options, level=experiment.level)
+            self._tasks = held_out_tasks(probe, experiment.level, config.eval_instances)
+
+    def untrained(self, run: Run) -> None:
+        """The team before training, and the same with examples in its prompt. Fresh adapters change nothing, so this is the base model."""
+        self._record(run, 0, "untrained", self._experiment.team)
+        probe = make_env(self._config.env_id, "train", self._config.env_options)
+        if self._tasks and self._config.few_shot and isinstance(probe, FlexMG):
+            examples = few_shot_examples(probe, self._experiment.level, self._config.few_shot)
+            self._record(run, 0, "untrained_few_shot", self._experiment.team, examples)
+
+    def trained(self, run: Run, num_iterations: int) -> None:
+        """The team as it is now."""
+        self._record(run, num_iterations, "trained", self._experiment.team)
+
+    def _record(
+        self,
+        run: Run,
+        iteration: int,
+        name: str,
+        team: Team,
+        examples: Mapping[str, Sequence[Message]] | None = None,
+    ) -> None:
+        if not self._tasks:
+            return
+        config = self._config
+        collector = Collector(
+            lambda: make_env(config.env_id, "test", config.env_options, level=self._experiment.level),
+            team,
+            num_envs=min(config.num_envs, len(self._tasks)),
+            examples=examples,
+        )
+        result = evaluate_team(collector, self._tasks, self._experiment.sampling(0.0), run.status)
+        run.record_evaluation(iteration, name, result.record())

@@ -1,0 +1,140 @@
+"""Messages to token ids: the model's chat template, applied so that text cannot forge it and history cannot change.
+
+Two properties that training relies on, whatever the template:
+
+*Control tokens are the template's alone.* The template is rendered with placeholders; template text is tokenised with special
+tokens recognised, every message's content with special tokens split into ordinary ones. An action that spells `<|im_end|>` is seven letters and some bars.
+
+*Append-only ids.* The prompt of turn k + 1 is the prompt of turn k, then the very tokens that were sampled, then what is new.
+Templates that rewrite history (for example by removing earlier reasoning) are refused with `TemplateError`.
+
+Deviates: content and template are tokenised apart, so no token spans their border, where a plain
+`apply_chat_template(tokenize=True)` may merge characters across it.
+"""
+
+import re
+from collections.abc import Sequence
+
+from jinja2 import TemplateError as JinjaError
+from marft_envs import Message, merge_messages
+from transformers import PreTrainedTokenizerBase
+
+from baselines.errors import TemplateError
+
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }}:\n{{ message['content'] }}\n\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant:\n{% endif %}"
+)
+"""For base models, whose tokenisers carry no chat template."""
+
+_OPEN, _CLOSE = "\ue000", "\ue001"  # private use characters: no template contains them
+_PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+
+
+class ChatEncoder:
+    """Turns a conversation into token ids with one tokenizer's chat template."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer = tokenizer
+        self._template: str | None = None if tokenizer.chat_template else PLAIN_TEMPLATE
+        self._folds_system = not self._accepts_system()
+
+    def _accepts_system(self) -> bool:
+        probe: list[Message] = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+        try:
+            self._apply(probe, add_generation_prompt=True)
+        except JinjaError:
+            return False
+        return True
+
+    def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+        rendered = self.tokenizer.apply_chat_template(
+            [dict(message) for message in messages],
+            chat_template=self._template,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+        )
+        return str(rendered)
+
+    def merged(self, messages: Sequence[Message]) -> list[Message]:
+        """Messages as the template wants them: alternating, names quoted, the system text folded in where a template has no such role."""
+        merged = merge_messages(messages)
+        if self._folds_system and merged and merged[0]["role"] == "system":
+            system = merged.pop(0)["content"]
+            if merged and merged[0]["role"] == "user":
+                merged[0] = {"role": "user", "content": f"{system}\n\n{merged[0]['content']}"}
+            else:
+                merged.insert(0, {"role": "user", "content": system})
+        return merged
+
+    def skeleton(self, messages: Sequence[Message]) -> str:
+        """The template's text around numbered placeholders, generation prompt included."""
+        holes: list[Message] = [
+            {"role": message["role"], "content": f"{_OPEN}{number}{_CLOSE}"}
+            for number, message in enumerate(messages)
+        ]
+        rendered = self._apply(holes, add_generation_prompt=True)
+        found = [int(number) for number in _PLACEHOLDER.findall(rendered)]
+        if found != list(range(len(messages))):
+            raise TemplateError(
+                f"the chat template of {self.tokenizer.name_or_path!r} shows messages {found} of {len(messages)}; every message must "
+                "appear once and in order, or what an agent was told would not be what it reads. Use a model whose template keeps the history, "
+                "or set tokenizer.chat_template to one that does"
+            )
+        return rendered
+
+    def encode(self, skeleton: str, contents: Sequence[str]) -> list[int]:
+        """Token ids of a (part of a) skeleton with `contents[n]` in placeholder n."""
+        ids: list[int] = []
+        pieces = _PLACEHOLDER.split(skeleton)  # template, number, template, number, …, template
+        for position, piece in enumerate(pieces):
+            if position % 2:
+                ids += self.tokenizer(
+                    contents[int(piece)], add_special_tokens=False, split_special_tokens=True
+                )["input_ids"]
+            elif piece:
+                ids += self.tokenizer(piece, add_special_tokens=False)["input_ids"]
+        return ids
+
+
+class Conversation:
+    """The token ids of one agent's episode so far; they only ever grow."""
+
+    def __init__(self, encoder: ChatEncoder) -> None:
+        self._encoder = encoder
+        self._ids: list[int] = []
+        self._skeleton = ""
+        self._num_messages = 0
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Prompt ids for the agent's next turn.
+
+        Args: `messages` is everything the agent was told and said since the episode began (`env.messages(agent)`).
+        Raises: `TemplateError` if the chat template rewrites what an earlier prompt already held.
+        """
+        merged = self._encoder.merged(messages)
+        skeleton = self._encoder.skeleton(merged)
+        contents = [message["content"] for message in merged]
+        if not self._skeleton:
+            self._ids = self._encoder.encode(skeleton, contents)
+        else:
+            told = f"{self._skeleton}{_OPEN}{self._num_messages}{_CLOSE}"  # the assistant's own message follows the old prompt
+            if not skeleton.startswith(told) or merged[self._num_messages]["role"] != "assistant":
+                raise TemplateError(
+                    f"the chat template of {self._encoder.tokenizer.name_or_path!r} rewrites earlier turns, so the tokens that were sampled "
+                    "would not be the tokens that are trained on. Set tokenizer.chat_template to one that only appends"
+                )
+            new_ids = self._encoder.encode(skeleton[len(told) :], contents)
+            ended = (
+                bool(self._ids)
+                and bool(new_ids)
+                and self._ids[-1] == new_ids[0] == self._encoder.tokenizer.eos_token_id
+            )
+            self._ids += new_ids[1:] if ended else new_ids
+        self._skeleton = skeleton
+        self._num_messages = len(merged)
+        return list(self._ids)
+
+    def record(self, action_ids: Sequence[int]) -> None:
+        """Append the tokens that were sampled for the turn that `prompt` opened."""
+        self._ids += action_ids

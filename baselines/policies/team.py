@@ -1,0 +1,283 @@
+"""A team of language-model agents: one copy of the base model, a LoRA adapter per agent.
+
+n agents on one base take the memory of one. An adapter that several agents share is one *block*: blocks are what trainers update.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import Parameter
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+
+from baselines.errors import CheckpointError, ConfigError
+from baselines.learning.losses import entropy_from_logits, token_logprobs
+from baselines.policies.chat import ChatEncoder, Conversation
+from baselines.policies.engines.hf import Reply, Request, generate, left_padded
+from baselines.policies.models import resolve_model
+
+SHARED = "team"
+"""Name of the one adapter of a team that shares it."""
+
+
+class TokenSequence(Protocol):
+    """What a trainer asks log-probabilities of: a prompt and the tokens that followed it."""
+
+    @property
+    def prompt_ids(self) -> list[int]: ...
+    @property
+    def action_ids(self) -> list[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """What is trained on each adapter."""
+
+    rank: int = 8
+    alpha: int = 16
+    target_modules: tuple[str, ...] = ("q_proj", "v_proj")
+    last_layers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the current policy says of actions already taken; all (B, A), right-padded where `mask` is False."""
+
+    logprobs: Tensor
+    entropy: Tensor
+    mask: Tensor
+
+
+class Team:
+    """Policies of all agents on one base model."""
+
+    def __init__(
+        self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, adapter_of: Mapping[str, str]
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.adapter_of = dict(adapter_of)
+        self.encoder = ChatEncoder(tokenizer)
+
+    @classmethod
+    def load(
+        cls,
+        agents: Sequence[str],
+        *,
+        model: str,
+        adapters: Literal["per_agent", "shared"] = "per_agent",
+        lora: Lora | None = None,
+        device: str = "cpu",
+        dtype: str = "float32",
+        checkpoint: Path | None = None,
+    ) -> "Team":
+        """Load the base once and give every agent its adapter: fresh ones, which change nothing yet, or those of a checkpoint.
+
+        Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError` (device or dtype that this machine lacks).
+        """
+        where = str(resolve_model(model))
+        base = AutoModelForCausalLM.from_pretrained(where, dtype=_dtype(dtype)).to(_device(device))
+        tokenizer = AutoTokenizer.from_pretrained(where)
+        base.requires_grad_(False)
+        adapter_of = {agent: SHARED if adapters == "shared" else _adapter_name(agent) for agent in agents}
+        names = list(dict.fromkeys(adapter_of.values()))
+        if len(names) < len(agents) and adapters == "per_agent":
+            raise ConfigError(
+                f"agents {sorted(agents)} cannot be told apart as adapter names; use letters, digits, _ and -"
+            )
+        config = _lora_config(lora or Lora(), base.config.num_hidden_layers)
+        peft_model = get_peft_model(base, config, adapter_name=names[0])
+        for name in names[1:]:
+            peft_model.add_adapter(name, config)
+        peft_model.eval()  # no dropout anywhere: the policy that is trained is the policy that was sampled
+        team = cls(peft_model, tokenizer, adapter_of)
+        if checkpoint is not None:
+            team.load_adapters(checkpoint)
+        return team
+
+    @property
+    def blocks(self) -> dict[str, tuple[str, ...]]:
+        """Adapter name -> the agents that act with it, in the team's order."""
+        blocks: dict[str, tuple[str, ...]] = {}
+        for agent, adapter in self.adapter_of.items():
+            blocks[adapter] = (*blocks.get(adapter, ()), agent)
+        return blocks
+
+    def conversation(self) -> Conversation:
+        """A fresh conversation for one agent's episode."""
+        return Conversation(self.encoder)
+
+    def act(self, requests: Sequence[Request], *, temperature: float, batch_size: int) -> list[Reply]:
+        """Draw a reply to each request; adapters may be mixed. Temperature 0 is greedy."""
+        return generate(self.model, self.tokenizer, requests, temperature=temperature, batch_size=batch_size)
+
+    def parameters(self, adapter: str) -> list[Parameter]:
+        """The trainable tensors of one adapter, in the model's order."""
+        return [parameter for name, parameter in self.model.named_parameters() if f".{adapter}." in name]
+
+    def score(self, adapter: str, sequences: Sequence[TokenSequence], temperature: float) -> Scores:
+        """Log-probabilities and entropies of action tokens under one adapter, with gradients if they are enabled.
+
+        Prompts are padded on the left and actions on the right, so that the head runs over action positions only.
+        Call `backward` before another adapter is scored: PEFT's switch between the two would silently drop the gradient.
+        """
+        self.model.set_adapter(adapter)
+        prompts, prompt_mask = left_padded([s.prompt_ids for s in sequences], 0, self.model.device)
+        lengths = torch.tensor([len(s.action_ids) for s in sequences])
+        longest = int(lengths.max())
+        actions = torch.zeros((len(sequences), longest), dtype=torch.long)
+        for row, sequence in enumerate(sequences):
+            actions[row, : len(sequence.action_ids)] = torch.tensor(sequence.action_ids)
+        mask = (torch.arange(longest) < lengths[:, None]).to(
+            self.model.device
+        )  # by length: padding may be a real token
+        actions = actions.to(self.model.device)
+        attention = torch.cat([prompt_mask, mask.long()], dim=1)
+        output = self.model(
+            input_ids=torch.cat([prompts, actions], dim=1),
+            attention_mask=attention,
+            position_ids=(attention.cumsum(-1) - 1).clamp(min=0),
+            logits_to_keep=longest + 1,
+            use_cache=False,
+        )
+        logits = output.logits[:, :-1]  # the logits at a position predict the token after it
+        return Scores(
+            token_logprobs(logits, actions, temperature), entropy_from_logits(logits, temperature), mask
+        )
+
+    @torch.no_grad()
+    def score_all(
+        self, adapter: str, sequences: Sequence[TokenSequence], temperature: float, *, batch_size: int
+    ) -> list[Tensor]:
+        """Log-probabilities of every action token, one (A,) tensor on the CPU per sequence, without gradients."""
+        found: dict[int, Tensor] = {}
+        for chunk in chunks_by_length(sequences, range(len(sequences)), batch_size):
+            logprobs = self.score(
+                adapter, [sequences[position] for position in chunk], temperature
+            ).logprobs.cpu()
+            for row, position in zip(logprobs, chunk, strict=True):
+                found[position] = row[: len(sequences[position].action_ids)]
+        return [found[position] for position in range(len(sequences))]
+
+    @torch.no_grad()
+    def features(self, texts: Sequence[str], *, batch_size: int, max_tokens: int = 2048) -> Tensor:
+        """What the *untrained* base makes of texts: its last hidden state at each text's last token, (N, H) in float32.
+
+        Equal texts are computed once. Of a text beyond `max_tokens` the end is read.
+        """
+        unique = sorted(set(texts), key=len)
+        ids = {
+            text: self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"][
+                -max_tokens:
+            ]
+            for text in unique
+        }
+        found: dict[str, Tensor] = {}
+        with self.model.disable_adapter():
+            for start in range(0, len(unique), batch_size):
+                chosen = unique[start : start + batch_size]
+                tokens, mask = left_padded([ids[text] or [0] for text in chosen], 0, self.model.device)
+                hidden = (
+                    self.model.get_base_model()
+                    .base_model(
+                        input_ids=tokens,
+                        attention_mask=mask,
+                        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+                        use_cache=False,
+                    )
+                    .last_hidden_state[:, -1]
+                )
+                found.update(zip(chosen, hidden.float(), strict=True))
+        return torch.stack([found[text] for text in texts])
+
+    @property
+    def hidden_size(self) -> int:
+        """Width H of `features`."""
+        return int(self.model.get_base_model().config.hidden_size)
+
+    def save_adapters(self, folder: Path) -> None:
+        """Write each adapter as PEFT writes them: `folder/<adapter>/adapter_model.safetensors` and its config."""
+        for adapter in self.blocks:
+            self.model.save_pretrained(str(folder), selected_adapters=[adapter])
+
+    def load_adapters(self, folder: Path) -> None:
+        """Read every adapter of this team from `folder`.
+
+        Raises: `CheckpointError` naming the adapter that is missing or does not fit.
+        """
+        for adapter in self.blocks:
+            place = folder / adapter
+            if not (place / "adapter_model.safetensors").is_file():
+                raise CheckpointError(
+                    f"no adapter {adapter!r} in {folder}; a checkpoint of this team has a folder for each of {sorted(self.blocks)}"
+                )
+            try:
+                outcome = set_peft_model_state_dict(
+                    self.model, load_file(place / "adapter_model.safetensors"), adapter_name=adapter
+                )
+            except (RuntimeError, ValueError, OSError) as error:
+                raise CheckpointError(
+                    f"adapter {adapter!r} in {folder} does not fit the model: {error}. Use the model and LoRA settings it was trained with"
+                ) from error
+            missing = [name for name in outcome.missing_keys if f".{adapter}." in name]
+            if missing or outcome.unexpected_keys:
+                raise CheckpointError(
+                    f"adapter {adapter!r} in {folder} was trained with other LoRA settings: it lacks {len(missing)} tensors and has "
+                    f"{len(outcome.unexpected_keys)} that this team has no place for; see the run's config.json"
+                )
+
+
+def chunks_by_length(
+    sequences: Sequence[TokenSequence], positions: Sequence[int], size: int
+) -> list[list[int]]:
+    """Positions in groups of at most `size`, similar lengths together so that little of a batch is padding."""
+    by_length = sorted(
+        positions,
+        key=lambda position: len(sequences[position].prompt_ids) + len(sequences[position].action_ids),
+    )
+    return [by_length[start : start + size] for start in range(0, len(by_length), size)]
+
+
+def _adapter_name(agent: str) -> str:
+    """PEFT puts adapter names into module paths, so a dot would split them."""
+    return re.sub(r"[^0-9A-Za-z_-]", "_", agent)
+
+
+def _lora_config(lora: Lora, num_layers: int) -> LoraConfig:
+    last = lora.last_layers
+    if last is not None and not 1 <= last <= num_layers:
+        raise ConfigError(
+            f"last_layers is {last}, but the model has {num_layers} layers; give 1 to {num_layers}, or leave it out for all"
+        )
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=0.0,  # dropout would make the policy that is trained differ from the one that was sampled
+        target_modules=list(lora.target_modules),
+        layers_to_transform=None if last is None else list(range(num_layers - last, num_layers)),
+    )
+
+
+def _dtype(name: str) -> torch.dtype:
+    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if name not in dtypes:
+        raise ConfigError(f"unknown dtype {name!r}; choose one of {', '.join(dtypes)}")
+    return dtypes[name]
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"unknown device {name!r}; use cpu, cuda or cuda:0") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"device {name!r} was asked for, but torch {torch.__version__} sees no GPU; use --device cpu, or install a CUDA build of torch"
+        )
+    return device

@@ -1,0 +1,90 @@
+"""The data shapes that travel between collecting and learning: `Turn`, `Rollout`, `Batch`.
+
+Token ids go end to end: `Turn.action_ids` are the very tokens that the sampler drew, never a second tokenisation of the text.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(slots=True)
+class Turn:
+    """One agent's act, with everything a trainer needs to learn from it."""
+
+    agent: str
+    round: int
+    """Round of the game. In an environment without rounds every turn is a round of its own."""
+    prompt_ids: list[int]
+    action_ids: list[int]
+    """What was sampled, the end-of-sequence token included if it was sampled."""
+    logprobs: list[float]
+    """Sampler's log-probability of each action token at the temperature used. Empty for greedy replies."""
+    text: str
+    """The action as the environment recorded it."""
+    state: str
+    """What the critic reads: the state at selection time, every earlier submission of the round included."""
+    parents: tuple[int, ...] = ()
+    """Positions in `Rollout.turns` of the actions of this round that this turn could read."""
+    start_us: int = 0
+    finish_us: int = 0
+    rewards: dict[str, float] = field(default_factory=dict)
+    """Reward paid to each agent when this turn committed; an agent that is absent got 0."""
+
+
+@dataclass(slots=True)
+class Rollout:
+    """One episode: its turns in acting order and how it ended."""
+
+    turns: list[Turn]
+    agents: tuple[str, ...]
+    terminated: bool
+    """False: the horizon cut the episode, and the value of `final_state` is its bootstrap."""
+    final_state: str
+    seed: int
+    level: str | None
+    instance: str
+    """Identifies the task instance; evaluation resamples over it."""
+    info: Mapping[str, float]
+    axis: Literal["team", "own"]
+    """Time axis of credit: the team's turns in acting order, or each agent's own turns."""
+
+    @property
+    def returns(self) -> dict[str, float]:
+        """Undiscounted sum of rewards per agent."""
+        return {agent: sum(turn.rewards.get(agent, 0.0) for turn in self.turns) for agent in self.agents}
+
+    @property
+    def team_return(self) -> float:
+        """Mean of the agents' undiscounted returns; equals each of them when the reward is the team's."""
+        return sum(self.returns.values()) / len(self.agents)
+
+
+@dataclass(slots=True)
+class Batch:
+    """The episodes of one iteration."""
+
+    rollouts: list[Rollout]
+
+    def turns(self) -> Iterator[Turn]:
+        """Every turn, episode after episode, in acting order."""
+        for rollout in self.rollouts:
+            yield from rollout.turns
+
+    def positions(self, agents: Sequence[str]) -> list[int]:
+        """Where the turns of `agents` stand in `turns()`."""
+        chosen = frozenset(agents)
+        return [position for position, turn in enumerate(self.turns()) if turn.agent in chosen]
+
+    @property
+    def mean_return(self) -> float:
+        """Mean team return of the episodes."""
+        return sum(rollout.team_return for rollout in self.rollouts) / len(self.rollouts)
+
+    def mean_return_by_level(self) -> dict[str, float]:
+        """Mean team return per level, for environments that have levels."""
+        sums: dict[str, list[float]] = {}
+        for rollout in self.rollouts:
+            if rollout.level is not None:
+                sums.setdefault(rollout.level, []).append(rollout.team_return)
+        return {level: sum(values) / len(values) for level, values in sums.items()}

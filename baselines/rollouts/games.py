@@ -1,0 +1,231 @@
+"""One face for every environment a trainer can play: Flex-MG environments and anybody else's AEC environments with text spaces.
+
+The collector sees a `Game`. `FlexGame` plays a `FlexMG` with all that it offers (ready sets, messages, state, reward events);
+`AECGame` plays any PettingZoo AEC environment whose observations and actions are text: the observation becomes one user message,
+the environment's own `state()` is what the critic reads if it is text, else the observation, and each turn is a round of its own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import gymnasium
+from marft_envs import FlexMG, Message
+from pettingzoo import AECEnv
+
+from baselines.errors import EnvironmentKindError
+from baselines.rollouts.batch import Rollout, Turn
+
+DEFAULT_MAX_CHARS = 4096
+"""Bound on an action's length where the action space names none."""
+
+
+class Game(Protocol):
+    """What the collector needs of an environment."""
+
+    agents: tuple[str, ...]
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode has ended."""
+
+    @property
+    def appends(self) -> bool:
+        """Whether an agent's messages only grow within an episode, so that its token ids can."""
+
+    def reset(self, seed: int, level: str | None) -> None:
+        """Begin an episode."""
+
+    def ready(self) -> tuple[str, ...]:
+        """The agents whose next action can be asked for now, in acting order."""
+
+    def messages(self, agent: str) -> Sequence[Message]:
+        """Everything a ready agent reads before it acts."""
+
+    def max_chars(self, agent: str) -> int:
+        """Longest action that is taken whole."""
+
+    def state(self, agent: str) -> str:
+        """What the critic reads before `agent` acts."""
+
+    def submit(self, agent: str, turn: Turn) -> None:
+        """Act. The turn is completed (round, rewards, times) when the episode is over."""
+
+    def rollout(self) -> Rollout:
+        """The finished episode."""
+
+
+class FlexGame:
+    """Plays a `FlexMG`."""
+
+    appends = True
+
+    def __init__(self, env: FlexMG) -> None:
+        self.env = env
+        self.agents = tuple(env.possible_agents)
+        self._seed = 0
+        self._submitted: dict[tuple[int, str], Turn] = {}
+
+    @property
+    def done(self) -> bool:
+        return self.env.terminated or self.env.truncated
+
+    def reset(self, seed: int, level: str | None) -> None:
+        self._seed = seed
+        self._submitted = {}
+        self.env.reset(seed=seed, options=None if level is None else {"level": level})
+
+    def ready(self) -> tuple[str, ...]:
+        return self.env.ready
+
+    def messages(self, agent: str) -> Sequence[Message]:
+        return self.env.messages(agent)
+
+    def max_chars(self, agent: str) -> int:
+        return self.env.profiles[agent].max_action_chars
+
+    def state(self, agent: str) -> str:
+        return self.env.state()
+
+    def submit(self, agent: str, turn: Turn) -> None:
+        turn.round = self.env.round
+        self._submitted[turn.round, agent] = turn
+        self.env.select(agent)
+        self.env.step(turn.text)
+
+    def rollout(self) -> Rollout:
+        env = self.env
+        turns: list[Turn] = []
+        for logged in env.turns:
+            turn = self._submitted[logged.round, logged.agent]
+            turn.text, turn.parents = logged.action, logged.parents
+            turn.start_us, turn.finish_us = logged.start_us, logged.finish_us
+            turns.append(turn)
+        for event in env.reward_events:
+            paid = turns[event.turn].rewards
+            paid[event.agent] = paid.get(event.agent, 0.0) + event.amount
+        return Rollout(
+            turns=turns,
+            agents=self.agents,
+            terminated=env.terminated,
+            final_state=env.state(),
+            seed=self._seed,
+            level=env.level,
+            instance=env.instance_key() or str(self._seed),
+            info=dict(env.info),
+            axis="team",
+        )
+
+
+class AECGame:
+    """Plays any other AEC environment with text observations and text actions."""
+
+    appends = False
+
+    def __init__(self, env: AECEnv[str, object, object]) -> None:
+        self.env = env
+        self.agents = tuple(env.possible_agents)
+        self._text_of: dict[str, Callable[[object], str]] = {}
+        for agent in self.agents:
+            self._text_of[agent] = _text_reader(env, agent)
+            if not isinstance(env.action_space(agent), gymnasium.spaces.Text):
+                raise EnvironmentKindError(
+                    f"agent {agent!r} of {env} acts in {env.action_space(agent)}, but language models write text; "
+                    "its action space must be gymnasium.spaces.Text (marft_envs.LLMText takes any text)"
+                )
+        self._turns: list[Turn] = []
+        self._terminated = False
+        self._final_state = ""
+        self._seed = 0
+
+    @property
+    def done(self) -> bool:
+        return not self.env.agents
+
+    def reset(self, seed: int, level: str | None) -> None:
+        self._turns, self._terminated, self._seed = [], False, seed
+        self.env.reset(seed=seed)
+
+    def ready(self) -> tuple[str, ...]:
+        return (self.env.agent_selection,)
+
+    def messages(self, agent: str) -> Sequence[Message]:
+        return [{"role": "user", "content": self._text_of[agent](self.env.observe(agent))}]
+
+    def max_chars(self, agent: str) -> int:
+        space = self.env.action_space(agent)
+        return space.max_length if isinstance(space, gymnasium.spaces.Text) else DEFAULT_MAX_CHARS
+
+    def state(self, agent: str) -> str:
+        try:
+            state = self.env.state()
+        except NotImplementedError:
+            state = None
+        return state if isinstance(state, str) else self._text_of[agent](self.env.observe(agent))
+
+    def submit(self, agent: str, turn: Turn) -> None:
+        turn.round = len(self._turns)
+        self._turns.append(turn)
+        self.env.step(turn.text)
+        self._final_state = self.state(
+            agent
+        )  # asked now: once finished agents are stepped away there is nobody to observe
+        turn.rewards = {other: float(amount) for other, amount in self.env.rewards.items() if amount}
+        self._bury_the_dead()
+
+    def _bury_the_dead(self) -> None:
+        """Step finished agents with None, as the AEC protocol wants, until somebody can act or nobody is left."""
+        env = self.env
+        while env.agents:
+            agent = env.agent_selection
+            if not (env.terminations[agent] or env.truncations[agent]):
+                return
+            self._terminated = self._terminated or env.terminations[agent]
+            env.step(None)
+
+    def rollout(self) -> Rollout:
+        return Rollout(
+            turns=self._turns,
+            agents=self.agents,
+            terminated=self._terminated,
+            final_state=self._final_state,
+            seed=self._seed,
+            level=None,
+            instance=str(self._seed),
+            info={},
+            axis="own",
+        )
+
+
+def _text_reader(env: AECEnv[str, object, object], agent: str) -> Callable[[object], str]:
+    """How the text of one agent's observation is reached: the observation itself, or the key "text" of a Dict."""
+    space = env.observation_space(agent)
+    if isinstance(space, gymnasium.spaces.Text):
+        return str
+    if isinstance(space, gymnasium.spaces.Dict) and isinstance(
+        space.spaces.get("text"), gymnasium.spaces.Text
+    ):
+        return _text_entry
+    raise EnvironmentKindError(
+        f"agent {agent!r} of {env} observes {space}, but language models read text; its observation space must be "
+        'gymnasium.spaces.Text or Dict({"text": Text})'
+    )
+
+
+def _text_entry(observation: object) -> str:
+    assert isinstance(observation, Mapping)
+    return str(observation["text"])
+
+
+def as_game(env: object) -> Game:
+    """Wrap an environment.
+
+    Raises: `EnvironmentKindError` for anything but an AEC environment with text spaces.
+    """
+    if isinstance(env, FlexMG):
+        return FlexGame(env)
+    if isinstance(env, AECEnv):
+        inner = env.unwrapped
+        return FlexGame(inner) if isinstance(inner, FlexMG) else AECGame(env)
+    raise EnvironmentKindError(
+        f"{type(env).__name__} is not a PettingZoo AEC environment; a parallel one becomes one with pettingzoo.utils.parallel_to_aec"
+    )

@@ -1,0 +1,289 @@
+"""What every trainer sets up alike: settings, environment factory, team, collector, curriculum, seeds.
+
+An algorithm's own file holds what makes it that algorithm; this is the part that would be copied.
+"""
+
+import importlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+import marft_envs
+import numpy as np
+import pettingzoo
+import torch
+from marft_envs import FlexMG, UnknownEnvironmentError
+from pettingzoo import AECEnv
+
+from baselines.errors import ConfigError
+from baselines.policies.team import Lora, Team
+from baselines.rollouts.batch import Batch
+from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.rollouts.curriculum import Curriculum, curriculum_levels
+
+Metrics = dict[str, float | int | str | None]
+"""What is logged: name -> number, or text for reasons and level names."""
+Status = Callable[[str], None]
+"""Told what is being done right now."""
+TextEnv = FlexMG | AECEnv[str, object, object]
+
+_EPISODES, _LEVELS, _SAMPLER = range(
+    3
+)  # streams of the run's seed; a stream never moves when another is drawn from
+
+
+@dataclass
+class ExperimentConfig:
+    """Settings that all trainers share."""
+
+    env_id: str = "math/reason_act-v0"
+    """Environment to train on; `marft envs` lists them."""
+    level: str | None = None
+    """Difficulty to reach; default: the environment's own."""
+    curriculum: bool = True
+    """Climb the environment's levels from the easiest up to `level`."""
+    curriculum_levels: tuple[str, ...] = ()
+    """Climb only these levels; default: all up to `level`."""
+    curriculum_threshold: float = 0.6
+    """Mean training return at the current level that opens the next one."""
+    curriculum_review: float = 0.25
+    """Share of episodes drawn from levels already passed, in [0, 1)."""
+    env_options: dict[str, str | int | float | bool] = field(default_factory=dict)
+    """Further options of the environment, e.g. `horizon 1`."""
+
+    model: str = "smollm2-135m"
+    """Base model: a known name, a local folder or a Hugging Face id."""
+    adapters: Literal["per_agent", "shared"] = "per_agent"
+    """One LoRA adapter for each agent, or one for the team."""
+    lora_rank: int = 8
+    """Rank of the adapters; more learns more and costs little."""
+    lora_alpha: int = 16
+    """Adapter output is scaled by alpha / rank."""
+    lora_targets: tuple[str, ...] = ("q_proj", "v_proj")
+    """Linear layers that get an adapter."""
+    lora_last_layers: int | None = None
+    """Adapt only the last so many layers: the backward pass stops there. Default: all."""
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+    dtype: str = "float32"
+    """Of the base model: float32 or bfloat16. Adapters and critic are always float32."""
+    threads: int = 0
+    """CPU threads of torch; 0 takes what torch chooses. With other load on the machine fewer can be faster."""
+
+    seed: int = 1
+    """Seeds the instances, the sampler, the adapters and the critic."""
+    num_iterations: int = 40
+    """Collect-and-update cycles."""
+    time_limit_s: float | None = None
+    """Stop after the iteration that exceeds it, in seconds."""
+    episodes_per_iteration: int = 64
+    """Episodes collected before each update."""
+    num_envs: int = 64
+    """Environment copies played at once."""
+    temperature: float = 0.7
+    """Of sampling and of the policy that is trained; it is one thing."""
+    max_new_tokens: int = 24
+    """Longest action in tokens."""
+    max_new_tokens_by_role: dict[str, int] = field(default_factory=dict)
+    """Roles (or agents) with another bound, e.g. `actor 8`."""
+    rollout_batch_size: int = 64
+    """Most prompts in one generate call."""
+
+    run_dir: Path | None = None
+    """Folder of the run; default runs/<environment>/<time>-seed<seed>."""
+    eval_instances: int = 200
+    """Held-out instances of each greedy evaluation; 0 turns evaluation off."""
+    eval_every: int = 0
+    """Iterations between evaluations on the way; 0 evaluates before and after only."""
+    checkpoint_every: int = 10
+    """Iterations between checkpoints; the last one is always saved."""
+    few_shot: int = 4
+    """Examples in the prompt of the untrained reference; 0 leaves that row out."""
+
+
+class Experiment:
+    """The prepared parts of one run."""
+
+    def __init__(
+        self, config: ExperimentConfig, team: Team, collector: Collector, curriculum: Curriculum, folder: Path
+    ) -> None:
+        self.config = config
+        self.team = team
+        self.collector = collector
+        self.curriculum = curriculum
+        self.folder = folder
+        self.level = curriculum.levels[-1]
+
+    @classmethod
+    def prepare(cls, config: ExperimentConfig) -> "Experiment":
+        """Check the settings, load the model and build everything.
+
+        Raises: typed errors for whatever cannot work, before anything is written.
+        """
+        check_ranges(config)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        torch.manual_seed(int(_stream(config.seed, _SAMPLER).integers(2**62)))
+        probe = make_env(config.env_id, "train", config.env_options)
+        known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
+        target = config.level or (probe.level if isinstance(probe, FlexMG) else None)
+        levels = curriculum_levels(known, target, climb=config.curriculum, chosen=config.curriculum_levels)
+        team = load_team(config, probe.possible_agents)
+        collector = Collector(
+            lambda: make_env(config.env_id, "train", config.env_options),
+            team,
+            num_envs=min(config.num_envs, config.episodes_per_iteration),
+        )
+        curriculum = Curriculum(
+            levels, threshold=config.curriculum_threshold, review=config.curriculum_review
+        )
+        folder = config.run_dir or default_folder(config)
+        return cls(config, team, collector, curriculum, folder)
+
+    def collect(self, iteration: int, status: Status) -> Batch:
+        """Play this iteration's episodes."""
+        config = self.config
+        seeds = _stream(config.seed, _EPISODES, iteration).integers(2**62, size=config.episodes_per_iteration)
+        levels = _stream(config.seed, _LEVELS, iteration)
+        tasks = [Task(int(seed), self.curriculum.draw(levels)) for seed in seeds]
+        status(f"collecting {len(tasks)} episodes")
+        return self.collector.collect(
+            tasks, self.sampling(config.temperature), lambda done: status(f"collecting {done}/{len(tasks)}")
+        )
+
+    def sampling(self, temperature: float) -> Sampling:
+        """How replies are drawn at a temperature; 0 is greedy."""
+        config = self.config
+        return Sampling(
+            temperature, config.max_new_tokens, config.max_new_tokens_by_role, config.rollout_batch_size
+        )
+
+    def batch_metrics(self, batch: Batch) -> Metrics:
+        """What a batch says before anything is learnt from it."""
+        metrics: Metrics = {
+            "train/return": batch.mean_return,
+            "train/level": self.curriculum.level,
+            "train/episodes": len(batch.rollouts),
+            "train/turns": sum(len(rollout.turns) for rollout in batch.rollouts),
+        }
+        metrics |= {f"train/return/{level}": value for level, value in batch.mean_return_by_level().items()}
+        for agent in self.collector.agents:
+            own = [rollout.returns[agent] for rollout in batch.rollouts]
+            metrics[f"{agent}/return"] = sum(own) / len(own)
+        return metrics
+
+    def climb(self, batch: Batch) -> None:
+        """Let the curriculum react to what was collected."""
+        self.curriculum.update(batch.mean_return_by_level())
+
+    def config_record(self) -> dict[str, object]:
+        """The settings as JSON can hold them, with versions of what they ran on."""
+        record = {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in asdict(self.config).items()
+        }
+        return record | {
+            "levels": list(self.curriculum.levels),
+            "versions": {"marft_envs": marft_envs.__version__, "torch": torch.__version__},
+        }
+
+    def next_steps(self, checkpoint: Path) -> list[str]:
+        """What to try after a run, as commands."""
+        return [
+            f"marft evaluate {checkpoint}    # greedy play on held-out instances",
+            f"marft play {self.config.env_id} --checkpoint {checkpoint}    # watch the team, or take a seat in it",
+            f"marft train --env-id {self.config.env_id} --seed {self.config.seed + 1}    # the same with another seed",
+        ]
+
+    def state(self) -> dict[str, object]:
+        """What a checkpoint's state.json holds: enough to load the team again."""
+        return {
+            "config": self.config_record(),
+            "adapter_of": self.team.adapter_of,
+            "curriculum_position": self.curriculum.position,
+        }
+
+
+def make_env(
+    env_id: str, split: Literal["train", "test"], options: Mapping[str, object], *, level: str | None = None
+) -> TextEnv:
+    """An environment by id: one of ours (with its split), one in PettingZoo's registry, or `module:factory`.
+
+    Raises: `UnknownEnvironmentError`, `OptionError`, `ConfigError`.
+    """
+    if ":" in env_id:
+        return _from_entry_point(env_id, options)
+    try:
+        spec = marft_envs.spec(env_id)
+    except UnknownEnvironmentError:
+        if env_id not in pettingzoo.aec_registry:
+            raise
+        return cast("TextEnv", pettingzoo.make("aec", env_id, max_cycles=None, **options))
+    extra = {} if level is None else {"level": level}
+    return marft_envs.make(spec.id, **{"split": split, **options, **extra})
+
+
+def _from_entry_point(env_id: str, options: Mapping[str, object]) -> TextEnv:
+    module, _, name = env_id.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"cannot import the environment {env_id!r}: {error}; write it as package.module:factory"
+        ) from error
+    env: TextEnv = factory(**options)
+    return env
+
+
+def load_team(config: ExperimentConfig, agents: list[str], checkpoint: Path | None = None) -> Team:
+    """The team of a configuration, fresh or from a checkpoint's folder."""
+    lora = Lora(config.lora_rank, config.lora_alpha, tuple(config.lora_targets), config.lora_last_layers)
+    torch_seed = int(_stream(config.seed, _SAMPLER, 1).integers(2**62))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed)  # adapters start alike whatever was drawn before
+        return Team.load(
+            agents,
+            model=config.model,
+            adapters=config.adapters,
+            lora=lora,
+            device=config.device,
+            dtype=config.dtype,
+            checkpoint=checkpoint,
+        )
+
+
+def check_ranges(config: ExperimentConfig) -> None:
+    """Raises: `ConfigError` for a number out of its range."""
+    at_least_one = (
+        "num_iterations",
+        "episodes_per_iteration",
+        "num_envs",
+        "max_new_tokens",
+        "rollout_batch_size",
+        "lora_rank",
+        "checkpoint_every",
+    )
+    for name in at_least_one:
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least 1")
+    if config.temperature <= 0:
+        raise ConfigError(
+            f"temperature is {config.temperature}; training samples, so it must be above 0 (greedy play is what evaluation does)"
+        )
+    if config.threads < 0:
+        raise ConfigError(
+            f"threads is {config.threads}; give a number of CPU threads, or 0 for torch's own choice"
+        )
+
+
+def default_folder(config: ExperimentConfig) -> Path:
+    """runs/<environment>/<date>-seed<seed>, in the working directory."""
+    name = config.env_id.replace("/", "-").replace(":", "-")
+    return Path("runs") / name / f"{time.strftime('%Y%m%d-%H%M%S')}-seed{config.seed}"
+
+
+def _stream(seed: int, *path: int) -> np.random.Generator:
+    """An independent generator for one purpose of a run."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=path))
