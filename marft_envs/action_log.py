@@ -2,13 +2,15 @@
 
 An episode is a header line, a line per turn, and an end line:
 
-    {"kind": "episode", "format": 1, "env": "math/reason_act-v0", "options": {}, "seed": 5, "reset_options": {}}
-    {"kind": "turn", "index": 0, "agent": "actor_0", "round": 0, "action": "8", "shortened": 0, "parents": [],
+    {"kind": "episode", "format": 1, "env": "math/reason_act-v0", "options": {}, "seed": 5, "reset_options":
+    {}} {"kind": "turn", "index": 0, "agent": "actor_0", "round": 0, "action": "8", "shortened": 0, "parents":
+    [],
      "start_us": 0, "finish_us": 1020000, "rewards": [["actor_0", 1.0, 1020000]]}
-    {"kind": "end", "terminated": true, "truncated": false, "returns": {"actor_0": 1.0}, "info": {"correct": 1}}
+    {"kind": "end", "terminated": true, "truncated": false, "returns": {"actor_0": 1.0}, "info": {"correct":
+    1}}
 
-`rewards` holds what was paid at the commit of that turn: agent, amount, time. Lines end with a line feed and nothing
-else; UTF-8, with every character as it is.
+`rewards` holds what was paid at the commit of that turn: agent, amount, time. Lines end with a line feed and
+nothing else; UTF-8, with every character as it is.
 """
 
 import json
@@ -56,9 +58,10 @@ def env_id_missing(what: str) -> str:
 def write_log(path: str | Path, episodes: Iterable[Episode]) -> None:
     """Adds episodes to the end of a log, and creates it and its folder if need be.
 
-    An episode is written whole or not at all, and what the file held stays. Half an episode at its end, left by a process that
-    was killed, moves to `<path>.unfinished`. One writer at a time.
-    Raises: LogError if an episode cannot be logged, or the disk takes no more; the episodes before it are kept.
+    An episode is written whole or not at all, and what the file held stays. Half an episode at its end, left
+    by a process that was killed, moves to `<path>.unfinished`. One writer at a time.
+    Raises: LogError if an episode cannot be logged, or the disk takes no more; the episodes before it are
+    kept.
     """
     path = Path(path)
     try:
@@ -167,7 +170,8 @@ def _end_of_last_episode(file: BinaryIO, size: int) -> int:
 def read_log(path: str | Path) -> list[Episode]:
     """All episodes of a log, in their order.
 
-    Raises: LogError, naming file and line, for a line that is no part of a log, another version, or half an episode.
+    Raises: LogError, naming file and line, for a line that is no part of a log, another version, or half an
+    episode.
     """
     path = Path(path)
     episodes = []
@@ -193,7 +197,7 @@ def _parsed_lines(path: Path, file: Iterable[bytes]) -> Iterator[Line]:
         except ValueError as error:
             raise LogError(f"{where}: is no JSON in UTF-8 ({error}); {_WAY_OUT}") from error
         kind = value.get("kind") if isinstance(value, dict) else None
-        if kind not in _FIELDS:
+        if not isinstance(kind, str) or kind not in _FIELDS:
             raise LogError(f"{where}: is no episode, turn or end; {_WAY_OUT}")
         if kind == "episode" and value.get("format") != FORMAT:
             raise LogError(

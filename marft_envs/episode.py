@@ -1,7 +1,7 @@
 """An episode as a value: play one, keep it, and prove by replay that it happened.
 
-What an environment does follows from its id and options, the seed, and the actions. So these are all that a log
-needs to hold; times, rewards and the end are logged as well, and `replay` recomputes every one of them.
+What an environment does follows from its id and options, the seed, and the actions. So these are all that a
+log needs to hold; times, rewards and the end are logged as well, and `replay` recomputes every one of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -75,8 +75,8 @@ def replay(episode: Episode) -> Episode:
 def _with_logged_shortening(episode: Episode, recomputed: Episode, env: FlexMG) -> tuple[Turn, ...]:
     """The recomputed turns, with the number of characters dropped as logged.
 
-    The log has only the text that was kept, so the number cannot be recomputed; but a text that was shortened is exactly as
-    long as the profile allows.
+    The log has only the text that was kept, so the number cannot be recomputed; but a text that was shortened
+    is exactly as long as the profile allows.
     """
     turns = []
     for logged, turn in zip(episode.turns, recomputed.turns, strict=False):

@@ -1,28 +1,31 @@
 """FlexMG, the base class of every environment: Flex-MG on PettingZoo's AEC interface.
 
-An environment file says what the task is: who waits for whom, what an agent is told, what an action is worth. This class
-does all the rest, so that every environment keeps the same promises:
+An environment says what its task is by the hooks in `marft_envs.hooks`. This class does the rest, so that
+every environment keeps the same promises:
 
-- **Composed observations.** Who sees whose words follows from D_t and `recall` alone. An environment can leak only by
-  writing one agent's secret into another's `view`.
-- **Append-only.** An agent's messages only grow: those of turn k + 1 are those of turn k, its own action, what is new.
-- **The commit rule.** `step` only records. The consequences run when everybody who takes part in the round has acted,
-  in the canonical order of D_t. What an agent is told is frozen when its turn opens. So all `ready` agents may be
-  computed in one batch and submitted in any order: same texts, same rewards, same times.
-- **Order enforced here.** A call out of order is a typed error; no wrapper is needed.
+- **Composed observations.** Who sees whose words follows from D_t and `recall` alone. An environment can leak
+  only by writing one agent's secret into another's `view`.
+- **Append-only.** An agent's messages only grow: turn k + 1 has those of turn k, its own action, and what is
+  new.
+- **The commit rule.** `step` only records. The consequences follow when everybody who takes part in the round
+  has acted, in the canonical order of D_t; and what an agent is told is fixed when its turn opens. So the
+  actions of all `ready` agents may be computed in one batch, and submitted in any order: same texts, same
+  rewards, same times.
+- **Order enforced.** A call out of order is a typed error. No wrapper is needed.
 """
 
-import copy
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, NoReturn, Self, TypedDict, cast
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict
 
-import numpy as np
 from gymnasium.spaces import Dict, Space
 from pettingzoo import AECEnv
 
 from marft_envs.dependencies import Dependencies
-from marft_envs.errors import ActionTypeError, DependencyError, OptionError, OutcomeError, TurnError
+from marft_envs.errors import DependencyError, OptionError, OutcomeError, TurnError
+from marft_envs.history import History, Round
+from marft_envs.hooks import Hooks
 from marft_envs.profiles import Profile, name_agents
 from marft_envs.records import (
     SHORTENED,
@@ -32,19 +35,23 @@ from marft_envs.records import (
     Turn,
     checked_info,
     feedback_by_agent,
+    recorded_text,
     rewards_by_agent,
 )
-from marft_envs.rendering import blocks
-from marft_envs.schedule import RoundsSchedule, Schedule, Slot
+from marft_envs.rendering import rendered_pieces
+from marft_envs.schedule import RoundsSchedule, Schedule
+from marft_envs.seats import Seat
 from marft_envs.seeding import SPLITS, EpisodeSeeds, generator, split_of
 from marft_envs.spaces import LLMText
 from marft_envs.teams import Team, find_team, is_team_name
-from marft_envs.transcript import Message, Part, Thread, Transcript
+from marft_envs.transcript import GAP, OWN_NAME, Message, quoted_lines
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
-"""Halves of a character. They cannot be encoded, so they can neither be logged nor tokenised."""
+if TYPE_CHECKING:
+    from marft_envs.registry import EnvSpec
+
 _MAX_DRAWS = 10_000
-"""Draws of an instance until one falls into the split; 0.8 to this power is nothing, so more means a broken key."""
+"""Draws until an instance belongs to the split. Even the rare one comes once in five: more means a broken
+key."""
 
 
 class BaseOptions(TypedDict, total=False):
@@ -56,29 +63,8 @@ class BaseOptions(TypedDict, total=False):
     render_mode: str | None
 
 
-class _Seat:
-    """What the base class keeps of one agent."""
-
-    __slots__ = ("action", "has_acted", "is_open", "news", "profile", "shortened", "thread")
-
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
-        self.sit_down()
-
-    def sit_down(self) -> None:
-        """Starts an episode."""
-        self.thread = Thread(self.profile.system)
-        self.news: list[Part] = []  # what waits for the opening of the agent's next turn
-        self.is_open = False
-        self.has_acted = False  # in the round that is being played
-        self.action = ""
-        self.shortened = 0
-
-
-class FlexMG(AECEnv[str, dict[str, str], str]):
-    """A Markov game of language model agents, played turn by turn.
-
-    To make an environment, subclass it, set the class attributes that differ, and write the hooks:
+class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
+    """A Markov game of language model agents, played turn by turn: subclass it to make an environment.
 
         class GuessTheSum(FlexMG):
             metadata = {"name": "guess_the_sum_v0"}
@@ -91,121 +77,20 @@ class FlexMG(AECEnv[str, dict[str, str], str]):
                 return f"What is {self.a} + {self.b}?" if self.round == 0 else ""
 
             def act(self, agent, action):
-                if self.profiles[agent].answers and action.strip() == str(self.a + self.b):
-                    return Outcome(rewards=1.0, terminated=True)
+                if self.profiles[agent].answers:
+                    right = action.strip() == str(self.a + self.b)
+                    return Outcome(rewards=float(right), terminated=right, info={"correct": int(right)})
 
-    Only `start` and `act` or `end_round` are needed in practice. No hook may be called from outside, and none may touch
-    a global random generator: draw from `self.rng`. Hooks are asked in a fixed order, whatever the order of stepping, so
-    what they draw is reproducible.
+    Every hook and every attribute to declare is described in `marft_envs.hooks`. An environment with options
+    of its own names them and forwards the rest:
+
+        def __init__(self, *, horizon: int = 5, operators: str = "+", **base: Unpack[BaseOptions]):
+            super().__init__(horizon=horizon, **base)
+            self.operators = operators
     """
 
-    # What an environment declares.
-    metadata: dict[str, Any] = {"name": "flex_mg"}
-    """`name` at least; `render_modes` and `is_parallelizable` are filled in."""
-    default_team: ClassVar[str] = ""
-    """The team that plays unless `team` says otherwise: the name of a file in `teams/` beside the environment."""
-    levels: ClassVar[tuple[str, ...]] = ()
-    """Difficulties from easy to hard; the first is the default. Empty if there is only one."""
-    recall: ClassVar[Literal["team", "parents"]] = "team"
-    """Who hears in a later round what was said in an earlier one: everybody who has not heard it yet, or nobody, so
-    that words reach an agent only through D_t."""
-    reward_range: ClassVar[tuple[float, float]] = (-float("inf"), float("inf"))
-    """Bounds of an agent's return in one episode."""
-    source: ClassVar[str] = ""
-    """Names the data that instances come from. It salts the split: equal sources share their test instances."""
-
-    # The episode, for everybody to read.
-    agents: list[str]
-    """Everybody, until the episode is over; then each leaves with its `step(None)`."""
-    agent_selection: str
-    """Who acts next: one of `ready`, by default the first of them."""
-    dependencies: Dependencies
-    """D_t of this round."""
-    round: int
-    """This round; the first has 0. After a truncation: the round that would have followed."""
-    level: str | None
-    """This episode's level; None where there is only one."""
-    episode_seed: int
-    """`reset(seed=env.episode_seed)` plays this episode again."""
-    reset_options: dict[str, Any]
-    """What this episode's `reset` got as options."""
-    terminated: bool
-    """Whether the episode has ended by success or failure."""
-    truncated: bool
-    """Whether the horizon has ended it."""
-    turns: list[Turn]
-    """All committed turns, in commit order."""
-    reward_events: list[RewardEvent]
-    """All rewards paid, in the order of their commits."""
-    info: dict[str, float]
-    """The latest value of everything that outcomes reported in this episode; part of every agent's `infos`."""
-    rng: np.random.Generator
-    """This episode's generator, for hooks."""
-    spec: Any = None
-    """The EnvSpec from which `make` built this environment; None if its class was called directly."""
-
-    # ------------------------------------------------------------------ hooks
-
-    def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
-        """Draws the task instance for `self.level`, and forgets the last one.
-
-        Called by `reset`, again and again until the instance belongs to the split; so it sets every attribute that an episode changes.
-        `rng` is `self.rng`. `options` are those of `reset`; leave alone what you do not know.
-        """
-
-    def dependencies_for(self, round: int) -> Dependencies:
-        """D_t of this round: who acts in it and who waits for whom.
-
-        Asked once, as the round opens; it may follow from anything committed before, such as what an orchestrator
-        wrote. Agents that do not take part are told nothing and keep their messages. When the horizon ends the
-        episode, it is asked for the round `horizon` as well, which is composed but never played.
-        By default everybody acts and reads all who stand before it on the team.
-        """
-        return self._default_dependencies
-
-    def view(self, agent: str) -> str:
-        """What only this agent is told in this round; empty for nothing.
-
-        Asked once for everybody who takes part, in canonical order, as the round opens. Other agents' words
-        and feedback are added by the base class; if you repeat an agent's words here, `quote` them.
-        """
-        return ""
-
-    def act(self, agent: str, action: str) -> Outcome | None:
-        """What follows from an action; None for nothing.
-
-        Called at the commit of the round, once per turn in canonical order. Nothing that any agent writes in a
-        round can depend on it. `action` is the recorded text: any Unicode, perhaps empty, at most `max_action_chars` long;
-        a reply that makes no sense is worth what the task says, and is no error.
-        """
-        return None
-
-    def end_round(self) -> Outcome | None:
-        """What follows from the round as a whole; None for nothing. Called at its commit, after every `act`."""
-        return None
-
-    def hidden(self) -> str:
-        """The part of the state that no agent is told, such as the solution or the hidden board; empty for nothing.
-
-        Asked as each round opens. Only `state()` shows it, for central critics.
-        """
-        return ""
-
-    def instance_key(self) -> str | None:
-        """Identifies the instance that `start` drew, for the split into train and test.
-
-        Instances that teach the same get the same key: write 3 + 5 and 5 + 3 alike. None, the default, offers no split.
-        """
-        return None
-
-    def reference_action(self, agent: str) -> str:
-        """What a perfect agent would write now, for checks, imitation and upper bounds.
-
-        Asked while the agent's turn is open. Raises: NotImplementedError unless the environment provides it.
-        """
-        raise NotImplementedError(f"{type(self).__name__} provides no reference_action")
-
-    # ------------------------------------------------------------- making one
+    spec: "EnvSpec | None" = None
+    """How `make` built this environment; None if its class was called directly."""
 
     def __init__(
         self,
@@ -216,100 +101,88 @@ class FlexMG(AECEnv[str, dict[str, str], str]):
         level: str | None = None,
         render_mode: str | None = None,
     ) -> None:
-        """Raises: OptionError, TeamFileError.
+        """Sets what stays the same from episode to episode.
 
-        A subclass with options of its own declares them and forwards the rest:
-        `def __init__(self, *, horizon: int = 5, my_option: int = 1, **base: Unpack[BaseOptions])`.
+        Args:
+            horizon: Rounds after which an episode is truncated.
+            team: A name (a file in `teams/` beside the environment), a path to a team file, or profiles.
+            split: "train" or "test": which instances are drawn.
+            level: One of `levels`; by default the first.
+            render_mode: "human" prints what was committed, as it happens; "ansi" lets `render` return it.
+
+        Raises: OptionError, TeamFileError.
         """
-        super().__init__()
-        if horizon < 1:
+        if type(horizon) is not int or horizon < 1:
             raise OptionError(f"horizon is {horizon!r}; use a number of rounds, 1 or more")
-        _check_choice("split", split, SPLITS)
-        if split == "test" and type(self).instance_key is FlexMG.instance_key:
-            raise OptionError(f"split is 'test', but {type(self).__name__} offers no split; use 'train'")
         self.metadata = {"render_modes": ["human", "ansi"], "is_parallelizable": False, **self.metadata}
-        if render_mode is not None:
-            _check_choice("render_mode", render_mode, self.metadata["render_modes"])
         self.horizon = horizon
-        self.split = split
+        self.split = _one_of("split", split, SPLITS)
+        if split == "test" and type(self).instance_key is Hooks.instance_key:
+            raise OptionError(f"split is 'test', but {type(self).__name__} has no split; use 'train'")
+        self.level = self._default_level = self._checked_level(level)
+        if render_mode is not None:
+            _one_of("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
-        self._default_level = self.level = self._checked_level(level)
-        self.team = self.default_team if team is None else team
-        self.profiles: dict[str, Profile] = name_agents(find_team(self.team, type(self)))
+        self.profiles: dict[str, Profile] = name_agents(
+            find_team(self.default_team if team is None else team, type(self))
+        )
         self.possible_agents = list(self.profiles)
-        self.observation_spaces = {
-            agent: cast("Space[dict[str, str]]", Dict({"text": LLMText()})) for agent in self.profiles
-        }
-        self.action_spaces = {agent: LLMText() for agent in self.profiles}
-        self.state_space = LLMText()
-        self._default_dependencies = Dependencies.sequence(self.possible_agents)
+        self.agents = []  # nobody plays before the first reset
+        self.agent_selection = ""
+        self.sequence = Dependencies.sequence(self.possible_agents)
+        self._adopt(self.sequence)
+        self._zeros = dict.fromkeys(self.possible_agents, 0.0)
+        self._falses = dict.fromkeys(self.possible_agents, False)
+        self._spaces: dict[tuple[str, str], Space[Any]] = {}
         self._seeds = EpisodeSeeds()
-        self._seats = {agent: _Seat(profile) for agent, profile in self.profiles.items()}
-        self._begin()
-        self.agents = []  # nobody sits here before the first reset
-        self._stage: Literal["new", "playing", "committing", "over"] = "new"
+        self._schedule: Schedule = RoundsSchedule()
+        self._seats: dict[str, Seat] = {}
+        self._has_reset = False
 
     def _checked_level(self, level: object) -> str | None:
         if level is None:
             return self.levels[0] if self.levels else None
         if not self.levels:
             raise OptionError(f"level is {level!r}, but {type(self).__name__} has no levels; leave it out")
-        return _check_choice("level", level, self.levels)
+        return _one_of("level", level, self.levels)
 
-    def observation_space(self, agent: str) -> Space[dict[str, str]]:
-        """`Dict({"text": LLMText})`, the same object every time."""
-        return self.observation_spaces[agent]
-
-    def action_space(self, agent: str) -> Space[str]:
-        """All text; the same object every time."""
-        return self.action_spaces[agent]
-
-    # -------------------------------------------------------------- an episode
+    # ---- An episode --------------------------------------------------------------------------------------------
 
     def reset(self, seed: int | None = None, options: Mapping[str, Any] | None = None) -> None:
-        """Starts the episode of this seed; without a seed, the next one after the latest seed given.
+        """Starts the episode of this seed; without one, the next episode after the latest seed that was
+        given.
 
-        `options["level"]` sets the level of this episode only. Raises: OptionError.
+        `options["level"]` sets the level of this episode only. Keys that the environment does not know are
+        ignored.
+        Raises: OptionError.
         """
-        given = dict(options or {})
-        level = self._checked_level(given["level"]) if given.get("level") is not None else self._default_level
+        options = dict(options) if options else {}
+        level = options.get("level")
+        self.level = self._default_level if level is None else self._checked_level(level)
         self.episode_seed = self._seeds.next(seed)
-        self.level = level
-        self.reset_options = given
-        self._begin()
+        self.reset_options = options
+        agents = self.possible_agents
+        self.agents = agents.copy()
+        self.rewards = self._zeros.copy()
+        self._cumulative_rewards = self._zeros.copy()
+        self.terminations = self._falses.copy()
+        self.truncations = self._falses.copy()
+        self.infos = {agent: {SHORTENED: 0} for agent in agents}
+        self.info = {}
+        self.terminated = self.truncated = False
+        self._shortened: set[str] = set()  # whose last action was
+        self._were_rewarded = False  # whether the latest step paid anybody
+        self._seats = {agent: Seat(profile) for agent, profile in self.profiles.items()}
+        self._history = History(self.profiles)
+        self._printed = 0
+        self.round = 0
         self.rng = generator(self.episode_seed)
-        self._draw(given)
+        self._draw(options)
+        self._has_reset = True
         self._open_round()
-        self._stage = "playing"
         self.agent_selection = self._schedule.ready[0]
         if self.render_mode == "human":
             self.render()
-
-    @property
-    def num_rounds(self) -> int:
-        """How many rounds were committed."""
-        return self.turns[-1].round + 1 if self.turns else 0
-
-    def _begin(self) -> None:
-        self.agents = list(self.possible_agents)
-        self.rewards = dict.fromkeys(self.agents, 0.0)
-        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
-        self.terminations = dict.fromkeys(self.agents, False)
-        self.truncations = dict.fromkeys(self.agents, False)
-        self.infos = {agent: {SHORTENED: 0} for agent in self.agents}
-        self.info = {}
-        self.round = 0
-        self.turns = []
-        self.reward_events = []
-        self._schedule: Schedule = RoundsSchedule()
-        self._transcript = Transcript(self.possible_agents)
-        self._rewarded = False
-        self._hidden = ""
-        self._printed = 0
-        self.terminated = False
-        self.truncated = False
-        for seat in self._seats.values():
-            seat.sit_down()
 
     def _draw(self, options: Mapping[str, Any]) -> None:
         """Draws instances until one belongs to the split."""
@@ -320,58 +193,61 @@ class FlexMG(AECEnv[str, dict[str, str], str]):
                 return
         raise OutcomeError(
             f"none of {_MAX_DRAWS} instances of {type(self).__name__}, level {self.level!r}, belongs to the split "
-            f"{self.split!r}; draw from at least 2,000 instances, and let instance_key tell them apart"
+            f"{self.split!r}; draw from 2,000 or more, and let instance_key tell them apart"
         )
 
     def step(self, action: str | None) -> None:
-        """Records the action of `agent_selection`; when that completes the round, commits the round.
+        """Records the action of `agent_selection`. If that completes the round, the round is committed.
 
-        Once the episode is over, every agent steps once more, with None. Raises: TurnError, ActionTypeError.
+        Once the episode is over, every agent leaves by one more step, with None.
+        Raises: TurnError, ActionTypeError.
         """
-        if self._stage != "playing":
-            self._step_finished(action)
-            return
         agent = self.agent_selection
         seat = self._seats.get(agent)
         if seat is None or not seat.is_open:
-            self._refuse(agent)
-        recorded = self._recorded(agent, seat, action)
-        if self._rewarded:
-            self._clear_rewards()
-            self._rewarded = False
-        self._cumulative_rewards[agent] = 0.0
-        self.infos[agent] = {SHORTENED: seat.shortened, **self.info}
+            self._step_closed(agent, action)
+            return
+        max_chars = seat.profile.max_action_chars
+        if type(action) is str and len(action) <= max_chars and action.isascii():
+            text, dropped = action, 0  # nearly always
+        else:
+            text, dropped = recorded_text(agent, action, max_chars)
+        lines = quoted_lines(text)
+        played = self._playing
+        played.words[agent] = (agent, text, f"{agent}:\n> {lines}")
+        seat.parts.append((OWN_NAME, text, f"{OWN_NAME}:\n> {lines}"))
+        seat.num_known += 1
         seat.is_open = False
-        seat.has_acted = True
-        seat.action = recorded
-        seat.thread.parts.append(("assistant", None, recorded))
-        profile = seat.profile
-        for opened in self._schedule.submit(agent, profile.base_us + profile.per_char_us * len(recorded)):
+        if dropped or agent in self._shortened:
+            self._note_shortened(agent, dropped)
+        if self._were_rewarded:
+            self._were_rewarded = False
+            self.rewards = self._zeros.copy()
+        self._cumulative_rewards[agent] = 0.0
+        schedule = self._schedule
+        for opened in schedule.submit(agent):
             self._open_turn(opened)
-        due = self._schedule.due()
-        if due:
-            self._commit(due)
-        if self._stage == "playing":
-            self.agent_selection = self._schedule.ready[0]
+        if schedule.is_due:
+            self._commit()
+        else:
+            self.agent_selection = schedule.ready[0]
 
-    def _recorded(self, agent: str, seat: _Seat, action: object) -> str:
-        """The action as it is kept: whole characters only, and at most as many as the profile allows."""
-        if not isinstance(action, str):
-            way_out = " (None is only for agents whose episode is over)" if action is None else ""
-            raise ActionTypeError(
-                f"the action of {agent!r} is {action!r:.80}, a {type(action).__name__}; pass text, a str{way_out}"
-            )
-        recorded = str.__str__(action)[: seat.profile.max_action_chars]
-        seat.shortened = len(action) - len(recorded)
-        return recorded if recorded.isascii() else _SURROGATES.sub("\ufffd", recorded)
+    def _note_shortened(self, agent: str, dropped: int) -> None:
+        """Tells by `infos` how much of the agent's last action was dropped."""
+        self.infos[agent] = {**self.infos[agent], SHORTENED: dropped}
+        self._shortened.discard(agent)
+        if dropped:
+            self._shortened.add(agent)
+            self._playing.dropped += ((agent, dropped),)
 
-    def _step_finished(self, action: object) -> None:
-        """PettingZoo's dead step: an agent whose episode is over leaves."""
-        if self._stage != "over" or not self.agents:
-            self._refuse(None)
-        agent = self.agent_selection
+    def _step_closed(self, agent: str, action: str | None) -> None:
+        """PettingZoo's dead step: an agent whose episode is over leaves. Any other step is out of order."""
+        if not self.agents or not (self.terminated or self.truncated):
+            self._refuse(agent)
         if action is not None:
-            raise TurnError(f"the episode is over for {agent!r}; step(None) here, or call reset()")
+            raise TurnError(
+                f"the episode is over for {agent!r}, who can only step(None) now; call reset() for the next one"
+            )
         for values in (
             self.rewards,
             self._cumulative_rewards,
@@ -385,144 +261,42 @@ class FlexMG(AECEnv[str, dict[str, str], str]):
         if self.agents:
             self.agent_selection = self.agents[0]
 
+    def _clear_rewards(self) -> None:
+        self._were_rewarded = False
+        self.rewards = dict.fromkeys(self.agents, 0.0)
+
     def select(self, agent: str) -> None:
-        """Lets another of the `ready` agents act next. Raises: TurnError if it is not ready."""
+        """Lets another of the `ready` agents act next. Raises: TurnError if it is none of them."""
         seat = self._seats.get(agent)
-        if self._stage != "playing" or seat is None or not seat.is_open:
+        if seat is None or not seat.is_open:
             self._refuse(agent)
         self.agent_selection = agent
 
-    @property
-    def ready(self) -> tuple[str, ...]:
-        """The agents whose observation can no longer change before they act, in canonical order; none at the end."""
-        return self._schedule.ready if self._stage == "playing" else ()
-
     def fork(self) -> Self:
-        """A copy that goes on by itself, from here, exactly as a replay of all actions so far would."""
-        return copy.deepcopy(self)
+        """A copy that goes on by itself from here, exactly as a replay of all actions so far would."""
+        return deepcopy(self)
 
-    # --------------------------------------------------- rounds and the commit
+    # ---- Rounds and their commit -------------------------------------------------------------------------------
 
     def _open_round(self) -> None:
         dependencies = self.dependencies_for(self.round)
-        self._check_dependencies(dependencies)
-        self.dependencies = dependencies
-        self._transcript.entries.append(("round", "", f"round {self.round + 1}"))
+        if dependencies is not self.dependencies:
+            self._adopt(dependencies)
         hidden = self.hidden()
-        if hidden and hidden != self._hidden:
-            self._transcript.entries.append(("hidden", "", hidden))
-        self._hidden = hidden
         views = {}
         for agent in dependencies.order:
             view = self.view(agent)
             if view:
                 views[agent] = view
-                self._seats[agent].news.append(("user", None, view))
-        if views:
-            self._transcript.entries.append(("told", "", views))
-        for agent in self._schedule.begin(dependencies):
+                self._seats[agent].parts.append(("", view, view))
+        self._playing = Round(dependencies, hidden, views)
+        self._history.rounds.append(self._playing)
+        self._schedule.begin(dependencies)
+        for agent in self._schedule.ready:
             self._open_turn(agent)
 
-    def _open_turn(self, agent: str) -> None:
-        """Composes what the agent is told, for good: its news, then the words of its parents in this round."""
-        seat = self._seats[agent]
-        parts = seat.thread.parts
-        parts += seat.news
-        seat.news = []
-        for parent in self.dependencies.parents(agent):
-            parts.append(("user", parent, self._seats[parent].action))
-        seat.is_open = True
-
-    def _commit(self, due: Sequence[Slot]) -> None:
-        """Everything that follows from a round, in canonical order, whatever the order of submission."""
-        self._stage = "committing"  # for good, if a hook raises: only reset() leads out of half a round
-        self._record(due)
-        feedback: list[dict[str, str]] = []
-        terminated = False
-        last = len(self.turns) - 1
-        for place, slot in enumerate(due, start=len(self.turns) - len(due)):
-            outcome = self.act(slot.agent, self._seats[slot.agent].action)
-            if outcome is not None:
-                terminated |= self._apply(outcome, place, slot.finish_us, feedback)
-        outcome = self.end_round()
-        if outcome is not None:
-            terminated |= self._apply(outcome, last, self._schedule.time_us, feedback)
-        self._spread_the_word(due, feedback)
-        if self._rewarded:
-            self._accumulate_rewards()
-        self._move_on(terminated)
-
-    def _record(self, due: Sequence[Slot]) -> None:
-        index = {slot.agent: place for place, slot in enumerate(due, start=len(self.turns))}
-        for slot in due:
-            seat = self._seats[slot.agent]
-            parents = tuple([index[parent] for parent in self.dependencies.parents(slot.agent)])
-            self.turns.append(
-                Turn(
-                    index[slot.agent],
-                    slot.agent,
-                    self.round,
-                    seat.action,
-                    seat.shortened,
-                    parents,
-                    slot.start_us,
-                    slot.finish_us,
-                )
-            )
-            self._transcript.entries.append(("said", slot.agent, seat.action))
-            seat.has_acted = False
-
-    def _apply(self, outcome: Outcome, turn: int, time_us: int, feedback: list[dict[str, str]]) -> bool:
-        """Books what an outcome pays and reports, and sets its feedback aside; returns whether it ends the episode."""
-        if not isinstance(outcome, Outcome):
-            raise OutcomeError(f"{type(self).__name__} answered {outcome!r:.80}; return an Outcome, or None")
-        for agent, amount in rewards_by_agent(outcome, self.profiles).items():
-            if amount:
-                self.rewards[agent] += amount
-                self.reward_events.append(RewardEvent(turn, self.round, time_us, agent, amount))
-                self._rewarded = True
-        told = feedback_by_agent(outcome, self.profiles)
-        if told:
-            feedback.append(told)
-        if outcome.info:
-            self.info = {**self.info, **checked_info(outcome)}
-            for agent, info in self.infos.items():
-                self.infos[agent] = {SHORTENED: info[SHORTENED], **self.info}
-        return bool(outcome.terminated)
-
-    def _spread_the_word(self, due: Sequence[Slot], feedback: Iterable[dict[str, str]]) -> None:
-        """Keeps for everybody's next turn what they have not heard of this round, then the feedback."""
-        if self.recall == "team":
-            for slot in due:
-                part: Part = ("user", slot.agent, self._seats[slot.agent].action)
-                heard_by = self.dependencies.children(slot.agent)
-                for agent, seat in self._seats.items():
-                    if agent != slot.agent and agent not in heard_by:
-                        seat.news.append(part)
-        for told in feedback:
-            self._transcript.entries.append(("told", "", told))
-            for agent, text in told.items():
-                self._seats[agent].news.append(("user", None, text))
-
-    def _move_on(self, terminated: bool) -> None:
-        """Ends the episode, or opens the next round. A truncated one opens it too: its state is what trainers bootstrap from."""
-        if not terminated:
-            self.round += 1
-            self._open_round()
-        self.terminated = terminated
-        self.truncated = not terminated and self.round >= self.horizon
-        if self.terminated or self.truncated:
-            self._stage = "over"
-            self.agent_selection = self.agents[0]
-            ends = self.terminations if terminated else self.truncations
-            for agent in self.agents:
-                ends[agent] = True
-        else:
-            self._stage = "playing"
-        if self.render_mode == "human":
-            self.render()
-
-    def _check_dependencies(self, dependencies: object) -> None:
+    def _adopt(self, dependencies: Dependencies) -> None:
+        """Makes them this round's, if they name nobody from outside the team."""
         if not isinstance(dependencies, Dependencies):
             raise DependencyError(
                 f"dependencies_for({self.round}) is {dependencies!r:.80}; return Dependencies"
@@ -530,77 +304,221 @@ class FlexMG(AECEnv[str, dict[str, str], str]):
         for agent in dependencies.agents:
             if agent not in self.profiles:
                 raise DependencyError(
-                    f"dependencies_for({self.round}) names {agent!r}, who is not on the team; "
-                    f"its agents are {', '.join(self.profiles)}"
+                    f"dependencies_for({self.round}) names {agent!r}; the team is {', '.join(self.profiles)}"
                 )
+        self.dependencies = dependencies
+        self._parents = {agent: dependencies.parents(agent) for agent in dependencies.order}
+        self._hear_later = {  # by speaker, in canonical order: who does not hear it within the round
+            speaker: [
+                agent
+                for agent in self.profiles
+                if agent != speaker and agent not in dependencies.children(speaker)
+            ]
+            for speaker in dependencies.order
+        }
 
-    # -------------------------------------------------------------- looking on
+    def _open_turn(self, agent: str) -> None:
+        """Fixes what the agent is told before it acts: its news, then the words of its parents in this
+        round.
+        """
+        seat = self._seats[agent]
+        parts = seat.parts
+        words = self._playing.words
+        for parent in self._parents[agent]:
+            parts.append(words[parent])
+        seat.num_known = len(parts)
+        seat.is_open = True
+
+    def _commit(self) -> None:
+        """All that follows from a round, in canonical order, whatever the order of submission.
+
+        If a hook raises, nobody's turn is open any more: only `reset` leads out of half a commit.
+        """
+        played = self._playing
+        played.is_committed = True
+        terminated = False
+        for place, agent in enumerate(self.dependencies.order):
+            outcome = self.act(agent, played.words[agent][1])
+            if outcome is not None:
+                terminated = self._apply(outcome, place) or terminated
+        outcome = self.end_round()
+        if outcome is not None:
+            terminated = self._apply(outcome, None) or terminated
+        if self._were_rewarded:
+            for agent, reward in self.rewards.items():
+                self._cumulative_rewards[agent] += reward
+        self._pass_on_news()
+        played.is_closed = True
+        self._go_on(terminated)
+
+    def _apply(self, outcome: Outcome, place: int | None) -> bool:
+        """Books what an outcome pays, tells and reports; returns whether it ends the episode.
+
+        `place` is that of the turn in the round, None where the outcome is one of the whole round.
+        """
+        if not isinstance(outcome, Outcome):
+            raise OutcomeError(f"{type(self).__name__} answered {outcome!r:.80}; return an Outcome, or None")
+        played = self._playing
+        rewards = outcome.rewards
+        if rewards:
+            if type(rewards) is not float or not isfinite(rewards):  # checked here, since it nearly always is
+                rewards = rewards_by_agent(rewards, self.profiles)
+            played.payments += ((place, rewards),)
+            amounts = rewards if isinstance(rewards, dict) else dict.fromkeys(self._zeros, rewards)
+            totals = self.rewards
+            for agent in amounts:
+                totals[agent] += amounts[agent]
+            self._were_rewarded = True
+        if outcome.feedback:
+            played.feedback += (feedback_by_agent(outcome, self.possible_agents),)
+        if outcome.info:
+            self.info = {**self.info, **checked_info(outcome)}
+            for agent, info in self.infos.items():
+                self.infos[agent] = {SHORTENED: info[SHORTENED], **self.info}
+        return outcome.terminated
+
+    def _pass_on_news(self) -> None:
+        """Keeps for everybody's next turn what it has not heard of this round, and then the feedback."""
+        played = self._playing
+        if self.recall == "team":
+            for speaker, listeners in self._hear_later.items():
+                words = played.words[speaker]
+                for listener in listeners:
+                    self._seats[listener].parts.append(words)
+        for feedback in played.feedback:
+            for agent, text in feedback.items():
+                self._seats[agent].parts.append(("", text, text))
+
+    def _go_on(self, terminated: bool) -> None:
+        """Opens the next round, or ends the episode.
+
+        Where the horizon ends it the next round is opened all the same, for `state()`, and nobody can act in
+        it.
+        """
+        if not terminated:
+            self.round += 1
+            self._open_round()
+        if terminated or self.round == self.horizon:
+            self.terminated = bool(terminated)
+            self.truncated = not terminated
+            for seat in self._seats.values():
+                seat.is_open = False
+            ends = self.terminations if terminated else self.truncations
+            ends.update(dict.fromkeys(self.agents, True))
+            self.agent_selection = self.agents[0]
+        else:
+            self.agent_selection = self._schedule.ready[0]
+        if self.render_mode == "human":
+            self.render()
+
+    # ---- Looking at it -----------------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """Whose observation can no longer change before they act, in canonical order; nobody once it is
+        over.
+        """
+        return (
+            tuple([agent for agent in self._schedule.ready if self._seats[agent].is_open])
+            if self._has_reset
+            else ()
+        )
+
+    @property
+    def turns(self) -> list[Turn]:
+        """All committed turns, in commit order; this round's are among them from its first `act` on. Read
+        only.
+        """
+        return [turn for turns in self._history.turns_by_round() for turn in turns]
+
+    @property
+    def reward_events(self) -> list[RewardEvent]:
+        """All rewards of committed rounds, in the order of payment. Read only."""
+        return self._history.reward_events()
+
+    @property
+    def num_rounds(self) -> int:
+        """How many rounds were committed."""
+        return sum(played.is_closed for played in self._history.rounds)
+
+    def agent_iter(self, max_iter: int = 2**63) -> Iterator[str]:  # type: ignore[override]  # a faster iterator
+        """`agent_selection`, as often as somebody is left to step, and at most so often."""
+        if not self._has_reset:
+            self._refuse("")
+        return self._turn_by_turn(max_iter)
+
+    def _turn_by_turn(self, left: int) -> Iterator[str]:
+        while self.agents and left > 0:
+            yield self.agent_selection
+            left -= 1
+
+    def last(self, observe: bool = True) -> tuple[dict[str, str] | None, float, bool, bool, dict[str, Any]]:
+        """Of `agent_selection`: observation, reward since its last turn, terminated, truncated, info."""
+        try:
+            agent = self.agent_selection
+            return (
+                self.observe(agent) if observe else None,
+                self._cumulative_rewards[agent],
+                self.terminations[agent],
+                self.truncations[agent],
+                self.infos[agent],
+            )
+        except (AttributeError, KeyError):
+            self._refuse("")  # nobody plays yet, or nobody is left
+            raise
 
     def observe(self, agent: str) -> dict[str, str]:
-        """The agent's messages so far as flat text. Looking changes nothing, for any agent at any time."""
-        return {"text": self._thread(agent).text()}
+        """The agent's messages so far, as flat text. Looking changes nothing: for any agent, at any time."""
+        seat = self._seats.get(agent)
+        if seat is None:
+            self._refuse(agent)
+        return {"text": seat.text()}
 
     def messages(self, agent: str) -> list[Message]:
         """The agent's messages so far: its system message, what it was told, what it said. Fresh dicts."""
-        return self._thread(agent).messages()
-
-    def _thread(self, agent: str) -> Thread:
         seat = self._seats.get(agent)
-        if self._stage == "new" or seat is None:
+        if seat is None:
             self._refuse(agent)
-        return seat.thread
+        return seat.messages()
 
-    def last(self, observe: bool = True) -> tuple[dict[str, str] | None, float, bool, bool, dict[str, Any]]:
-        """Observation, reward since its last turn, terminated, truncated and info of `agent_selection`."""
-        if not self.agents:
-            self._refuse(None)
-        agent = self.agent_selection
-        return (
-            self.observe(agent) if observe else None,
-            self._cumulative_rewards[agent],
-            self.terminations[agent],
-            self.truncations[agent],
-            self.infos[agent],
-        )
-
-    def state(self) -> str:  # type: ignore[override]  # AECEnv declares an array, and means "anything in state_space"
-        """All that is hidden, was told, was said, or is already decided, as one text.
-
-        Words that are submitted but not yet committed stand at its end, in canonical order.
+    def state(self) -> str:  # type: ignore[override]  # AECEnv says an array, and means an element of state_space
+        """All that is hidden, was told, or was said, submitted words included: everything already decided, as
+        text.
         """
-        if self._stage == "new":
-            self._refuse(None)
-        seats = [(agent, self._seats[agent]) for agent in self.dependencies.order]
-        return self._transcript.text([(agent, seat.action) for agent, seat in seats if seat.has_acted])
+        if not self._has_reset:
+            self._refuse("")
+        return self._history.text()
 
     def render(self) -> str | None:
-        """The committed transcript with rounds, authors, times and rewards: returned in mode "ansi"; in mode "human" what is new is printed."""
-        if self._stage == "new":
-            self._refuse(None)
-        pieces = blocks(self._transcript, self.turns, self.reward_events, self.horizon)
-        if self._stage == "over":
-            pieces.append("── terminated ──" if self.terminated else "── truncated ──")
-        if self.render_mode == "human":
-            for piece in pieces[self._printed :]:
-                print(piece, end="\n\n", flush=True)
-            self._printed = len(pieces)
-            return None
-        return "\n\n".join(pieces)
+        """What was committed so far, with rounds, authors, times and rewards.
+
+        Mode "human" prints what was not printed yet; any other mode returns all of it.
+        """
+        if not self._has_reset:
+            self._refuse("")
+        ending = "terminated" if self.terminated else "truncated" if self.truncated else ""
+        pieces = rendered_pieces(self._history, self.possible_agents, self.horizon, ending)
+        if self.render_mode != "human":
+            return GAP.join(pieces)
+        for piece in pieces[self._printed :]:
+            print(piece, end=GAP, flush=True)  # noqa: T201  # what mode "human" is for
+        self._printed = len(pieces)
+        return None
 
     def episode(self) -> Episode:
-        """What was played since the reset, committed turns only, as a value that can be logged and replayed."""
-        if self._stage == "new":
-            self._refuse(None)
+        """What was played since the reset, as a value to be logged, replayed or compared. Committed turns
+        only.
+        """
+        if not self._has_reset:
+            self._refuse("")
         returns = dict.fromkeys(self.possible_agents, 0.0)
         for event in self.reward_events:
             returns[event.agent] += event.amount
-        options = dict(self.spec.kwargs) if self.spec is not None else {}
+        options = dict(self.spec.kwargs) if self.spec else {}
         if not is_team_name(options.get("team")):
-            options["team"] = tuple(
-                self.profiles.values()
-            )  # a path, or objects: nobody else could look it up
+            options["team"] = tuple(self.profiles.values())  # nobody else has this path, or these objects
         return Episode(
-            env_id=self.spec.id if self.spec is not None else None,
+            env_id=self.spec.id if self.spec else None,
             options=options,
             seed=self.episode_seed,
             reset_options=dict(self.reset_options),
@@ -612,25 +530,53 @@ class FlexMG(AECEnv[str, dict[str, str], str]):
             info=dict(self.info),
         )
 
+    def observation_space(self, agent: str) -> Space[dict[str, str]]:
+        """`Dict({"text": LLMText})`, the same object every time."""
+        return self._space("observation", agent)
+
+    def action_space(self, agent: str) -> Space[str]:
+        """`LLMText`, the same object every time."""
+        return self._space("action", agent)
+
+    @property
+    def state_space(self) -> Space[str]:
+        """`LLMText`, the same object every time."""
+        return self._space("state", "")
+
+    def _space(self, kind: str, agent: str) -> Space[Any]:
+        """A space of its own for everybody, made when first asked for: most copies of an environment never
+        are.
+        """
+        if agent and agent not in self.profiles:
+            self._refuse(agent)
+        key = (kind, agent)
+        if key not in self._spaces:
+            self._spaces[key] = Dict({"text": LLMText()}) if kind == "observation" else LLMText()
+        return self._spaces[key]
+
     def close(self) -> None:
         """Nothing to release."""
 
-    def _refuse(self, agent: str | None) -> NoReturn:
-        """Says why this agent cannot act, or be looked at, now."""
-        if agent is not None and agent not in self.profiles:
-            raise TurnError(f"unknown agent {agent!r}; the agents are {', '.join(self.possible_agents)}")
-        if self._stage == "new":
+    def _refuse(self, agent: str) -> NoReturn:
+        """Says why this agent, or nobody, can act or be looked at now."""
+        if agent and agent not in self.profiles:
+            raise TurnError(f"unknown agent {agent!r}; the agents are {', '.join(self.profiles)}")
+        if not self._has_reset:
             raise TurnError("the environment has not been reset; call reset() first")
-        if self._stage == "committing":
-            raise TurnError("the round was left half committed by an error; call reset()")
-        if self._stage == "over":
-            raise TurnError("the episode is over; call reset(), or step(None) for each agent in agents")
+        if not self.agents:
+            raise TurnError("the episode is over and every agent has left; call reset() for the next one")
+        if self.terminated or self.truncated:
+            raise TurnError("the episode is over; call step(None) for each agent that is left, or reset()")
+        if not self.ready:
+            raise TurnError(
+                "a hook of the environment raised an error in the middle of a commit; call reset()"
+            )
         raise TurnError(
-            f"it is not the turn of {agent!r}; ready are {', '.join(self.ready)}: select one of them"
+            f"it is not the turn of {agent!r}; select one of those who are ready: {', '.join(self.ready)}"
         )
 
 
-def _check_choice(option: str, value: object, choices: Sequence[str]) -> str:
+def _one_of(option: str, value: object, choices: Sequence[str]) -> str:
     for choice in choices:
         if value == choice:
             return choice

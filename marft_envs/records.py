@@ -1,15 +1,18 @@
 """What happened, as values: a turn, a reward, and what an environment answers to an action.
 
-`Turn` and `RewardEvent` are what trainers, logs and the leaderboard read. `Outcome` is what an environment returns.
+`Turn` and `RewardEvent` are what trainers, logs and the leaderboard read. `Outcome` is what an environment
+returns.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from marft_envs.errors import OutcomeError
+from marft_envs.errors import ActionTypeError, OutcomeError
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 SHORTENED = "shortened"
 """The key in `infos[agent]` that tells how many characters of the agent's last action were dropped."""
 
@@ -43,25 +46,28 @@ class RewardEvent:
     """Index of the turn whose commit paid it; what `end_round` pays belongs to the round's last turn."""
     round: int
     time_us: int
-    """When it was paid, on the turns' clock: as that turn finished; for `end_round`, as the round's last to finish did."""
+    """When it was paid, on the turns' clock: as that turn finished; for `end_round`, as the round's last to
+    finish did."""
     agent: str
     """Who gets it; a team reward is one event for every agent."""
     amount: float
     """Finite and not 0: nothing is recorded where nothing is paid."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would triple the cost of making one, every round
 class Outcome:
     """What an environment says to an action, or to a whole round."""
 
-    rewards: Mapping[str, float] | float = field(default_factory=dict)
+    rewards: Mapping[str, float] | float = 0.0
     """One number for everybody (a team reward), or a number per agent; who is not named gets 0."""
     terminated: bool = False
-    """True ends the episode for everybody, by success or failure. The horizon is no business of an outcome."""
+    """True ends the episode for everybody, by success or failure. The horizon is no business of an
+    outcome."""
     feedback: str | Mapping[str, str] | None = None
     """What everybody, or each agent named, is told at the opening of its next turn."""
     info: Mapping[str, float] = field(default_factory=dict)
-    """Numbers for `env.info`, `infos` and the log, such as `{"correct": 1}`; later ones replace earlier ones."""
+    """Numbers for `env.info`, `infos` and the log, such as `{"correct": 1}`; later ones replace earlier
+    ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +95,25 @@ class Episode:
         return f"episode of {self.env_id or 'an environment that is not registered'}, seed {self.seed}"
 
 
-def rewards_by_agent(outcome: Outcome, agents: Collection[str]) -> dict[str, float]:
-    """The outcome's rewards as one float per agent that it names; a team reward names everybody.
+def recorded_text(agent: str, action: object, max_chars: int) -> tuple[str, int]:
+    """An action as it is kept, whole characters only and at most so many of them; and how many were dropped.
+
+    Halves of a character, which nobody could encode, log or tokenise, become U+FFFD. Raises: ActionTypeError.
+    """
+    if not isinstance(action, str):
+        way_out = "; None is only for agents whose episode is over" if action is None else ""
+        raise ActionTypeError(
+            f"the action of {agent!r} is {action!r:.80}, a {type(action).__name__}; pass text, a str{way_out}"
+        )
+    text = action if type(action) is str else str.__str__(action)
+    return _SURROGATES.sub("\ufffd", text[:max_chars]), max(0, len(text) - max_chars)
+
+
+def rewards_by_agent(rewards: Mapping[str, float] | float, agents: Mapping[str, object]) -> dict[str, float]:
+    """An outcome's rewards as one float per agent that it names; a team reward names everybody.
 
     Raises: OutcomeError for an unknown agent, or an amount that is no finite number.
     """
-    rewards = outcome.rewards
     if not isinstance(rewards, Mapping):
         return dict.fromkeys(agents, _finite(rewards, "the team reward"))
     _check_names(rewards, agents, "rewards")
@@ -106,11 +125,9 @@ def feedback_by_agent(outcome: Outcome, agents: Collection[str]) -> dict[str, st
 
     Raises: OutcomeError for an unknown agent, or feedback that is not text.
     """
-    feedback = outcome.feedback
-    if feedback is None:
-        return {}
+    feedback = outcome.feedback or {}
     if isinstance(feedback, str):
-        return dict.fromkeys(agents, feedback) if feedback else {}
+        return dict.fromkeys(agents, feedback)
     if not isinstance(feedback, Mapping):
         raise OutcomeError(
             f"feedback is {feedback!r}; return one text for all, or a mapping from agents to texts"
@@ -128,7 +145,8 @@ def checked_info(outcome: Outcome) -> dict[str, float]:
     Raises: OutcomeError for a key that is no text or is taken, or a value that is no finite number.
     """
     info: dict[str, float] = {}
-    for key, value in outcome.info.items():
+    given: dict[object, float] = dict(outcome.info.items())
+    for key, value in given.items():
         if not isinstance(key, str) or key == SHORTENED:
             raise OutcomeError(
                 f"info has the key {key!r}; use another name, as text ({SHORTENED!r} is taken)"
@@ -139,6 +157,8 @@ def checked_info(outcome: Outcome) -> dict[str, float]:
 
 
 def _finite(value: object, what: str) -> float:
+    if type(value) is float and isfinite(value):
+        return value
     try:
         number = float(value)  # type: ignore[arg-type]  # anything that is a number to float(), of NumPy's kinds too
     except (TypeError, ValueError, OverflowError):

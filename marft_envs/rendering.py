@@ -1,9 +1,12 @@
-"""The transcript as a person reads it: with rounds, authors, times and rewards, safe to print in a terminal."""
+"""The transcript as a person reads it: with rounds, authors, times and rewards, safe to print in a
+terminal.
+"""
 
 from collections.abc import Iterable, Sequence
 
+from marft_envs.history import History, told_texts
 from marft_envs.records import RewardEvent, Turn
-from marft_envs.transcript import Transcript, quote
+from marft_envs.transcript import quote
 
 _US_PER_S = 1_000_000
 _VISIBLE = {
@@ -12,48 +15,42 @@ _VISIBLE = {
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
     **dict.fromkeys([0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD),
 }
-"""Control characters and what stands for them. A terminal would obey them: with them an agent could erase the judge's
-words, and with marks of writing direction reorder a line."""
+"""Control characters and what stands for them. A terminal would obey them: with them an agent could erase
+the judge's words, and with marks of writing direction it could reorder a line."""
 
 
-def blocks(
-    transcript: Transcript, turns: Iterable[Turn], events: Sequence[RewardEvent], horizon: int
-) -> list[str]:
-    """The pieces of a rendering, in order: what was committed so far. As the episode goes on, pieces are only added."""
-    written: list[str] = []
-    turn = iter(turns)
-    round = 0
-    for kind, _author, content in transcript.entries:
-        if kind == "round":
-            written += _rewards(events, round - 1)
-            if round == horizon:
-                break  # composed for the state that trainers bootstrap from, never played
-            written.append(f"── {content} of {horizon} ──")
-            round += 1
-        elif kind == "said":
-            written.append(_words(next(turn)))
-        elif not isinstance(content, str):
-            written.append(transcript.told_text(content))
-    else:
-        written += _rewards(events, round - 1)
-    return [block.translate(_VISIBLE) for block in written]
+def rendered_pieces(history: History, everybody: Sequence[str], horizon: int, ending: str) -> list[str]:
+    """What was committed so far, piece by piece. As the episode goes on, pieces are only added; `ending` is
+    the last.
+
+    The open round shows what was told; its words follow with its commit. A round after the horizon was
+    composed for the state that trainers bootstrap from, and never played: it is left out.
+    """
+    pieces = []
+    turns_by_round = history.turns_by_round()
+    for number, played in enumerate(history.rounds[:horizon]):
+        pieces.append(f"── round {number + 1} of {horizon} ──")
+        pieces += told_texts(played.views, everybody)
+        if number < len(turns_by_round):
+            pieces += [_said(turn) for turn in turns_by_round[number]]
+        for feedback in played.feedback:
+            pieces += told_texts(feedback, everybody)
+        pieces += _paid(event for event in history.reward_events() if event.round == number)
+    if ending:
+        pieces.append(f"── {ending} ──")
+    return [piece.translate(_VISIBLE) for piece in pieces]
 
 
-def _words(turn: Turn) -> str:
+def _said(turn: Turn) -> str:
     cut = f", {turn.shortened} characters dropped" if turn.shortened else ""
-    return quote(
-        f"{turn.agent} ({turn.start_us / _US_PER_S:.3f} to {turn.finish_us / _US_PER_S:.3f} s{cut})",
-        turn.action,
-    )
+    times = f"{turn.start_us / _US_PER_S:.3f} to {turn.finish_us / _US_PER_S:.3f} s"
+    return quote(f"{turn.agent} ({times}{cut})", turn.action)
 
 
-def _rewards(events: Iterable[RewardEvent], round: int) -> list[str]:
+def _paid(events: Iterable[RewardEvent]) -> list[str]:
     totals: dict[str, float] = {}
     for event in events:
-        if event.round == round:
-            totals[event.agent] = totals.get(event.agent, 0.0) + event.amount
+        totals[event.agent] = totals.get(event.agent, 0.0) + event.amount
     return (
-        ["rewards: " + ", ".join(f"{agent} {amount:+g}" for agent, amount in totals.items())]
-        if totals
-        else []
+        ["rewards: " + ", ".join(f"{agent} {total:+g}" for agent, total in totals.items())] if totals else []
     )

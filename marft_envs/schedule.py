@@ -1,126 +1,142 @@
-"""Who may act, who is next, and when everything happens on the simulated clock.
+"""Who may act, and when everything happens on the simulated clock.
 
-A schedule knows agents and times, and neither text nor rewards. `FlexMG` asks it after every submission which turns
-have opened by that, and which turns are now to be committed, in which order.
+A schedule knows agents, and neither text nor rewards. After every submission it tells whose turn has opened
+by that, and whether a commit is due. Times in rounds decide nothing, so they are a function of what was
+recorded: `round_slots`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from marft_envs.dependencies import Dependencies
 
 
+class Schedule(Protocol):
+    """What the base class needs to know of order.
+
+    The seam for a free-running clock: there a commit is due as soon as no open turn can finish before the
+    first one submitted, and it opens that agent's next turn.
+    """
+
+    ready: Sequence[str]
+    """The agents whose turn is open and who have not submitted, in canonical order."""
+    is_due: bool
+    """Whether what was submitted is to be committed now."""
+
+    def begin(self, dependencies: Dependencies) -> None:
+        """Starts a round of these agents; `ready` are those who wait for nobody."""
+
+    def submit(self, agent: str) -> Sequence[str]:
+        """A ready agent has acted. Returns the agents whose turn opens by that, in canonical order."""
+
+
+class RoundsSchedule:
+    """Rounds: everybody who takes part acts once, after all its parents, and the round is committed as a
+    whole.
+
+    Every step of a round is looked up: what follows from who has acted is worked out once per `Dependencies`.
+    """
+
+    __slots__ = ("_dependencies", "_progress", "_start", "is_due", "ready")
+
+    def __init__(self) -> None:
+        self._dependencies: Dependencies | None = None
+        self.ready: Sequence[str] = ()
+        self.is_due = False
+
+    def begin(self, dependencies: Dependencies) -> None:
+        """Opens a round, where the one before it has been committed."""
+        if dependencies is not self._dependencies:
+            self._dependencies = dependencies
+            self._start = _nobody_has_acted(dependencies)
+        self._progress = self._start
+        self.ready = self._start.ready
+        self.is_due = False
+
+    def submit(self, agent: str) -> Sequence[str]:
+        """Lets those who only waited for this agent act."""
+        self._progress, opened = self._progress[agent]
+        self.ready = ready = self._progress.ready
+        self.is_due = not ready  # D_t is acyclic: while somebody has not submitted, somebody is ready
+        return opened
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return copy(self)  # every attribute is a value
+
+
+class _Progress(dict[str, tuple["_Progress", tuple[str, ...]]]):
+    """How far a round is, as a value: who has acted, and so who is ready.
+
+    Maps each ready agent to what is so once it has acted, too, and to those who are ready by that.
+    """
+
+    __slots__ = ("_dependencies", "_done", "_known", "ready")
+
+    def __init__(
+        self, dependencies: Dependencies, done: frozenset[str], known: dict[frozenset[str], "_Progress"]
+    ) -> None:
+        super().__init__()
+        self._dependencies = dependencies
+        self._done = done
+        self.ready = dependencies.ready(done)
+        self._known = known
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A pickle holds no more than what it follows from; where it is read, the round is walked again.
+        return _progress, (self._dependencies, self._done)
+
+    def __missing__(self, agent: str) -> tuple["_Progress", tuple[str, ...]]:
+        done = self._done | {agent}
+        progress = self._known.get(done)
+        if progress is None:
+            progress = _Progress(self._dependencies, done, self._known)
+        step = (
+            progress,
+            tuple([child for child in self._dependencies.children(agent) if child in progress.ready]),
+        )
+        if len(self._known) < _MOST_KNOWN:
+            self._known[done] = progress
+            self[agent] = step
+        return step
+
+
+_MOST_KNOWN = 4096
+"""Sets of agents that may have acted, per `Dependencies`: all there are among twelve who wait for nobody."""
+
+
+@lru_cache(maxsize=512)
+def _nobody_has_acted(dependencies: Dependencies) -> _Progress:
+    return _Progress(dependencies, frozenset(), {})
+
+
+def _progress(dependencies: Dependencies, done: frozenset[str]) -> _Progress:
+    progress = _nobody_has_acted(dependencies)
+    for agent in dependencies.order:
+        if agent in done:
+            progress, _ = progress[agent]
+    return progress
+
+
 class Slot(NamedTuple):
-    """When a turn took place: simulated microseconds since the episode began."""
+    """When a turn took place, in simulated microseconds since the episode began."""
 
     agent: str
     start_us: int
     finish_us: int
 
 
-class Schedule(Protocol):
-    """What `FlexMG` needs to know of time.
+def round_slots(dependencies: Dependencies, opened_us: int, durations_us: Mapping[str, int]) -> list[Slot]:
+    """The turns of a round that opened at this time, in canonical order.
 
-    The seam for a free-running clock: there `begin` is called once, `due` gives single turns as soon as no open turn
-    can finish before them, and a committed turn opens the agent's next one.
+    A turn starts as the last of its parents finishes; one without parents, as the round opens.
     """
-
-    time_us: int
-    """Simulated time of the latest commit."""
-
-    def begin(self, dependencies: Dependencies) -> Sequence[str]:
-        """Starts over with these agents; returns those whose turn opens at once, in canonical order."""
-
-    @property
-    def ready(self) -> tuple[str, ...]:
-        """The agents whose turn is open and who have not submitted, in canonical order."""
-
-    def next(self) -> str | None:
-        """The first ready agent; None if there is none."""
-
-    def submit(self, agent: str, duration_us: int) -> Sequence[str]:
-        """A ready agent has acted; returns the agents whose turn opens by that, in canonical order."""
-
-    def due(self) -> Sequence[Slot]:
-        """The turns to be committed now, in commit order; each is returned once."""
-
-
-class _Plan(NamedTuple):
-    """What a round needs of its `Dependencies`, laid out once."""
-
-    rank: dict[str, int]
-    parents: dict[str, tuple[str, ...]]
-    children: dict[str, tuple[str, ...]]
-    waiting: dict[str, int]
-    roots: tuple[str, ...]
-
-
-@lru_cache(maxsize=4096)
-def _plan(dependencies: Dependencies) -> _Plan:
-    order = dependencies.order
-    parents = {agent: dependencies.parents(agent) for agent in order}
-    return _Plan(
-        rank={agent: rank for rank, agent in enumerate(order)},
-        parents=parents,
-        children={agent: dependencies.children(agent) for agent in order},
-        waiting={agent: len(parents[agent]) for agent in order},
-        roots=dependencies.ready(()),
-    )
-
-
-class RoundsSchedule:
-    """Rounds: everybody who takes part acts once, after all its parents; the round is committed as a whole.
-
-    A turn starts when its last parent has finished, or when the round opens; a round opens when the last turn of the
-    round before has finished. Commit order is the canonical order of D, whatever the order of submission.
-    """
-
-    __slots__ = ("_dependencies", "_plan", "_ready", "_slots", "_waiting", "time_us")
-
-    def __init__(self) -> None:
-        self.time_us = 0
-        self._dependencies: Dependencies | None = None
-        self._ready: list[str] = []
-        self._slots: dict[str, Slot] = {}
-
-    def begin(self, dependencies: Dependencies) -> tuple[str, ...]:
-        if dependencies is not self._dependencies:
-            self._dependencies = dependencies
-            self._plan = _plan(dependencies)
-        self._waiting = self._plan.waiting.copy()
-        self._ready = list(self._plan.roots)
-        self._slots = {}
-        return self._plan.roots
-
-    @property
-    def ready(self) -> tuple[str, ...]:
-        return tuple(self._ready)
-
-    def next(self) -> str | None:
-        return self._ready[0] if self._ready else None
-
-    def submit(self, agent: str, duration_us: int) -> list[str]:
-        plan = self._plan
-        start_us = self.time_us
-        for parent in plan.parents[agent]:
-            start_us = max(start_us, self._slots[parent].finish_us)
-        self._slots[agent] = Slot(agent, start_us, start_us + duration_us)
-        self._ready.remove(agent)
-        opened = []
-        for child in plan.children[agent]:
-            self._waiting[child] -= 1
-            if not self._waiting[child]:
-                opened.append(child)
-        if opened:
-            self._ready += opened
-            self._ready.sort(key=plan.rank.__getitem__)
-        return opened
-
-    def due(self) -> list[Slot]:
-        if self._ready or not self._slots:
-            return []
-        slots = [self._slots[agent] for agent in self._plan.rank]  # ranks are in canonical order
-        self._slots = {}
-        self.time_us = max(slot.finish_us for slot in slots)
-        return slots
+    finish_us: dict[str, int] = {}
+    slots = []
+    for agent in dependencies.order:
+        parents_us = [finish_us[parent] for parent in dependencies.parents(agent)]
+        start_us = max(parents_us, default=opened_us)
+        finish_us[agent] = start_us + durations_us[agent]
+        slots.append(Slot(agent, start_us, finish_us[agent]))
+    return slots

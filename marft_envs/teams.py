@@ -9,14 +9,15 @@ from marft_envs.errors import TeamFileError
 from marft_envs.profiles import Profile, load_team
 
 Team = str | Path | Iterable[Profile]
-"""A name (`"trio"`: the file `teams/trio.yaml` beside the environment), a path to a team file, or profiles."""
+"""A name (`"trio"`: the file `teams/trio.yaml` beside the environment), a path to a team file, or
+profiles."""
 
 
 def find_team(team: Team, environment: type) -> tuple[Profile, ...]:
     """The profiles of a team, for an environment of this class.
 
-    A str with a suffix or a separator is a path; any other is a name, looked up beside the class' module, then
-    beside those of its bases. Raises: TeamFileError if there is no such team, or its file is broken.
+    A str with a suffix or a separator is a path; any other is a name, looked up beside the class' module,
+    then beside those of its bases. Raises: TeamFileError if there is no such team, or its file is broken.
     """
     if isinstance(team, Path):
         return load_team(team)
@@ -32,7 +33,9 @@ def find_team(team: Team, environment: type) -> tuple[Profile, ...]:
 
 
 def is_team_name(team: object) -> bool:
-    """Whether a `team` option means a file that comes with the environment, so that it is the same everywhere."""
+    """Whether a `team` option means a file that comes with the environment, so that it is the same
+    everywhere.
+    """
     return team is None or (isinstance(team, str) and not _is_path(team))
 
 
@@ -56,7 +59,9 @@ def _file_of(name: str, environment: type) -> Path:
 
 
 def _team_files(environment: type) -> dict[str, Path]:
-    """Every team file that comes with the class, by name; a subclass' own files go before those of its bases."""
+    """Every team file that comes with the class, by name; a subclass' own files go before those of its
+    bases.
+    """
     files: dict[str, Path] = {}
     for cls in environment.__mro__:
         module = getattr(sys.modules.get(cls.__module__), "__file__", None)

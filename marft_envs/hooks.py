@@ -1,0 +1,155 @@
+"""What an environment file writes: the class attributes and the hooks that make a task out of `FlexMG`.
+
+`FlexMG` asks the hooks in a fixed order, whatever the order in which agents are stepped:
+
+    reset        start → instance_key, until the instance belongs to the split
+    round opens  dependencies_for → hidden → view of each agent that takes part, in canonical order
+    round ends   act of each agent that took part, in canonical order → end_round
+
+So everything that they draw from `self.rng` is reproducible. They may read what is declared below under "The
+episode", draw from `self.rng`, and change attributes of their own. They touch no global random generator and
+call no `reset` or `step`. Attributes of their own need to survive `copy.deepcopy`: no open files, no threads.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from marft_envs.dependencies import Dependencies
+from marft_envs.profiles import Profile
+from marft_envs.records import Outcome, RewardEvent, Turn
+
+
+class Hooks:
+    """The part of `FlexMG` that environments override. Only `start`, and `act` or `end_round`, are always
+    needed.
+    """
+
+    # ---- What an environment declares --------------------------------------------------------------------------
+
+    metadata: dict[str, Any] = {"name": "flex_mg"}  # noqa: RUF012  # PettingZoo declares it so
+    """`name` at least. The base class fills in `render_modes` and `is_parallelizable`."""
+    default_team: ClassVar[str] = ""
+    """The team that plays unless the option `team` says otherwise: a file in `teams/` beside the
+    environment."""
+    levels: ClassVar[tuple[str, ...]] = ()
+    """Difficulties from easy to hard; the first is the default. Empty if there is only one."""
+    recall: ClassVar[Literal["team", "parents"]] = "team"
+    """Who is told what was said in *earlier* rounds: "team", everybody who has not heard it yet; "parents",
+    nobody, so that an agent never hears anything but what D_t let through."""
+    reward_range: ClassVar[tuple[float, float]] = (-float("inf"), float("inf"))
+    """The lowest and the highest return that an agent can have in one episode."""
+    source: ClassVar[str] = ""
+    """Names the data that instances come from. Environments with the same source share their test
+    instances."""
+
+    # ---- The episode, for hooks and everybody else to read -----------------------------------------------------
+
+    profiles: dict[str, Profile]
+    """The team, by the agents' names."""
+    horizon: int
+    """The episode is truncated after this many rounds."""
+    split: str
+    """"train" or "test"."""
+    level: str | None
+    """This episode's level; None where there is only one."""
+    episode_seed: int
+    """`reset(seed=env.episode_seed)` plays this episode again."""
+    rng: np.random.Generator
+    """This episode's generator; hooks draw from it and from no other."""
+    round: int
+    """The round that is being played, from 0. After a truncation, the round that would have followed."""
+    dependencies: Dependencies
+    """D_t of that round."""
+    sequence: Dependencies
+    """The default D_t: everybody takes part and reads all who stand before it on the team."""
+    info: dict[str, float]
+    """The latest value of everything that outcomes have reported; it is part of every agent's `infos`."""
+
+    @property
+    def turns(self) -> list[Turn]:
+        """All committed turns, in commit order; this round's are among them from its first `act` on. Read
+        only.
+        """
+        raise NotImplementedError
+
+    @property
+    def reward_events(self) -> list[RewardEvent]:
+        """All rewards of committed rounds, in the order of payment. Read only."""
+        raise NotImplementedError
+
+    # ---- The hooks ---------------------------------------------------------------------------------------------
+
+    def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
+        """Draws the task instance for `self.level`.
+
+        Sets every attribute that an episode changes, for nothing of the last episode may remain. It is called
+        again if the instance does not belong to the split.
+
+        Args:
+            rng: `self.rng`.
+            options: What `reset` got. Leave alone what you do not know.
+        """
+
+    def dependencies_for(self, round: int) -> Dependencies:  # the round is what it is about
+        """D_t of this round: who takes part, and whose action depends on whose.
+
+        Asked once, as the round opens. It may follow from all that was committed before, such as whom an
+        orchestrator has called. An agent that does not take part is told nothing, and what it misses waits
+        for its next turn. When the horizon ends the episode, the round after the last is asked for, too: its
+        opening belongs to the state from which trainers bootstrap.
+
+        By default everybody takes part and reads all who stand before it on the team.
+        """
+        return self.sequence
+
+    def view(self, agent: str) -> str:
+        """What only this agent is told in this round; empty for nothing.
+
+        Asked once for everybody who takes part, as the round opens. Other agents' words and feedback are not
+        written here: the base class adds them, as D_t and `recall` say. If you repeat an agent's words,
+        `quote` them, so that nobody can speak in your name.
+        """
+        return ""
+
+    def act(self, agent: str, action: str) -> Outcome | None:
+        """What follows from this agent's action; None for nothing.
+
+        Called at the end of the round, once per turn. All of them are called, even if the first ends the
+        episode, so that nobody's reward depends on the order of stepping.
+
+        Args:
+            agent: Who acted.
+            action: The recorded text: any Unicode, perhaps empty, perhaps a megabyte if the profile allows
+            it. A
+                reply that makes no sense is worth what the task says; it is never an error.
+        """
+        return None
+
+    def end_round(self) -> Outcome | None:
+        """What follows from the round as a whole, after every `act`; None for nothing."""
+        return None
+
+    def hidden(self) -> str:
+        """The part of the state that no agent is told, such as the solution or a hidden board; empty for
+        nothing.
+
+        Asked as each round opens. Only `state()` shows it, to central critics.
+        """
+        return ""
+
+    def instance_key(self) -> str | None:
+        """Identifies the instance that `start` drew, so that train and test never share one.
+
+        Instances that teach the same have the same key: 3 + 5 and 5 + 3. None, the default: there is no
+        split.
+        """
+        return None
+
+    def reference_action(self, agent: str) -> str:
+        """What a perfect agent would write now, with its turn open: for checks, imitation and upper bounds.
+
+        Raises: NotImplementedError unless the environment provides it. No trainer reads it during RL.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no reference action for {agent!r}")
