@@ -131,9 +131,7 @@ def tells_full_disk(error: BaseException) -> bool:
     while link is not None:
         if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if any(
-            words in str(link) for words in ("No space left on device", "Disk quota exceeded", "os error 28")
-        ):
+        if any(words in str(link) for words in ("No space left on device", "Disk quota exceeded", "os error 28")):
             return True
         link = link.__cause__ or link.__context__
     return False

@@ -1,10 +1,9 @@
 """Greedy evaluation of a team on held-out instances, with intervals over instances."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from marft_envs import FlexMG, Message
 
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Rollout
@@ -12,6 +11,7 @@ from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env
 from baselines.runs.intervals import bootstrap_interval
 from baselines.runs.run import Run
+from marft_envs import Episode, FlexMG, Message
 
 EVALUATION_SEED = 20_504_16129 % 2**32
 """Held-out instances are the same for every run, so that runs can be compared; from the number of the paper that defines Flex-MG."""
@@ -58,9 +58,7 @@ def evaluate_team(
         by_instance.setdefault(rollout.instance, []).append(rollout.team_return)
     interval = bootstrap_interval(by_instance)
     names = sorted({name for rollout in batch.rollouts for name in rollout.info})
-    info = {
-        name: float(np.mean([rollout.info.get(name, 0.0) for rollout in batch.rollouts])) for name in names
-    }
+    info = {name: float(np.mean([rollout.info.get(name, 0.0) for rollout in batch.rollouts])) for name in names}
     return Evaluation(
         mean=interval.mean,
         low=interval.low,
@@ -90,6 +88,37 @@ def held_out_tasks(env: TextEnv, level: str | None, num_instances: int) -> list[
         if len(tasks) == num_instances:
             break
     return list(tasks.values())
+
+
+def play_held_out(
+    config: ExperimentConfig,
+    team: Team,
+    tasks: Sequence[Task],
+    *,
+    examples: Mapping[str, Sequence[Message]] | None = None,
+    status: Status = lambda text: None,
+) -> Evaluation:
+    """Greedy play of held-out tasks, all of one level, under the settings of a run."""
+    collector = Collector(
+        lambda: make_env(config.env_id, "test", config.env_options, level=tasks[0].level),
+        team,
+        num_envs=min(config.num_envs, len(tasks)),
+        examples=examples,
+    )
+    sampling = Sampling(0.0, config.max_new_tokens, config.max_new_tokens_by_role, config.rollout_batch_size)
+    return evaluate_team(collector, tasks, sampling, status)
+
+
+def episodes_of(rollouts: Iterable[Rollout], env: FlexMG) -> Iterator[Episode]:
+    """Rollouts as episodes that an action log can hold: their actions once more, in an environment like theirs."""
+    for rollout in rollouts:
+        env.reset(seed=rollout.seed, options=None if rollout.level is None else {"level": rollout.level})
+        for turn in rollout.turns:
+            env.select(turn.agent)
+            env.step(turn.text)
+        episode = env.episode()
+        assert dict(episode.returns) == rollout.returns, "the same seed and actions earn the same"
+        yield episode
 
 
 def few_shot_examples(env: FlexMG, level: str | None, num_examples: int) -> dict[str, list[Message]]:
@@ -145,12 +174,5 @@ class Evaluator:
     ) -> None:
         if not self._tasks:
             return
-        config = self._config
-        collector = Collector(
-            lambda: make_env(config.env_id, "test", config.env_options, level=self._experiment.level),
-            team,
-            num_envs=min(config.num_envs, len(self._tasks)),
-            examples=examples,
-        )
-        result = evaluate_team(collector, self._tasks, self._experiment.sampling(0.0), run.status)
+        result = play_held_out(self._config, team, self._tasks, examples=examples, status=run.status)
         run.record_evaluation(iteration, name, result.record())

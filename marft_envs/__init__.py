@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from marft_envs import catalog as _catalog  # noqa: F401  # its lines register the environments
-from marft_envs.errors import MarftError, UnknownEnvironmentError
+from marft_envs.errors import MarftError, ReplayMismatchError, UnknownEnvironmentError
 from marft_envs.registry import make, register, registered_ids, spec
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from marft_envs.dependencies import Dependencies
     from marft_envs.episode import play, replay
     from marft_envs.flex_mg import FlexMG
+    from marft_envs.options import known_options
     from marft_envs.profiles import Profile
     from marft_envs.records import Episode, Outcome, RewardEvent, Turn
     from marft_envs.spaces import LLMText
@@ -36,11 +37,13 @@ __all__ = [
     "Message",
     "Outcome",
     "Profile",
+    "ReplayMismatchError",
     "RewardEvent",
     "Turn",
     "UnknownEnvironmentError",
     "__version__",
     "flatten_messages",
+    "known_options",
     "make",
     "merge_messages",
     "play",
@@ -64,6 +67,7 @@ _HOMES = {
     "RewardEvent": "records",
     "Turn": "records",
     "flatten_messages": "transcript",
+    "known_options": "options",
     "merge_messages": "transcript",
     "play": "episode",
     "quote": "transcript",

@@ -47,9 +47,7 @@ class Dependencies:
     def __new__(cls, agents: Sequence[str], edges: Iterable[Edge] = ()) -> Self:
         """The one object for these agents and edges."""
         if isinstance(agents, str):
-            raise DependencyError(
-                f"agents is the one name {agents!r}; pass a sequence of names, such as [{agents!r}]"
-            )
+            raise DependencyError(f"agents is the one name {agents!r}; pass a sequence of names, such as [{agents!r}]")
         return _interned(tuple(agents), frozenset(map(tuple, edges)))
 
     @classmethod
@@ -112,9 +110,7 @@ class Dependencies:
         return matrix
 
     def _refuse(self, agent: str) -> NoReturn:
-        raise DependencyError(
-            f"agent {agent!r} does not act in this round; its agents are {', '.join(self.agents)}"
-        )
+        raise DependencyError(f"agent {agent!r} does not act in this round; its agents are {', '.join(self.agents)}")
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -151,9 +147,7 @@ def _interned(agents: tuple[str, ...], edges: frozenset[tuple[str, ...]]) -> Dep
     _check_agents(agents)
     place = {agent: i for i, agent in enumerate(agents)}
     _check_edges(agents, edges)
-    sorted_edges = tuple(
-        sorted(((i, j) for i, j in edges), key=lambda edge: (place[edge[0]], place[edge[1]]))
-    )
+    sorted_edges = tuple(sorted(((i, j) for i, j in edges), key=lambda edge: (place[edge[0]], place[edge[1]])))
     order = _topological(agents, sorted_edges)
     parents = {j: tuple([i for i in order if (i, j) in edges]) for j in agents}
     children = {i: tuple([j for j in order if (i, j) in edges]) for i in agents}
@@ -187,9 +181,7 @@ def _shape(name: str, agents: tuple[str, ...]) -> Dependencies:
 
 def _check_agents(agents: tuple[str, ...]) -> None:
     if not agents:
-        raise DependencyError(
-            "no agent acts in this round; name at least one, or terminate the episode instead"
-        )
+        raise DependencyError("no agent acts in this round; name at least one, or terminate the episode instead")
     for place, agent in enumerate(agents):
         if not isinstance(agent, str):
             raise DependencyError(f"agent {agent!r} is no text; agents are named by str")
@@ -205,13 +197,10 @@ def _check_edges(agents: tuple[str, ...], edges: frozenset[tuple[str, ...]]) -> 
             case (_, _):
                 unknown = next((agent for agent in edge if agent not in agents), None)
             case _:
-                raise DependencyError(
-                    f"edge {edge!r} is no pair; write (i, j) where j's action depends on i's"
-                )
+                raise DependencyError(f"edge {edge!r} is no pair; write (i, j) where j's action depends on i's")
         if unknown is not None:
             raise DependencyError(
-                f"edge {edge!r} names {unknown!r}, who does not act in this round; "
-                f"its agents are {', '.join(agents)}"
+                f"edge {edge!r} names {unknown!r}, who does not act in this round; its agents are {', '.join(agents)}"
             )
 
 
@@ -222,9 +211,7 @@ def _topological(agents: tuple[str, ...], edges: tuple[Edge, ...]) -> tuple[str,
     while waits_for:
         agent = next((agent for agent, parents in waits_for.items() if not parents), None)
         if agent is None:
-            raise DependencyError(
-                f"the dependencies have a cycle: {_cycle(waits_for)}; leave out one of these edges"
-            )
+            raise DependencyError(f"the dependencies have a cycle: {_cycle(waits_for)}; leave out one of these edges")
         del waits_for[agent]
         for parents in waits_for.values():
             parents.discard(agent)

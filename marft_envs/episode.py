@@ -61,9 +61,7 @@ def replay(episode: Episode) -> Episode:
     for turn in episode.turns:
         if turn.agent not in env.ready:
             ready = ", ".join(env.ready) or "none: the episode is over"
-            raise ReplayMismatchError(
-                f"{episode}: turn {turn.index}: agent: logged {turn.agent!r}, ready are {ready}"
-            )
+            raise ReplayMismatchError(f"{episode}: turn {turn.index}: agent: logged {turn.agent!r}, ready are {ready}")
         env.select(turn.agent)
         env.step(turn.action)
     recomputed = env.episode()

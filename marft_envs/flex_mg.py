@@ -298,9 +298,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
     def _adopt(self, dependencies: Dependencies) -> None:
         """Makes them this round's, if they name nobody from outside the team."""
         if not isinstance(dependencies, Dependencies):
-            raise DependencyError(
-                f"dependencies_for({self.round}) is {dependencies!r:.80}; return Dependencies"
-            )
+            raise DependencyError(f"dependencies_for({self.round}) is {dependencies!r:.80}; return Dependencies")
         for agent in dependencies.agents:
             if agent not in self.profiles:
                 raise DependencyError(
@@ -310,9 +308,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         self._parents = {agent: dependencies.parents(agent) for agent in dependencies.order}
         self._hear_later = {  # by speaker, in canonical order: who does not hear it within the round
             speaker: [
-                agent
-                for agent in self.profiles
-                if agent != speaker and agent not in dependencies.children(speaker)
+                agent for agent in self.profiles if agent != speaker and agent not in dependencies.children(speaker)
             ]
             for speaker in dependencies.order
         }
@@ -418,11 +414,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         """Whose observation can no longer change before they act, in canonical order; nobody once it is
         over.
         """
-        return (
-            tuple([agent for agent in self._schedule.ready if self._seats[agent].is_open])
-            if self._has_reset
-            else ()
-        )
+        return tuple([agent for agent in self._schedule.ready if self._seats[agent].is_open]) if self._has_reset else ()
 
     @property
     def turns(self) -> list[Turn]:
@@ -568,12 +560,8 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         if self.terminated or self.truncated:
             raise TurnError("the episode is over; call step(None) for each agent that is left, or reset()")
         if not self.ready:
-            raise TurnError(
-                "a hook of the environment raised an error in the middle of a commit; call reset()"
-            )
-        raise TurnError(
-            f"it is not the turn of {agent!r}; select one of those who are ready: {', '.join(self.ready)}"
-        )
+            raise TurnError("a hook of the environment raised an error in the middle of a commit; call reset()")
+        raise TurnError(f"it is not the turn of {agent!r}; select one of those who are ready: {', '.join(self.ready)}")
 
 
 def _one_of(option: str, value: object, choices: Sequence[str]) -> str:

@@ -50,9 +50,7 @@ class Profile:
         if not _is_role(self.role):
             return f"role is {self.role!r}; use a letter, then at most 47 letters, digits, '_' or '-'"
         if not _is_text(self.system):
-            return (
-                f"system is {self.system!r}; write text of whole characters (in YAML, put quotes around it)"
-            )
+            return f"system is {self.system!r}; write text of whole characters (in YAML, put quotes around it)"
         for name, least in (("base_us", 1), ("per_char_us", 0), ("max_action_chars", 1)):
             value = getattr(self, name)
             if not _is_whole(value, least):
@@ -141,13 +139,9 @@ def _read_yaml(path: Path) -> object:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise TeamFileError(
-            f"{path}: cannot be read ({error.strerror}); check the path of the team file"
-        ) from error
+        raise TeamFileError(f"{path}: cannot be read ({error.strerror}); check the path of the team file") from error
     except UnicodeDecodeError as error:
-        raise TeamFileError(
-            f"{path}: byte {error.start} is not UTF-8; save the team file as UTF-8"
-        ) from error
+        raise TeamFileError(f"{path}: byte {error.start} is not UTF-8; save the team file as UTF-8") from error
     try:
         _refuse_repeated_fields(yaml.compose(text, Loader=yaml.SafeLoader), path)
         return yaml.safe_load(text)

@@ -129,9 +129,7 @@ def feedback_by_agent(outcome: Outcome, agents: Collection[str]) -> dict[str, st
     if isinstance(feedback, str):
         return dict.fromkeys(agents, feedback)
     if not isinstance(feedback, Mapping):
-        raise OutcomeError(
-            f"feedback is {feedback!r}; return one text for all, or a mapping from agents to texts"
-        )
+        raise OutcomeError(f"feedback is {feedback!r}; return one text for all, or a mapping from agents to texts")
     _check_names(feedback, agents, "feedback")
     for agent, text in feedback.items():
         if not isinstance(text, str):
@@ -148,9 +146,7 @@ def checked_info(outcome: Outcome) -> dict[str, float]:
     given: dict[object, float] = dict(outcome.info.items())
     for key, value in given.items():
         if not isinstance(key, str) or key == SHORTENED:
-            raise OutcomeError(
-                f"info has the key {key!r}; use another name, as text ({SHORTENED!r} is taken)"
-            )
+            raise OutcomeError(f"info has the key {key!r}; use another name, as text ({SHORTENED!r} is taken)")
         number = _finite(value, f"info[{key!r}]")
         info[key] = int(value) if isinstance(value, int) else number
     return info
@@ -171,6 +167,4 @@ def _finite(value: object, what: str) -> float:
 def _check_names(named: Mapping[str, object], agents: Collection[str], what: str) -> None:
     for agent in named:
         if agent not in agents:
-            raise OutcomeError(
-                f"{what} name {agent!r}, who is not on the team; its agents are {', '.join(agents)}"
-            )
+            raise OutcomeError(f"{what} name {agent!r}, who is not on the team; its agents are {', '.join(agents)}")

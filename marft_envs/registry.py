@@ -169,9 +169,7 @@ def _mirror(spec: EnvSpec) -> None:
     if there is not None:
         creator = there.entry_point
         if not isinstance(creator, partial) or getattr(creator.func, "__module__", "") != __name__:
-            raise RegistrationError(
-                f"PettingZoo already has an environment {spec.id!r}; choose another family or name"
-            )
+            raise RegistrationError(f"PettingZoo already has an environment {spec.id!r}; choose another family or name")
         del pettingzoo.aec_registry[spec.id]
     pettingzoo.register("aec", spec.id, entry_point=partial(make, spec.id), kwargs=dict(spec.kwargs))
 
@@ -189,7 +187,6 @@ def _load(spec: EnvSpec) -> Callable[..., Any]:
         ) from error
     if not callable(creator):
         raise RegistrationError(
-            f"{spec.id}: entry point {spec.entry_point!r} is a {type(creator).__name__}; "
-            "name a class or a function"
+            f"{spec.id}: entry point {spec.entry_point!r} is a {type(creator).__name__}; name a class or a function"
         )
     return creator  # type: ignore[no-any-return]  # called with what its own signature asks for

@@ -51,6 +51,4 @@ def _paid(events: Iterable[RewardEvent]) -> list[str]:
     totals: dict[str, float] = {}
     for event in events:
         totals[event.agent] = totals.get(event.agent, 0.0) + event.amount
-    return (
-        ["rewards: " + ", ".join(f"{agent} {total:+g}" for agent, total in totals.items())] if totals else []
-    )
+    return ["rewards: " + ", ".join(f"{agent} {total:+g}" for agent, total in totals.items())] if totals else []

@@ -23,7 +23,7 @@ DEFAULT_MAX_LENGTH = 1_048_576
 
 _SAMPLE_MAX_CHARS = 24
 """Longest sample: long enough for a few words, short enough for a million of them."""
-_SAMPLE_CHARS = string.ascii_letters + string.digits + string.punctuation + " \n" + "éßñ—−×½“”ЖяΩא中文🙂"  # noqa: RUF001  # meant
+_SAMPLE_CHARS = string.ascii_letters + string.digits + string.punctuation + " \n" + "éßñ—−×½“”ЖяΩא中文🙂"  # meant
 """What samples are made of: ASCII, and the kinds of character that break code which expects only ASCII."""
 
 Mask = tuple[int | None, NDArray[np.int8] | None]
@@ -41,9 +41,7 @@ class LLMText(Text):
     ValueError.
     """
 
-    def __init__(
-        self, max_length: int = DEFAULT_MAX_LENGTH, *, seed: int | np.random.Generator | None = None
-    ) -> None:
+    def __init__(self, max_length: int = DEFAULT_MAX_LENGTH, *, seed: int | np.random.Generator | None = None) -> None:
         super().__init__(max_length, min_length=0, charset=_SAMPLE_CHARS, seed=seed)
 
     def contains(self, x: object) -> bool:
@@ -57,8 +55,7 @@ class LLMText(Text):
             return "".join([_SAMPLE_CHARS[place] for place in places])
         return super().sample(
             mask and (self._sample_length() if mask[0] is None else mask[0], mask[1]),
-            probability
-            and (self._sample_length() if probability[0] is None else probability[0], probability[1]),
+            probability and (self._sample_length() if probability[0] is None else probability[0], probability[1]),
         )
 
     def _sample_length(self) -> int:
@@ -92,9 +89,7 @@ class LLMText(Text):
 
 @flatdim.register(LLMText)
 def _flatdim(space: LLMText) -> NoReturn:
-    raise ValueError(
-        f"{space} has no flat size, because text has any length; tokenise it instead of flattening it"
-    )
+    raise ValueError(f"{space} has no flat size, because text has any length; tokenise it instead of flattening it")
 
 
 @flatten.register(LLMText)

@@ -48,14 +48,10 @@ def _file_of(name: str, environment: type) -> Path:
     if name in files:
         return files[name]
     if not files:
-        raise TeamFileError(
-            f"unknown team {name!r}: {environment.__name__} comes with no team files; give a path"
-        )
+        raise TeamFileError(f"unknown team {name!r}: {environment.__name__} comes with no team files; give a path")
     near = difflib.get_close_matches(name, files, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise TeamFileError(
-        f"unknown team {name!r}; {hint}known are {', '.join(sorted(files))}; a path works as well"
-    )
+    raise TeamFileError(f"unknown team {name!r}; {hint}known are {', '.join(sorted(files))}; a path works as well")
 
 
 def _team_files(environment: type) -> dict[str, Path]:

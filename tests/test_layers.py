@@ -356,7 +356,5 @@ def test_no_module_of_marft_envs_loads_torch() -> None:
         "    importlib.import_module(found.name)\n"
         f"print(sorted({HEAVY} & sys.modules.keys()))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -79,9 +79,7 @@ def test_the_source_distribution_can_be_tested(built: Path) -> None:
 
 def test_the_wheel_names_the_command_and_the_licence(built: Path) -> None:
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
-        texts = {
-            Path(name).name: wheel.read(name).decode() for name in wheel.namelist() if ".dist-info/" in name
-        }
+        texts = {Path(name).name: wheel.read(name).decode() for name in wheel.namelist() if ".dist-info/" in name}
     assert "marft = baselines.cli:main" in texts["entry_points.txt"]
     assert "License-Expression: MIT" in texts["METADATA"]
     assert texts["LICENSE"].startswith("MIT License")

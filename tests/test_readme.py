@@ -149,11 +149,7 @@ def problem_with(words: list[str]) -> str | None:
     name = Path(words[0]).name if words[0].startswith(".venv/bin/") else words[0]
     if name in CHECKS:
         return CHECKS[name](words[1:])
-    if (
-        name in ORDINARY
-        or shutil.which(name, path=str(Path(sys.executable).parent))
-        or (ROOT / name).is_file()
-    ):
+    if name in ORDINARY or shutil.which(name, path=str(Path(sys.executable).parent)) or (ROOT / name).is_file():
         return None
     return f"there is no command {name}"
 
@@ -185,9 +181,7 @@ def test_the_commands_of_a_shell_block_exist(block: Block) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md"])
 def test_links_between_files_lead_somewhere(page: str) -> None:
-    missing = [
-        link["target"] for link in LINK.finditer(text_of(page)) if not (ROOT / link["target"]).exists()
-    ]
+    missing = [link["target"] for link in LINK.finditer(text_of(page)) if not (ROOT / link["target"]).exists()]
     assert missing == []
 
 

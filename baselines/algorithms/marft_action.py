@@ -111,9 +111,7 @@ class MarftAction:
         self.team = team
         self.critic = Critic(team.hidden_size).to(team.model.device)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr)
-        self.optimizers = {
-            adapter: torch.optim.Adam(team.parameters(adapter), lr=config.lr) for adapter in team.blocks
-        }
+        self.optimizers = {adapter: torch.optim.Adam(team.parameters(adapter), lr=config.lr) for adapter in team.blocks}
         self.rng = np.random.default_rng(np.random.SeedSequence([config.seed, 1]))
 
     # -- one iteration -------------------------------------------------------------------------------------------------
@@ -195,15 +193,11 @@ class MarftAction:
             updated.append(number[adapter])
             for name, value in result.metrics.items():
                 metrics[f"{adapter}/{name}"] = value
-            metrics[f"{adapter}/predecessor_ess"] = weighted.effective_sample_size / max(
-                weighted.num_turns, 1
-            )
+            metrics[f"{adapter}/predecessor_ess"] = weighted.effective_sample_size / max(weighted.num_turns, 1)
             metrics[f"{adapter}/predecessor_clamped"] = weighted.clamped_share
         total = sum(float(metrics[f"{adapter}/grad_norm"] or 0) for adapter in acting)
         for adapter in acting:
-            metrics[f"{adapter}/grad_share"] = (
-                float(metrics[f"{adapter}/grad_norm"] or 0) / total if total else 0.0
-            )
+            metrics[f"{adapter}/grad_share"] = float(metrics[f"{adapter}/grad_norm"] or 0) / total if total else 0.0
         return metrics
 
     def _order(self, acting: list[str]) -> list[str]:
@@ -221,9 +215,7 @@ class MarftAction:
         chosen = [turn for turn, is_mine in zip(turns, mine.tolist(), strict=True) if is_mine]
         if self.config.old_logprobs == "sampler":
             return [torch.tensor(turn.logprobs) for turn in chosen]
-        return self.team.score_all(
-            adapter, chosen, self.config.temperature, batch_size=self.config.update_batch_size
-        )
+        return self.team.score_all(adapter, chosen, self.config.temperature, batch_size=self.config.update_batch_size)
 
     def _update_block(
         self,
@@ -243,16 +235,16 @@ class MarftAction:
         drift = 0.0
         for epoch in range(config.update_epochs):
             shuffled = self.rng.permutation(len(turns))
-            for minibatch, positions in enumerate(
-                np.array_split(shuffled, min(config.num_minibatches, len(turns)))
-            ):
+            for minibatch, positions in enumerate(np.array_split(shuffled, min(config.num_minibatches, len(turns)))):
                 status(f"updating {adapter}, epoch {epoch + 1}, minibatch {minibatch + 1}")
                 optimizer.zero_grad()
                 step = self._accumulate(adapter, turns, old, advantages, positions.tolist())
                 if not steps:
                     drift = step["drift"]
                 if config.target_kl is not None and step["kl"] > config.target_kl:
-                    stop_reason = f"kl {step['kl']:.3f} > {config.target_kl} at epoch {epoch + 1}, minibatch {minibatch + 1}"
+                    stop_reason = (
+                        f"kl {step['kl']:.3f} > {config.target_kl} at epoch {epoch + 1}, minibatch {minibatch + 1}"
+                    )
                     break
                 norm = torch.nn.utils.clip_grad_norm_(self.team.parameters(adapter), config.max_grad_norm)
                 optimizer.step()
@@ -287,17 +279,13 @@ class MarftAction:
         drift = 0.0
         for chunk in chunks_by_length(turns, positions, config.update_batch_size):
             scores = self.team.score(adapter, [turns[position] for position in chunk], config.temperature)
-            old_tokens = torch.nn.utils.rnn.pad_sequence(
-                [old[position] for position in chunk], batch_first=True
-            )
+            old_tokens = torch.nn.utils.rnn.pad_sequence([old[position] for position in chunk], batch_first=True)
             old_tokens = old_tokens.to(scores.logprobs.device)
             new_reply = sequence_logprobs(scores.logprobs, scores.mask, config.ratio)
             old_reply = sequence_logprobs(old_tokens, scores.mask, config.ratio)
             weights = advantages[chunk][:, None].to(new_reply.device)
             one_action = torch.ones_like(new_reply, dtype=torch.bool)
-            policy = ppo_policy_loss(
-                new_reply, old_reply, weights, one_action, config.clip_coef, config.clip_coef_high
-            )
+            policy = ppo_policy_loss(new_reply, old_reply, weights, one_action, config.clip_coef, config.clip_coef_high)
             entropy = masked_mean(scores.entropy, scores.mask)
             loss = policy - config.ent_coef * entropy
             share = len(chunk) / len(positions)

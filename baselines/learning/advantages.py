@@ -81,9 +81,7 @@ def axis_factors(
 
 
 @torch.no_grad()
-def gae(
-    rewards: Tensor, values: Tensor, discounts: Tensor, lams: Tensor, lengths: Tensor | None = None
-) -> Advantages:
+def gae(rewards: Tensor, values: Tensor, discounts: Tensor, lams: Tensor, lengths: Tensor | None = None) -> Advantages:
     """Generalised advantage estimates with a discount and a λ for every step.
 
     δ_k = r_k + d_k V_{k+1} - V_k;  A_k = δ_k + d_k λ_k A_{k+1}.  Beyond the last step A is 0 and V is the

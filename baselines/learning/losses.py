@@ -146,9 +146,7 @@ def value_loss(
     if old_values is not None and clip_coef is not None:
         _assert_steps(mask, old_values)
         clipped = old_values + (predictions - old_values).clamp(-clip_coef, clip_coef)
-        losses = torch.maximum(
-            losses, functional.huber_loss(clipped, returns, reduction="none", delta=huber_delta)
-        )
+        losses = torch.maximum(losses, functional.huber_loss(clipped, returns, reduction="none", delta=huber_delta))
     return masked_mean(losses, mask)
 
 

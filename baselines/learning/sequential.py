@@ -106,9 +106,7 @@ def predecessor_weights(
     num_rounds = len(unique_keys)
     sums = log_ratios.new_zeros(num_rounds).index_add(0, round_ids, torch.where(is_updated, log_ratios, 0.0))
     none_yet = order.positions.new_full((num_rounds,), -1)
-    last_updated = none_yet.scatter_reduce(
-        0, round_ids[is_updated], order.positions[is_updated], reduce="amax"
-    )
+    last_updated = none_yet.scatter_reduce(0, round_ids[is_updated], order.positions[is_updated], reduce="amax")
 
     exponents = sums.clamp(-max_log_ratio, max_log_ratio)[round_ids]
     weights = torch.where(is_current, exponents.exp(), 0.0)

@@ -16,10 +16,10 @@ import re
 from collections.abc import Sequence
 
 from jinja2 import TemplateError as JinjaError
-from marft_envs import Message, merge_messages
 from transformers import PreTrainedTokenizerBase
 
 from baselines.errors import TemplateError
+from marft_envs import Message, merge_messages
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}:\n{{ message['content'] }}\n\n{% endfor %}"
@@ -70,8 +70,7 @@ class ChatEncoder:
     def skeleton(self, messages: Sequence[Message]) -> str:
         """The template's text around numbered placeholders, generation prompt included."""
         holes: list[Message] = [
-            {"role": message["role"], "content": f"{_OPEN}{number}{_CLOSE}"}
-            for number, message in enumerate(messages)
+            {"role": message["role"], "content": f"{_OPEN}{number}{_CLOSE}"} for number, message in enumerate(messages)
         ]
         rendered = self._apply(holes, add_generation_prompt=True)
         found = [int(number) for number in _PLACEHOLDER.findall(rendered)]
@@ -89,9 +88,9 @@ class ChatEncoder:
         pieces = _PLACEHOLDER.split(skeleton)  # template, number, template, number, …, template
         for position, piece in enumerate(pieces):
             if position % 2:
-                ids += self.tokenizer(
-                    contents[int(piece)], add_special_tokens=False, split_special_tokens=True
-                )["input_ids"]
+                ids += self.tokenizer(contents[int(piece)], add_special_tokens=False, split_special_tokens=True)[
+                    "input_ids"
+                ]
             elif piece:
                 ids += self.tokenizer(piece, add_special_tokens=False)["input_ids"]
         return ids

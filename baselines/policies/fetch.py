@@ -45,9 +45,7 @@ def is_ready(model: WheelModel, folder: Path) -> bool:
             manifest["format"] == MANIFEST_FORMAT
             and manifest["wheel_sha256"] == model.wheel_sha256
             and manifest["member_sha256"] == model.member_sha256
-            and all(
-                (folder / name).stat().st_size == file["bytes"] for name, file in manifest["files"].items()
-            )
+            and all((folder / name).stat().st_size == file["bytes"] for name, file in manifest["files"].items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False  # absent or damaged: it is made again, which is the same for the caller

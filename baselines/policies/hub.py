@@ -40,9 +40,7 @@ def _snapshot(name: str, patterns: list[str]) -> Path:
 
     repository, _, revision = name.partition("@")
     return Path(
-        snapshot_download(
-            repository, revision=revision or None, allow_patterns=patterns, ignore_patterns=SKIPPED
-        )
+        snapshot_download(repository, revision=revision or None, allow_patterns=patterns, ignore_patterns=SKIPPED)
     )
 
 

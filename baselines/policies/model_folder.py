@@ -29,9 +29,7 @@ def require_model_folder(folder: Path) -> None:
     if not any(name.startswith(("tokenizer", "vocab")) for name in names):
         lacking.append("tokenizer")
     if lacking:
-        raise ModelNotFoundError(
-            f"the folder {str(folder)!r} has no {' and no '.join(lacking)}; {wanted}, {saved}"
-        )
+        raise ModelNotFoundError(f"the folder {str(folder)!r} has no {' and no '.join(lacking)}; {wanted}, {saved}")
     _require_whole_weights(folder, weights)
 
 
@@ -46,8 +44,7 @@ def _require_whole_weights(folder: Path, weights: list[str]) -> None:
         with (folder / name).open("rb") as file:
             if file.read(len(GIT_LFS_POINTER)) == GIT_LFS_POINTER:
                 raise ModelNotFoundError(
-                    f"{str(folder / name)!r} is a git-lfs pointer, not the weights;"
-                    f" run `git lfs pull` in {folder}"
+                    f"{str(folder / name)!r} is a git-lfs pointer, not the weights; run `git lfs pull` in {folder}"
                 )
     for index in folder.glob("*.index.json"):
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())

@@ -108,9 +108,7 @@ def cache_dir() -> Path:
     try:
         return Path.home() / ".cache" / "marft-envs"
     except RuntimeError as error:
-        raise ConfigError(
-            "this user has no home folder to keep models in; set MARFT_CACHE=/a/folder"
-        ) from error
+        raise ConfigError("this user has no home folder to keep models in; set MARFT_CACHE=/a/folder") from error
 
 
 def _folder_of(model: WheelModel) -> Path:
@@ -182,9 +180,7 @@ def _unknown(text: str) -> str:
 def main() -> int:
     """Make the default model ready; the Makefile's step. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m baselines.policies.models", description=main.__doc__)
-    parser.add_argument(
-        "--wheel", type=Path, metavar="FILE", help="a wheel brought by hand, instead of a download"
-    )
+    parser.add_argument("--wheel", type=Path, metavar="FILE", help="a wheel brought by hand, instead of a download")
     try:
         folder = fetch_default_model(parser.parse_args().wheel)
     except BaselinesError as error:

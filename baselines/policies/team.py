@@ -57,9 +57,7 @@ class Scores:
 class Team:
     """Policies of all agents on one base model."""
 
-    def __init__(
-        self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, adapter_of: Mapping[str, str]
-    ) -> None:
+    def __init__(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, adapter_of: Mapping[str, str]) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.adapter_of = dict(adapter_of)
@@ -147,9 +145,7 @@ class Team:
             use_cache=False,
         )
         logits = output.logits[:, :-1]  # the logits at a position predict the token after it
-        return Scores(
-            token_logprobs(logits, actions, temperature), entropy_from_logits(logits, temperature), mask
-        )
+        return Scores(token_logprobs(logits, actions, temperature), entropy_from_logits(logits, temperature), mask)
 
     @torch.no_grad()
     def score_all(
@@ -158,9 +154,7 @@ class Team:
         """Log-probabilities of every action token, one (A,) tensor on the CPU per sequence, without gradients."""
         found: dict[int, Tensor] = {}
         for chunk in chunks_by_length(sequences, range(len(sequences)), batch_size):
-            logprobs = self.score(
-                adapter, [sequences[position] for position in chunk], temperature
-            ).logprobs.cpu()
+            logprobs = self.score(adapter, [sequences[position] for position in chunk], temperature).logprobs.cpu()
             for row, position in zip(logprobs, chunk, strict=True):
                 found[position] = row[: len(sequences[position].action_ids)]
         return [found[position] for position in range(len(sequences))]
@@ -173,9 +167,7 @@ class Team:
         """
         unique = sorted(set(texts), key=len)
         ids = {
-            text: self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"][
-                -max_tokens:
-            ]
+            text: self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"][-max_tokens:]
             for text in unique
         }
         found: dict[str, Tensor] = {}
@@ -233,9 +225,7 @@ class Team:
                 )
 
 
-def chunks_by_length(
-    sequences: Sequence[TokenSequence], positions: Sequence[int], size: int
-) -> list[list[int]]:
+def chunks_by_length(sequences: Sequence[TokenSequence], positions: Sequence[int], size: int) -> list[list[int]]:
     """Positions in groups of at most `size`, similar lengths together so that little of a batch is padding."""
     by_length = sorted(
         positions,

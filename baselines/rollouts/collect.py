@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from marft_envs import FlexMG, Message
 from pettingzoo import AECEnv
 
 from baselines.policies.chat import Conversation
@@ -11,6 +10,7 @@ from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.rollouts.games import Game, as_game
+from marft_envs import FlexMG, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,7 @@ class Collector:
             seat.conversations[agent] = self._team.conversation()
         return Request(
             adapter=self._team.adapter_of[agent],
-            prompt_ids=seat.conversations[agent].prompt(
-                self._with_examples(agent, seat.game.messages(agent))
-            ),
+            prompt_ids=seat.conversations[agent].prompt(self._with_examples(agent, seat.game.messages(agent))),
             max_new_tokens=sampling.limit(agent),
             max_chars=seat.game.max_chars(agent),
         )

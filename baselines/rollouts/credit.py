@@ -41,9 +41,7 @@ class _Axis:
     bootstrap: float
 
 
-def assign_credit(
-    batch: Batch, values: Tensor, final_values: Tensor, gamma: float, gae_lambda: float
-) -> Credit:
+def assign_credit(batch: Batch, values: Tensor, final_values: Tensor, gamma: float, gae_lambda: float) -> Credit:
     """Generalised advantage estimates over the whole batch.
 
     Shapes: values (N,), one per turn; final_values (E,), one per rollout, read only where the horizon cut it.
@@ -54,9 +52,7 @@ def assign_credit(
     for rollout, final_value in zip(batch.rollouts, final_values.tolist(), strict=True):
         bootstrap = 0.0 if rollout.terminated else final_value
         axes += (
-            _team_axis(rollout, start, bootstrap)
-            if rollout.axis == "team"
-            else _own_axes(rollout, start, bootstrap)
+            _team_axis(rollout, start, bootstrap) if rollout.axis == "team" else _own_axes(rollout, start, bootstrap)
         )
         start += len(rollout.turns)
 
@@ -84,13 +80,9 @@ def assign_credit(
         advantages=flat["advantages"],
         joint_advantages=flat["joint"],
         returns=flat["returns"],
-        episodes=torch.tensor(
-            [number for number, rollout in enumerate(batch.rollouts) for _ in rollout.turns]
-        ),
+        episodes=torch.tensor([number for number, rollout in enumerate(batch.rollouts) for _ in rollout.turns]),
         rounds=torch.tensor([turn.round for turn in batch.turns()]),
-        positions=torch.tensor(
-            [position for rollout in batch.rollouts for position in range(len(rollout.turns))]
-        ),
+        positions=torch.tensor([position for rollout in batch.rollouts for position in range(len(rollout.turns))]),
     )
 
 

@@ -18,9 +18,7 @@ class Curriculum:
     def __init__(self, levels: Sequence[str | None], *, threshold: float, review: float) -> None:
         assert levels, "a curriculum needs a level; [None] for environments without"
         if not 0 <= review < 1:
-            raise ConfigError(
-                f"curriculum_review is {review}; it is a share of episodes, at least 0 and below 1"
-            )
+            raise ConfigError(f"curriculum_review is {review}; it is a share of episodes, at least 0 and below 1")
         self.levels = tuple(levels)
         self.threshold = threshold
         self.review = review

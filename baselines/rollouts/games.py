@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import gymnasium
-from marft_envs import FlexMG, Message
 from pettingzoo import AECEnv
 
 from baselines.errors import EnvironmentKindError
 from baselines.rollouts.batch import Rollout, Turn
+from marft_envs import FlexMG, Message
 
 DEFAULT_MAX_CHARS = 4096
 """Bound on an action's length where the action space names none."""
@@ -201,9 +201,7 @@ def _text_reader(env: AECEnv[str, object, object], agent: str) -> Callable[[obje
     space = env.observation_space(agent)
     if isinstance(space, gymnasium.spaces.Text):
         return str
-    if isinstance(space, gymnasium.spaces.Dict) and isinstance(
-        space.spaces.get("text"), gymnasium.spaces.Text
-    ):
+    if isinstance(space, gymnasium.spaces.Dict) and isinstance(space.spaces.get("text"), gymnasium.spaces.Text):
         return _text_entry
     raise EnvironmentKindError(
         f"agent {agent!r} of {env} observes {space}, but language models read text; its observation space must be "

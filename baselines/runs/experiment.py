@@ -10,18 +10,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
-import marft_envs
 import numpy as np
 import pettingzoo
 import torch
-from marft_envs import FlexMG, UnknownEnvironmentError
 from pettingzoo import AECEnv
 
+import marft_envs
 from baselines.errors import ConfigError
 from baselines.policies.team import Lora, Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
+from marft_envs import FlexMG, UnknownEnvironmentError
 
 Metrics = dict[str, float | int | str | None]
 """What is logged: name -> number, or text for reasons and level names."""
@@ -29,9 +29,7 @@ Status = Callable[[str], None]
 """Told what is being done right now."""
 TextEnv = FlexMG | AECEnv[str, object, object]
 
-_EPISODES, _LEVELS, _SAMPLER = range(
-    3
-)  # streams of the run's seed; a stream never moves when another is drawn from
+_EPISODES, _LEVELS, _SAMPLER = range(3)  # streams of the run's seed; a stream never moves when another is drawn from
 
 
 @dataclass
@@ -136,9 +134,7 @@ class Experiment:
             team,
             num_envs=min(config.num_envs, config.episodes_per_iteration),
         )
-        curriculum = Curriculum(
-            levels, threshold=config.curriculum_threshold, review=config.curriculum_review
-        )
+        curriculum = Curriculum(levels, threshold=config.curriculum_threshold, review=config.curriculum_review)
         folder = config.run_dir or default_folder(config)
         return cls(config, team, collector, curriculum, folder)
 
@@ -156,9 +152,7 @@ class Experiment:
     def sampling(self, temperature: float) -> Sampling:
         """How replies are drawn at a temperature; 0 is greedy."""
         config = self.config
-        return Sampling(
-            temperature, config.max_new_tokens, config.max_new_tokens_by_role, config.rollout_batch_size
-        )
+        return Sampling(temperature, config.max_new_tokens, config.max_new_tokens_by_role, config.rollout_batch_size)
 
     def batch_metrics(self, batch: Batch) -> Metrics:
         """What a batch says before anything is learnt from it."""
@@ -180,10 +174,7 @@ class Experiment:
 
     def config_record(self) -> dict[str, object]:
         """The settings as JSON can hold them, with versions of what they ran on."""
-        record = {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(self.config).items()
-        }
+        record = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self.config).items()}
         return record | {
             "levels": list(self.curriculum.levels),
             "versions": {"marft_envs": marft_envs.__version__, "torch": torch.__version__},
@@ -273,9 +264,7 @@ def check_ranges(config: ExperimentConfig) -> None:
             f"temperature is {config.temperature}; training samples, so it must be above 0 (greedy play is what evaluation does)"
         )
     if config.threads < 0:
-        raise ConfigError(
-            f"threads is {config.threads}; give a number of CPU threads, or 0 for torch's own choice"
-        )
+        raise ConfigError(f"threads is {config.threads}; give a number of CPU threads, or 0 for torch's own choice")
 
 
 def default_folder(config: ExperimentConfig) -> Path:

@@ -85,9 +85,7 @@ def _text(expression: Sum) -> str:
     for term in expression:
         if words:
             words.append("+" if term.sign > 0 else "-")
-        factors = (
-            str(factor) if isinstance(factor, int) else f"({_text(factor)})" for factor in term.factors
-        )
+        factors = (str(factor) if isinstance(factor, int) else f"({_text(factor)})" for factor in term.factors)
         words.append(" * ".join(factors))
     return " ".join(words)
 

@@ -35,7 +35,7 @@ from marft_envs.records import Outcome
 
 # The last sentence teaches the strict form, so that no team file has to. The reasoner is asked the same:
 # small models that are asked for a plan explain instead of calculating, and the actor comments on that.
-QUESTION = "What is {problem}? Reply with only the number."
+QUESTION = "What is {problem}? Be brief."
 TRY_AGAIN = "Try again."
 RIGHT = "judge: The answer is correct."
 WRONG = "judge: The answer is incorrect."

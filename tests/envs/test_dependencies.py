@@ -75,9 +75,7 @@ def test_playing_the_ready_sets_round_by_round_gives_the_layers(dependencies: De
 
 
 @given(random_dags(), st.sets(st.sampled_from([f"agent_{k}" for k in range(7)])))
-def test_ready_is_everybody_who_has_not_acted_and_waits_for_nobody(
-    dependencies: Dependencies, done: set[str]
-) -> None:
+def test_ready_is_everybody_who_has_not_acted_and_waits_for_nobody(dependencies: Dependencies, done: set[str]) -> None:
     ready = dependencies.ready(done)
     for agent in dependencies.agents:
         waits = any(parent not in done for parent in dependencies.parents(agent))
@@ -202,7 +200,5 @@ def test_a_drawn_cycle_really_is_one() -> None:
 def test_asking_about_an_agent_that_does_not_act_says_who_does() -> None:
     chain = Dependencies.chain(TRIO)
     for question in (chain.parents, chain.children):
-        with pytest.raises(
-            DependencyError, match=r"'d_0' does not act in this round; its agents are a_0, b_0, c_0"
-        ):
+        with pytest.raises(DependencyError, match=r"'d_0' does not act in this round; its agents are a_0, b_0, c_0"):
             question("d_0")

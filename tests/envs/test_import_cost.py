@@ -34,9 +34,7 @@ def test_importing_the_package_loads_nothing_heavy(bare: set[str]) -> None:
     assert not packages(bare) & HEAVY
 
 
-def test_importing_the_package_loads_no_package_but_what_it_stands_on(
-    bare: set[str], foundation: set[str]
-) -> None:
+def test_importing_the_package_loads_no_package_but_what_it_stands_on(bare: set[str], foundation: set[str]) -> None:
     assert packages(bare) - packages(foundation) - sys.stdlib_module_names == {"marft_envs"}
 
 

@@ -51,8 +51,7 @@ def test_both_are_asked_the_problem_and_the_actor_also_reads_the_reasoner(env):
     assert text(env, "reasoner_0") == "Plan.\n\nWhat is 8 + 6? Reply with only the number."
     say(env, "Make ten:\n8 + 2, then 4 more.")
     assert text(env, "actor_0") == (
-        "Answer.\n\nWhat is 8 + 6? Reply with only the number.\n\n"
-        "reasoner_0:\n> Make ten:\n> 8 + 2, then 4 more."
+        "Answer.\n\nWhat is 8 + 6? Reply with only the number.\n\nreasoner_0:\n> Make ten:\n> 8 + 2, then 4 more."
     )
     assert env.messages("actor_0") == [
         {"role": "system", "content": "Answer."},
@@ -204,9 +203,7 @@ def test_train_and_test_never_share_a_problem(level):
 
 @pytest.mark.parametrize("level", [level for level in LEVELS if level not in SPLIT_LEVELS])
 def test_a_level_with_too_few_problems_offers_no_test_split(level):
-    with pytest.raises(
-        OptionError, match=f"'{level}'.*use split='train', or one of the levels 'add_digit_long'"
-    ):
+    with pytest.raises(OptionError, match=f"'{level}'.*use split='train', or one of the levels 'add_digit_long'"):
         marft_envs.make(ENV_ID, level=level, split="test")
     env = marft_envs.make(ENV_ID, level="two_digit", split="test")
     with pytest.raises(OptionError, match=f"'{level}'"):
@@ -253,9 +250,7 @@ def test_random_text_scores_0():
     env = marft_envs.make(ENV_ID)
     for agent in env.possible_agents:
         env.action_space(agent).seed(0)
-    assert (
-        mean_return(lambda env: lambda agent, messages: env.action_space(agent).sample(), "two_digit") == 0.0
-    )
+    assert mean_return(lambda env: lambda agent, messages: env.action_space(agent).sample(), "two_digit") == 0.0
 
 
 def test_a_play_is_replayed_from_its_log():

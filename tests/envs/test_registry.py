@@ -168,9 +168,7 @@ def test_an_id_that_belongs_to_somebody_else_in_pettingzoo_is_refused() -> None:
     assert "chess" in str(pettingzoo.spec("aec", "classic/chess-v6").entry_point)
 
 
-@pytest.mark.parametrize(
-    "env_id", ["echo-v0", "test/echo", "test/echo-v01", "a/b/c-v0", "test/é-v0", "test/-v0", ""]
-)
+@pytest.mark.parametrize("env_id", ["echo-v0", "test/echo", "test/echo-v01", "a/b/c-v0", "test/é-v0", "test/-v0", ""])
 def test_a_malformed_id_is_refused_with_the_form(env_id: str) -> None:
     with pytest.raises(RegistrationError, match=r"malformed environment id .* write 'family/name-vN'"):
         register(env_id, make_plain)
@@ -204,10 +202,7 @@ def test_an_entry_point_that_leads_nowhere_is_told_when_it_is_made(entry_point, 
 
 def test_an_entry_point_is_found_by_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "somebodys_game.py").write_text(
-        "import pettingzoo\n"
-        "class Game(pettingzoo.AECEnv):\n"
-        "    def __init__(self, size=2):\n"
-        "        self.size = size\n"
+        "import pettingzoo\nclass Game(pettingzoo.AECEnv):\n    def __init__(self, size=2):\n        self.size = size\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     register("somebody/game-v0", "somebodys_game:Game", size=5)
@@ -272,9 +267,7 @@ def test_an_environment_of_somebody_else_gets_a_spec_too() -> None:
         ({"horizon": 0}, r"horizon is 0"),
     ],
 )
-def test_a_wrong_option_is_answered_with_the_right_ones(
-    echo: str, options: dict[str, object], message: str
-) -> None:
+def test_a_wrong_option_is_answered_with_the_right_ones(echo: str, options: dict[str, object], message: str) -> None:
     for attempt in (lambda: make(echo, **options), lambda: pettingzoo.make("aec", echo, **options)):
         with pytest.raises(OptionError, match=message) as caught:
             attempt()
@@ -283,9 +276,7 @@ def test_a_wrong_option_is_answered_with_the_right_ones(
 
 def test_a_misspelt_option_of_a_plain_function_is_refused_too() -> None:
     register("test/function-v0", make_plain)
-    with pytest.raises(
-        OptionError, match=r"has no option 'sise'; did you mean 'size'\? its options are size=4"
-    ):
+    with pytest.raises(OptionError, match=r"has no option 'sise'; did you mean 'size'\? its options are size=4"):
         make("test/function-v0", sise=3)
 
 
@@ -294,9 +285,7 @@ def test_a_missing_option_without_default_is_asked_for() -> None:
         return Plain()
 
     register("test/needy-v0", env)
-    with pytest.raises(
-        OptionError, match=r"needs the option 'world'; its options are size=1, world \(required\)"
-    ):
+    with pytest.raises(OptionError, match=r"needs the option 'world'; its options are size=1, world \(required\)"):
         make("test/needy-v0")
 
 
@@ -407,7 +396,5 @@ import marft_envs
 assert pettingzoo.spec("aec", "math/reason_act-v0") is not first
 assert pettingzoo.spec("aec", "math/reason_act-v0").entry_point.func is marft_envs.make
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

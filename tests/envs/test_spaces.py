@@ -88,9 +88,7 @@ def test_it_differs_from_a_text_space_with_an_alphabet() -> None:
     assert not is_space_dtype_shape_equiv(LLMText(max_length=10), plain)
 
 
-@pytest.mark.parametrize(
-    "duplicate", [copy.copy, copy.deepcopy, lambda space: pickle.loads(pickle.dumps(space))]
-)
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda space: pickle.loads(pickle.dumps(space))])
 def test_a_copy_continues_with_the_same_samples(duplicate) -> None:
     space = LLMText(max_length=99, seed=3)
     space.sample()

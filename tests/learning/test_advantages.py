@@ -179,9 +179,7 @@ def test_shapes_that_would_broadcast_are_refused() -> None:
     with pytest.raises(AssertionError):
         gae(rewards, values[:, :-1], rewards, rewards)  # no bootstrap
     with pytest.raises(AssertionError):
-        gae(
-            rewards, values, torch.tensor(0.99), rewards
-        )  # one discount for every step is the mistake to avoid
+        gae(rewards, values, torch.tensor(0.99), rewards)  # one discount for every step is the mistake to avoid
     with pytest.raises(AssertionError):
         gae(rewards, values, rewards, rewards, lengths=torch.tensor([3]))
 
@@ -203,9 +201,7 @@ def test_the_joint_advantage_is_the_sum_of_the_rounds_one_step_errors() -> None:
     rewards = torch.tensor([0.0, 1.0, 0.0, 2.0], dtype=FLOAT)
     values = torch.tensor([1.0, 2.0, 1.0, 3.0, 0.0], dtype=FLOAT)
     credit = gae(rewards, values, factors.discounts, factors.lams)
-    assert_equal(
-        joint_round_advantages(credit.advantages, torch.tensor([0, 0, 1, 1])), [0.75, 0.75, 1.0, 1.0]
-    )
+    assert_equal(joint_round_advantages(credit.advantages, torch.tensor([0, 0, 1, 1])), [0.75, 0.75, 1.0, 1.0])
 
 
 def test_advantages_are_normalised_per_agent() -> None:
@@ -231,9 +227,7 @@ def test_a_group_without_variance_teaches_nothing() -> None:
     advantages = torch.tensor([0.1] * 7 + [5.0])
     groups = torch.tensor([0] * 7 + [1])
     normalised = normalise(advantages, torch.ones(8, dtype=torch.bool), groups)
-    assert (
-        normalised.abs().max() < 0.01
-    )  # rounding in float32, not amplified to ±1; and no NaN for a group of one
+    assert normalised.abs().max() < 0.01  # rounding in float32, not amplified to ±1; and no NaN for a group of one
 
 
 def test_an_empty_selection_normalises_to_zeros() -> None:

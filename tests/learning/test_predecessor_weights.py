@@ -156,9 +156,7 @@ def exact_advantages(game: Game, probabilities: Tensor, _: torch.Generator) -> t
     return values[:, 1:] - values[:, :-1], joint
 
 
-def sampled_advantages(
-    game: Game, probabilities: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def sampled_advantages(game: Game, probabilities: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """What a trainer has: `gae` over the round, with a critic that knows nothing (noise per prefix)."""
     num_paths, num_turns = game.paths.shape
     rounds = torch.zeros(num_paths, num_turns, dtype=torch.long)
@@ -183,16 +181,12 @@ class Gradients:
     weights: PredecessorWeights
 
 
-def gradients(
-    owners: tuple[int, ...], updated: set[int], current: int, estimate: Advantages, seed: int
-) -> Gradients:
+def gradients(owners: tuple[int, ...], updated: set[int], current: int, estimate: Advantages, seed: int) -> Gradients:
     generator = torch.Generator().manual_seed(seed)
     game = random_game(owners, generator)
     old = [torch.randn(3, generator=generator, dtype=FLOAT) for _ in range(max(owners) + 1)]
     steps = [torch.randn(3, generator=generator, dtype=FLOAT) for _ in old]  # finite, not small
-    team = [
-        p + step if block in updated else p for block, (p, step) in enumerate(zip(old, steps, strict=True))
-    ]
+    team = [p + step if block in updated else p for block, (p, step) in enumerate(zip(old, steps, strict=True))]
     theta = old[current].clone().requires_grad_()
     team[current] = theta
     (exact,) = torch.autograd.grad(game.expected_payoff(team), theta)

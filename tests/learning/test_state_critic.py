@@ -100,9 +100,7 @@ def test_with_the_state_critic_the_chain_is_exact() -> None:
     joint = rewards()[:, 1] - CARD_VALUE
     torch.testing.assert_close(errors.sum(-1), joint)
     together = credit("state", gae_lambda=0.95, rounds=(0, 0))
-    torch.testing.assert_close(
-        joint_round_advantages(together, torch.zeros(27, 2)), joint[:, None].expand(27, 2)
-    )
+    torch.testing.assert_close(joint_round_advantages(together, torch.zeros(27, 2)), joint[:, None].expand(27, 2))
 
 
 def test_bootstrapping_from_the_receivers_observation_misjudges_the_sender() -> None:

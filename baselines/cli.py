@@ -1,0 +1,102 @@
+"""The command `marft`: which commands there are, and what becomes of mistakes.
+
+Each command is a dataclass in `baselines/commands`: its fields are the options, and their docs the help. Nothing loads
+torch before a command needs it, so that `marft --help` and `marft envs` answer at once.
+
+Exit status: 0, all went well; 1, the answer is no (a replay that differs); 2, a mistake that a message explains; 130 and
+143, stopped by Ctrl-C and by SIGTERM. `MARFT_DEBUG=1` shows the traceback behind a message.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from baselines.errors import DiskFullError, MissingExtraError, extra_required, tells_full_disk
+from marft_envs import MarftError
+
+if TYPE_CHECKING:
+    from baselines.commands.terminal import Command
+
+EXPLAINED, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+
+DESCRIPTION = """Markov games of language model teams, and trainers that fine-tune every agent of a team.
+
+`marft COMMAND --help` shows a command's options; `marft train` without any trains a team on this machine."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command, `sys.argv` by default, and return the exit status.
+
+    Raises: SystemExit for `--help` (0) and for options that cannot be read (2), after their message.
+    """
+    _show_what_cannot_be_encoded()
+    try:
+        return _command(sys.argv[1:] if arguments is None else list(arguments)).run()
+    except MarftError as error:
+        return _explain(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of `marft ... | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails as well
+        return BROKEN_PIPE
+    except Exception as error:
+        if not tells_full_disk(error):
+            raise
+        return _explain(
+            DiskFullError(
+                f"no room left on the disk ({error}); free some, then go on: what was complete before is kept"
+            )
+        )
+
+
+def _command(arguments: list[str]) -> "Command":
+    """The command that the arguments ask for, with its options."""
+    with extra_required("train", "the command `marft`"):
+        import tyro
+
+        from baselines.commands import curve, envs, evaluate, models, play, replay, train
+    if arguments[:1] == ["train"]:
+        return train.parse(arguments[1:])
+    command: Command = tyro.extras.subcommand_cli_from_dict(
+        {
+            "envs": envs.Envs,
+            "play": play.Play,
+            "train": train.parse,
+            "evaluate": evaluate.Evaluate,
+            "replay": replay.Replay,
+            "curve": curve.Curve,
+            "models": models.Models,
+        },
+        prog="marft",
+        description=DESCRIPTION,
+        args=arguments or ["--help"],
+    )
+    return command
+
+
+def _explain(error: MarftError) -> int:
+    """Tell the mistake and its way out; with `MARFT_DEBUG=1`, raise it."""
+    if os.environ.get("MARFT_DEBUG") == "1":
+        raise error
+    try:
+        from baselines.commands.terminal import print_error
+    except ModuleNotFoundError:  # rich itself is missing, and the error says how to get it
+        assert isinstance(error, MissingExtraError)
+        sys.stderr.write(f"error: {error}\n")
+    else:
+        print_error(str(error))
+    return EXPLAINED
+
+
+def _show_what_cannot_be_encoded() -> None:
+    """A replacement instead of a traceback for bytes that are no text, and for characters that the terminal lacks."""
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""A team in somebody else's loop: one turn at a time, where the collector plays many episodes at once."""
+
+from collections.abc import Sequence
+
+from baselines.policies.chat import Conversation
+from baselines.policies.engines.hf import Request
+from baselines.policies.team import Team
+from baselines.rollouts.collect import Sampling
+from marft_envs import FlexMG, Message
+
+
+class TeamPlayer:
+    """A policy for `marft_envs.play`: each agent answers with its own adapter. Make one for each episode."""
+
+    def __init__(self, team: Team, env: FlexMG, sampling: Sampling) -> None:
+        self._team = team
+        self._env = env
+        self._sampling = sampling
+        self._conversations: dict[str, Conversation] = {}
+
+    def __call__(self, agent: str, messages: Sequence[Message]) -> str:
+        """The agent's action, given everything it was told and said in this episode."""
+        conversation = self._conversations.setdefault(agent, self._team.conversation())
+        request = Request(
+            adapter=self._team.adapter_of[agent],
+            prompt_ids=conversation.prompt(messages),
+            max_new_tokens=self._sampling.limit(agent),
+            max_chars=self._env.profiles[agent].max_action_chars,
+        )
+        (reply,) = self._team.act([request], temperature=self._sampling.temperature, batch_size=1)
+        conversation.record(reply.action_ids)
+        return reply.text

@@ -1,0 +1,77 @@
+"""The settings that a team was trained with, read back from its checkpoint, whatever version wrote it.
+
+Only the shared settings are of use later: they say which environment, which model and which adapters.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from baselines.errors import CheckpointError
+from baselines.runs.checkpoint_loading import Checkpoint
+from baselines.runs.checkpoints import STATE
+from baselines.runs.experiment import ExperimentConfig
+
+_NEEDED = ("env_id", "model")
+"""Without these nobody knows what was trained; everything else has a default."""
+_WAY_OUT = "give a checkpoint that `marft train` saved"
+
+
+def trained_settings(checkpoint: Checkpoint) -> ExperimentConfig:
+    """The settings behind a checkpoint; `level` is the one that training climbed to.
+
+    Settings that this version does not know are left out, and those that the checkpoint lacks take their defaults.
+
+    Raises: CheckpointError, naming the setting that is missing or of a wrong type.
+    """
+    where = checkpoint.path / STATE
+    record = checkpoint.state.get("config")
+    if not isinstance(record, Mapping):
+        raise CheckpointError(f"{where} holds no settings under 'config'; {_WAY_OUT}")
+    hints = get_type_hints(ExperimentConfig)
+    missing = [name for name in _NEEDED if name not in record]
+    if missing:
+        raise CheckpointError(f"{where}: config has no {' and no '.join(missing)}; {_WAY_OUT}")
+    known: dict[str, Any] = {}
+    for name in hints.keys() & record.keys():
+        try:
+            known[name] = _restored(record[name], hints[name])
+        except ValueError:
+            raise CheckpointError(
+                f"{where}: config.{name} is {record[name]!r}, which is no {hints[name]}; {_WAY_OUT}"
+            ) from None
+    settings = ExperimentConfig(**known)
+    return replace(settings, level=_level_reached_for(record) or settings.level)
+
+
+def _level_reached_for(record: Mapping[str, object]) -> str | None:
+    """The last of the curriculum's levels, where the run recorded them."""
+    levels = record.get("levels")
+    return levels[-1] if isinstance(levels, list) and levels and isinstance(levels[-1], str) else None
+
+
+def _restored(value: object, hint: Any) -> object:
+    """A value from JSON as the type that it had: tuples come back as lists, paths as text.
+
+    Raises: ValueError if it cannot have been of that type.
+    """
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind in (Union, UnionType):
+        for choice in inner:
+            try:
+                return _restored(value, choice)
+            except ValueError:
+                continue
+    elif kind is Literal and value in inner:
+        return value
+    elif kind is tuple and isinstance(value, list):
+        return tuple(_restored(item, inner[0]) for item in value)
+    elif kind is dict and isinstance(value, dict):
+        return {name: _restored(item, inner[1]) for name, item in value.items()}
+    elif kind is Path and isinstance(value, str):
+        return Path(value)
+    elif (kind is float and type(value) in (int, float)) or (kind in (NoneType, bool, int, str) and type(value) is kind):
+        return value
+    raise ValueError

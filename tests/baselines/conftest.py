@@ -1,0 +1,97 @@
+"""A language model small enough to be trained in a test: two random layers, a token for every byte.
+
+It has what makes real models difficult: grouped-query attention, tied embeddings, a chat template with control tokens,
+and padding with the very token that ends a reply.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from baselines.policies.team import Team
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def byte_tokenizer(*, eos_token: str = "<|im_end|>", template: str | None = CHATML) -> PreTrainedTokenizerFast:
+    """Tokens 0 to 255 are the bytes; then come the control tokens. No merges, so every text has one tokenisation."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bpe = Tokenizer(models.BPE(vocab={character: token for token, character in enumerate(alphabet)}, merges=[]))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.add_special_tokens(["<|im_start|>", "<|im_end|>", "<|endoftext|>"])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        eos_token=eos_token,
+        pad_token=eos_token,
+        chat_template=template,
+        name_or_path="tiny",
+    )
+
+
+@pytest.fixture(scope="session")
+def make_tokenizer() -> Callable[..., PreTrainedTokenizerFast]:
+    """Makes a byte tokenizer of one's own, with another template or end token."""
+    return byte_tokenizer
+
+
+@pytest.fixture
+def tokenizer() -> PreTrainedTokenizerFast:
+    """A fresh byte tokenizer with ChatML."""
+    return byte_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the model, as `from_pretrained` wants it."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tokenizer = byte_tokenizer()
+    tokenizer.save_pretrained(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(20504)
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=64,
+                intermediate_size=128,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                initializer_range=0.1,  # far enough from 0 that replies depend on what was read
+                bos_token_id=None,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+                tie_word_embeddings=True,
+            )
+        )
+    model.save_pretrained(folder)
+    return folder
+
+
+def perturb(team: Team, scale: float = 0.5) -> Team:
+    """Move every adapter away from where it starts, each in a direction of its own."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        for number, adapter in enumerate(team.blocks):
+            torch.manual_seed(number)
+            for parameter in team.parameters(adapter):
+                parameter += scale * torch.randn_like(parameter)
+    return team
+
+
+@pytest.fixture
+def load_team(tiny_model: Path) -> Callable[..., Team]:
+    """Loads a team on the tiny model; its adapters are perturbed unless `fresh`."""
+
+    def load(*agents: str, fresh: bool = False, **settings: object) -> Team:
+        torch.manual_seed(0)
+        team = Team.load(agents or ("reasoner_0", "actor_0"), model=str(tiny_model), **settings)
+        return team if fresh else perturb(team)
+
+    return load
