@@ -1,7 +1,9 @@
 """Greedy evaluation of a team on held-out instances, with intervals over instances."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -9,14 +11,14 @@ from baselines.policies.team import Team
 from baselines.rollouts.batch import Rollout
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env
-from baselines.runs.intervals import bootstrap_interval
+from baselines.runs.intervals import Interval, bootstrap_interval
 from baselines.runs.run import Run
 from marft_envs import Episode, FlexMG, Message
 
 EVALUATION_SEED = 20_504_16129 % 2**32
-"""Held-out instances are the same for every run, so that runs can be compared; from the number of the paper that defines Flex-MG."""
+"""Held-out instances are the same for every run, so that runs can be compared; the number is that of MARFT's paper."""
 MAX_DRAWS_PER_INSTANCE = 50
-"""Gives up looking for distinct instances after so many draws each: the instance space is smaller than what was asked for."""
+"""Gives up looking for distinct instances after so many draws each: there are fewer than were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,8 @@ class Evaluation:
     """95 % bootstrap interval over instances."""
     num_instances: int
     level: str | None
-    info: Mapping[str, float]
-    """Means of what the environment reports at the end of an episode."""
+    info: Mapping[str, Interval]
+    """What the environment reports at the end of an episode, over the same instances."""
     tokens_out: int
     rollouts: Sequence[Rollout]
 
@@ -44,7 +46,8 @@ class Evaluation:
             "num_instances": self.num_instances,
             "level": self.level,
             "tokens_out": self.tokens_out,
-            **self.info,
+            **{name: interval.mean for name, interval in self.info.items()},
+            **{f"{name}_interval": [interval.low, interval.high] for name, interval in self.info.items()},
         }
 
 
@@ -53,17 +56,14 @@ def evaluate_team(
 ) -> Evaluation:
     """Play every task and summarise."""
     batch = collector.collect(tasks, sampling, lambda done: status(f"evaluating {done}/{len(tasks)}"))
-    by_instance: dict[str, list[float]] = {}
-    for rollout in batch.rollouts:
-        by_instance.setdefault(rollout.instance, []).append(rollout.team_return)
-    interval = bootstrap_interval(by_instance)
+    interval = _over_instances(batch.rollouts, lambda rollout: rollout.team_return)
     names = sorted({name for rollout in batch.rollouts for name in rollout.info})
-    info = {name: float(np.mean([rollout.info.get(name, 0.0) for rollout in batch.rollouts])) for name in names}
+    info = {name: _over_instances(batch.rollouts, partial(_reported, name)) for name in names}
     return Evaluation(
         mean=interval.mean,
         low=interval.low,
         high=interval.high,
-        num_instances=len(by_instance),
+        num_instances=interval.num_instances,
         level=tasks[0].level,
         info=info,
         tokens_out=sum(len(turn.action_ids) for turn in batch.turns()),
@@ -71,8 +71,19 @@ def evaluate_team(
     )
 
 
+def _over_instances(rollouts: Sequence[Rollout], score: Callable[[Rollout], float]) -> Interval:
+    by_instance: dict[Hashable, list[float]] = {}
+    for rollout in rollouts:
+        by_instance.setdefault(rollout.instance, []).append(score(rollout))
+    return bootstrap_interval(by_instance)
+
+
+def _reported(name: str, rollout: Rollout) -> float:
+    return rollout.info.get(name, 0.0)
+
+
 def held_out_tasks(env: TextEnv, level: str | None, num_instances: int) -> list[Task]:
-    """Episodes with distinct instances, always the same ones for an environment and level; fewer if there are not so many.
+    """Episodes with distinct instances, always the same for an environment and level; fewer if there are no more.
 
     `env` must offer the test split if it is a Flex-MG environment; other environments are drawn by seed alone.
     """
@@ -95,12 +106,16 @@ def play_held_out(
     team: Team,
     tasks: Sequence[Task],
     *,
+    split: Literal["train", "test"] = "test",
     examples: Mapping[str, Sequence[Message]] | None = None,
     status: Status = lambda text: None,
 ) -> Evaluation:
-    """Greedy play of held-out tasks, all of one level, under the settings of a run."""
+    """Greedy play of held-out tasks, all of one level, under the settings of a run.
+
+    `split` is "train" for levels that have too few instances to hold some out.
+    """
     collector = Collector(
-        lambda: make_env(config.env_id, "test", config.env_options, level=tasks[0].level),
+        lambda: make_env(config.env_id, split, config.env_options, level=tasks[0].level),
         team,
         num_envs=min(config.num_envs, len(tasks)),
         examples=examples,
@@ -153,7 +168,10 @@ class Evaluator:
             self._tasks = held_out_tasks(probe, experiment.level, config.eval_instances)
 
     def untrained(self, run: Run) -> None:
-        """The team before training, and the same with examples in its prompt. Fresh adapters change nothing, so this is the base model."""
+        """The team before training, and the same with examples in its prompt.
+
+        Fresh adapters change nothing, so this is the base model.
+        """
         self._record(run, 0, "untrained", self._experiment.team)
         probe = make_env(self._config.env_id, "train", self._config.env_options)
         if self._tasks and self._config.few_shot and isinstance(probe, FlexMG):

@@ -4,15 +4,15 @@
 
     env = marft_envs.make("math/reason_act-v0")
 
-Importing the package registers every environment of the suite, here and in PettingZoo's registry. The code
-behind the other names is loaded at their first use, so that the import costs little.
+Importing the package registers every environment of the suite, here and in PettingZoo's registry. The code behind
+the other names is loaded at their first use, so that the import costs little.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 from marft_envs import catalog as _catalog  # noqa: F401  # its lines register the environments
-from marft_envs.errors import MarftError, ReplayMismatchError, UnknownEnvironmentError
+from marft_envs.errors import MarftError, OptionError, ReplayMismatchError, UnknownEnvironmentError
 from marft_envs.registry import make, register, registered_ids, spec
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ __all__ = [
     "LLMText",
     "MarftError",
     "Message",
+    "OptionError",
     "Outcome",
     "Profile",
     "ReplayMismatchError",

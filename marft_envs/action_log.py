@@ -2,15 +2,13 @@
 
 An episode is a header line, a line per turn, and an end line:
 
-    {"kind": "episode", "format": 1, "env": "math/reason_act-v0", "options": {}, "seed": 5, "reset_options":
-    {}} {"kind": "turn", "index": 0, "agent": "actor_0", "round": 0, "action": "8", "shortened": 0, "parents":
-    [],
+    {"kind": "episode", "format": 1, "env": "math/reason_act-v0", "options": {}, "seed": 5, "reset_options": {}}
+    {"kind": "turn", "index": 0, "agent": "actor_0", "round": 0, "action": "8", "shortened": 0, "parents": [],
      "start_us": 0, "finish_us": 1020000, "rewards": [["actor_0", 1.0, 1020000]]}
-    {"kind": "end", "terminated": true, "truncated": false, "returns": {"actor_0": 1.0}, "info": {"correct":
-    1}}
+    {"kind": "end", "terminated": true, "truncated": false, "returns": {"actor_0": 1.0}, "info": {"correct": 1}}
 
-`rewards` holds what was paid at the commit of that turn: agent, amount, time. Lines end with a line feed and
-nothing else; UTF-8, with every character as it is.
+(Here the turn is broken into two lines; in a file it is one.) `rewards` holds what was paid at the commit of that
+turn: agent, amount, time. Lines end with a line feed and nothing else; UTF-8, with every character as it is.
 """
 
 import json
@@ -26,6 +24,8 @@ from marft_envs.records import Episode, RewardEvent, Turn
 
 FORMAT = 1
 """Raised whenever an old reader would misread a new file."""
+_HEADER = b'{"kind": "episode"'
+"""How every log begins."""
 _FIELDS: Mapping[str, Mapping[str, type]] = {
     "episode": {"format": int, "env": str, "options": dict, "seed": int, "reset_options": dict},
     "turn": {
@@ -58,10 +58,11 @@ def env_id_missing(what: str) -> str:
 def write_log(path: str | Path, episodes: Iterable[Episode]) -> None:
     """Adds episodes to the end of a log, and creates it and its folder if need be.
 
-    An episode is written whole or not at all, and what the file held stays. Half an episode at its end, left
-    by a process that was killed, moves to `<path>.unfinished`. One writer at a time.
-    Raises: LogError if an episode cannot be logged, or the disk takes no more; the episodes before it are
-    kept.
+    An episode is written whole or not at all, and what the file held stays. Half an episode at its end, left by a
+    process that was killed, moves to `<path>.unfinished`. One writer at a time.
+
+    Raises: LogError if the file is no log, an episode cannot be logged, or the disk takes no more; the episodes
+    before it are kept.
     """
     path = Path(path)
     try:
@@ -141,6 +142,9 @@ def _set_unfinished_aside(path: Path, file: BinaryIO) -> None:
     if complete == size:
         return
     file.seek(complete)
+    if complete == 0 and not file.read(len(_HEADER)).startswith(_HEADER[:size]):
+        raise LogError(f"{path}: is no action log, and is left as it is; choose another path")
+    file.seek(complete)
     with path.with_name(path.name + ".unfinished").open("ab") as aside:
         aside.write(file.read(size - complete))
     file.truncate(complete)
@@ -170,8 +174,7 @@ def _end_of_last_episode(file: BinaryIO, size: int) -> int:
 def read_log(path: str | Path) -> list[Episode]:
     """All episodes of a log, in their order.
 
-    Raises: LogError, naming file and line, for a line that is no part of a log, another version, or half an
-    episode.
+    Raises: LogError, naming file and line, for a line that is no part of a log, another version, or half an episode.
     """
     path = Path(path)
     episodes = []
@@ -207,7 +210,8 @@ def _parsed_lines(path: Path, file: Iterable[bytes]) -> Iterator[Line]:
         for name, kind_of_value in _FIELDS[kind].items():
             if type(value.get(name)) is not kind_of_value:
                 raise LogError(
-                    f"{where}: {kind}.{name} is {value.get(name)!r:.60}, not of type {kind_of_value.__name__}; {_WAY_OUT}"
+                    f"{where}: {kind}.{name} is {value.get(name)!r:.60}, not of type {kind_of_value.__name__}; "
+                    f"{_WAY_OUT}"
                 )
         yield where, value
 

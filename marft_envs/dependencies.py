@@ -93,8 +93,7 @@ class Dependencies:
     def layers(self) -> tuple[tuple[str, ...], ...]:
         """The agents by the length of the longest chain of parents above them, each layer in canonical order.
 
-        With everybody equally fast, a layer acts at one time, and a round lasts as many turns as it has
-        layers.
+        With everybody equally fast, a layer acts at one time, and a round lasts as many turns as it has layers.
         """
         return self._layers
 

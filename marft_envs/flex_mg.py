@@ -5,8 +5,7 @@ every environment keeps the same promises:
 
 - **Composed observations.** Who sees whose words follows from D_t and `recall` alone. An environment can leak
   only by writing one agent's secret into another's `view`.
-- **Append-only.** An agent's messages only grow: turn k + 1 has those of turn k, its own action, and what is
-  new.
+- **Append-only.** An agent's messages only grow: turn k + 1 has those of turn k, its own action, and what is new.
 - **The commit rule.** `step` only records. The consequences follow when everybody who takes part in the round
   has acted, in the canonical order of D_t; and what an agent is told is fixed when its turn opens. So the
   actions of all `ready` agents may be computed in one batch, and submitted in any order: same texts, same
@@ -50,8 +49,7 @@ if TYPE_CHECKING:
     from marft_envs.registry import EnvSpec
 
 _MAX_DRAWS = 10_000
-"""Draws until an instance belongs to the split. Even the rare one comes once in five: more means a broken
-key."""
+"""Draws until an instance belongs to the split. Even the rare one comes once in five: more means a broken key."""
 
 
 class BaseOptions(TypedDict, total=False):
@@ -149,11 +147,10 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
     # ---- An episode --------------------------------------------------------------------------------------------
 
     def reset(self, seed: int | None = None, options: Mapping[str, Any] | None = None) -> None:
-        """Starts the episode of this seed; without one, the next episode after the latest seed that was
-        given.
+        """Starts the episode of this seed; without one, the next episode after the latest seed that was given.
 
-        `options["level"]` sets the level of this episode only. Keys that the environment does not know are
-        ignored.
+        `options["level"]` sets the level of this episode only. Keys that the environment does not know are ignored.
+
         Raises: OptionError.
         """
         options = dict(options) if options else {}
@@ -200,6 +197,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         """Records the action of `agent_selection`. If that completes the round, the round is committed.
 
         Once the episode is over, every agent leaves by one more step, with None.
+
         Raises: TurnError, ActionTypeError.
         """
         agent = self.agent_selection
@@ -242,7 +240,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
 
     def _step_closed(self, agent: str, action: str | None) -> None:
         """PettingZoo's dead step: an agent whose episode is over leaves. Any other step is out of order."""
-        if not self.agents or not (self.terminated or self.truncated):
+        if agent not in self.agents or not (self.terminated or self.truncated):
             self._refuse(agent)
         if action is not None:
             raise TurnError(
@@ -283,10 +281,14 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         if dependencies is not self.dependencies:
             self._adopt(dependencies)
         hidden = self.hidden()
+        if hidden and not isinstance(hidden, str):
+            raise OutcomeError(f"hidden is {hidden!r:.80}; return text")
         views = {}
         for agent in dependencies.order:
             view = self.view(agent)
             if view:
+                if not isinstance(view, str):
+                    raise OutcomeError(f"the view of {agent!r} is {view!r:.80}; return text")
                 views[agent] = view
                 self._seats[agent].parts.append(("", view, view))
         self._playing = Round(dependencies, hidden, views)
@@ -314,9 +316,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         }
 
     def _open_turn(self, agent: str) -> None:
-        """Fixes what the agent is told before it acts: its news, then the words of its parents in this
-        round.
-        """
+        """Fixes what the agent is told before it acts: its news, then the words of its parents in this round."""
         seat = self._seats[agent]
         parts = seat.parts
         words = self._playing.words
@@ -388,8 +388,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
     def _go_on(self, terminated: bool) -> None:
         """Opens the next round, or ends the episode.
 
-        Where the horizon ends it the next round is opened all the same, for `state()`, and nobody can act in
-        it.
+        Where the horizon ends it the next round is opened all the same, for `state()`, and nobody can act in it.
         """
         if not terminated:
             self.round += 1
@@ -411,16 +410,12 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
 
     @property
     def ready(self) -> tuple[str, ...]:
-        """Whose observation can no longer change before they act, in canonical order; nobody once it is
-        over.
-        """
+        """Whose observation can no longer change before they act, in canonical order; nobody once it is over."""
         return tuple([agent for agent in self._schedule.ready if self._seats[agent].is_open]) if self._has_reset else ()
 
     @property
     def turns(self) -> list[Turn]:
-        """All committed turns, in commit order; this round's are among them from its first `act` on. Read
-        only.
-        """
+        """All committed turns, in commit order; this round's are among them from its first `act` on. Read only."""
         return [turn for turns in self._history.turns_by_round() for turn in turns]
 
     @property
@@ -432,6 +427,16 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
     def num_rounds(self) -> int:
         """How many rounds were committed."""
         return sum(played.is_closed for played in self._history.rounds)
+
+    def feedback_to(self, agent: str) -> list[str]:
+        """What the outcomes of the latest committed round tell this agent, in their order.
+
+        It is among the agent's messages from its next turn on; once the episode is over there is none.
+        """
+        if agent not in self._seats:
+            self._refuse(agent)
+        committed = self._history.rounds[: self.num_rounds][-1:]
+        return [texts[agent] for played in committed for texts in played.feedback if agent in texts]
 
     def agent_iter(self, max_iter: int = 2**63) -> Iterator[str]:  # type: ignore[override]  # a faster iterator
         """`agent_selection`, as often as somebody is left to step, and at most so often."""
@@ -474,9 +479,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         return seat.messages()
 
     def state(self) -> str:  # type: ignore[override]  # AECEnv says an array, and means an element of state_space
-        """All that is hidden, was told, or was said, submitted words included: everything already decided, as
-        text.
-        """
+        """Everything already decided, as text: all that is hidden, was told, or was said, submitted words included."""
         if not self._has_reset:
             self._refuse("")
         return self._history.text()
@@ -498,15 +501,14 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         return None
 
     def episode(self) -> Episode:
-        """What was played since the reset, as a value to be logged, replayed or compared. Committed turns
-        only.
-        """
+        """What was played since the reset, as a value to be logged, replayed or compared. Committed turns only."""
         if not self._has_reset:
             self._refuse("")
         returns = dict.fromkeys(self.possible_agents, 0.0)
         for event in self.reward_events:
             returns[event.agent] += event.amount
         options = dict(self.spec.kwargs) if self.spec else {}
+        options.pop("render_mode", None)  # who watched does not change what happened
         if not is_team_name(options.get("team")):
             options["team"] = tuple(self.profiles.values())  # nobody else has this path, or these objects
         return Episode(
@@ -536,9 +538,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         return self._space("state", "")
 
     def _space(self, kind: str, agent: str) -> Space[Any]:
-        """A space of its own for everybody, made when first asked for: most copies of an environment never
-        are.
-        """
+        """A space of its own for everybody, made when first asked for: most copies of an environment never are."""
         if agent and agent not in self.profiles:
             self._refuse(agent)
         key = (kind, agent)

@@ -129,11 +129,10 @@ class History:
                 break
             turns = turns_by_round[number]
             round_finish_us = max(turn.finish_us for turn in turns)
-            for place, amounts in played.payments:
+            for place, paid in played.payments:
                 turn = turns[-1 if place is None else place]
                 time_us = round_finish_us if place is None else turn.finish_us
-                if isinstance(amounts, float):
-                    amounts = dict.fromkeys(self._profiles, amounts)
+                amounts = dict.fromkeys(self._profiles, paid) if isinstance(paid, float) else paid
                 for agent, amount in amounts.items():
                     if amount:
                         self._events.append(RewardEvent(turn.index, number, time_us, agent, amount))
@@ -143,8 +142,7 @@ class History:
     def text(self) -> str:
         """All that is hidden, was told, or was said, submitted words included.
 
-        What is hidden stands where it changes. The text only grows, as long as words are submitted in
-        canonical order.
+        What is hidden stands where it changes. The text only grows, as long as words are submitted in canonical order.
         """
         everybody = tuple(self._profiles)
         pieces = [self._text] if self._num_in_text else []
@@ -164,8 +162,8 @@ class History:
         """A history of its own with the same closed rounds, which never change."""
         copied = copy(self)
         copied.rounds = deepcopy(self.rounds, memo)
-        copied._turns = self._turns.copy()
-        copied._events = self._events.copy()
+        copied._turns = self._turns.copy()  # noqa: SLF001  # it is one of us
+        copied._events = self._events.copy()  # noqa: SLF001  # it is one of us
         return copied
 
 

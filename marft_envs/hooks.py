@@ -22,27 +22,23 @@ from marft_envs.records import Outcome, RewardEvent, Turn
 
 
 class Hooks:
-    """The part of `FlexMG` that environments override. Only `start`, and `act` or `end_round`, are always
-    needed.
-    """
+    """The part of `FlexMG` that environments override. Only `start`, and `act` or `end_round`, are always needed."""
 
     # ---- What an environment declares --------------------------------------------------------------------------
 
     metadata: dict[str, Any] = {"name": "flex_mg"}  # noqa: RUF012  # PettingZoo declares it so
     """`name` at least. The base class fills in `render_modes` and `is_parallelizable`."""
     default_team: ClassVar[str] = ""
-    """The team that plays unless the option `team` says otherwise: a file in `teams/` beside the
-    environment."""
+    """The team that plays unless the option `team` says otherwise: a file in `teams/` beside the environment."""
     levels: ClassVar[tuple[str, ...]] = ()
     """Difficulties from easy to hard; the first is the default. Empty if there is only one."""
     recall: ClassVar[Literal["team", "parents"]] = "team"
-    """Who is told what was said in *earlier* rounds: "team", everybody who has not heard it yet; "parents",
-    nobody, so that an agent never hears anything but what D_t let through."""
+    """Who is told what was said in *earlier* rounds: "team", everybody who has not heard it yet; "parents", nobody, so
+    that an agent never hears anything but what D_t let through."""
     reward_range: ClassVar[tuple[float, float]] = (-float("inf"), float("inf"))
     """The lowest and the highest return that an agent can have in one episode."""
     source: ClassVar[str] = ""
-    """Names the data that instances come from. Environments with the same source share their test
-    instances."""
+    """Names the data that instances come from. Environments with the same source share their test instances."""
 
     # ---- The episode, for hooks and everybody else to read -----------------------------------------------------
 
@@ -69,9 +65,7 @@ class Hooks:
 
     @property
     def turns(self) -> list[Turn]:
-        """All committed turns, in commit order; this round's are among them from its first `act` on. Read
-        only.
-        """
+        """All committed turns, in commit order; this round's are among them from its first `act` on. Read only."""
         raise NotImplementedError
 
     @property
@@ -121,8 +115,7 @@ class Hooks:
 
         Args:
             agent: Who acted.
-            action: The recorded text: any Unicode, perhaps empty, perhaps a megabyte if the profile allows
-            it. A
+            action: The recorded text: any Unicode, perhaps empty, perhaps a megabyte if the profile allows it. A
                 reply that makes no sense is worth what the task says; it is never an error.
         """
         return None
@@ -132,8 +125,7 @@ class Hooks:
         return None
 
     def hidden(self) -> str:
-        """The part of the state that no agent is told, such as the solution or a hidden board; empty for
-        nothing.
+        """The part of the state that no agent is told, such as the solution or a hidden board; empty for nothing.
 
         Asked as each round opens. Only `state()` shows it, to central critics.
         """
@@ -142,8 +134,7 @@ class Hooks:
     def instance_key(self) -> str | None:
         """Identifies the instance that `start` drew, so that train and test never share one.
 
-        Instances that teach the same have the same key: 3 + 5 and 5 + 3. None, the default: there is no
-        split.
+        Instances that teach the same have the same key: 3 + 5 and 5 + 3. None, the default: there is no split.
         """
         return None
 

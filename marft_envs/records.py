@@ -1,7 +1,6 @@
 """What happened, as values: a turn, a reward, and what an environment answers to an action.
 
-`Turn` and `RewardEvent` are what trainers, logs and the leaderboard read. `Outcome` is what an environment
-returns.
+`Turn` and `RewardEvent` are what trainers, logs and the leaderboard read. `Outcome` is what an environment returns.
 """
 
 import re
@@ -46,8 +45,8 @@ class RewardEvent:
     """Index of the turn whose commit paid it; what `end_round` pays belongs to the round's last turn."""
     round: int
     time_us: int
-    """When it was paid, on the turns' clock: as that turn finished; for `end_round`, as the round's last to
-    finish did."""
+    """When it was paid, on the turns' clock: as that turn finished; for `end_round`, as the round's last to finish
+    did."""
     agent: str
     """Who gets it; a team reward is one event for every agent."""
     amount: float
@@ -61,13 +60,11 @@ class Outcome:
     rewards: Mapping[str, float] | float = 0.0
     """One number for everybody (a team reward), or a number per agent; who is not named gets 0."""
     terminated: bool = False
-    """True ends the episode for everybody, by success or failure. The horizon is no business of an
-    outcome."""
+    """True ends the episode for everybody, by success or failure. The horizon is no business of an outcome."""
     feedback: str | Mapping[str, str] | None = None
     """What everybody, or each agent named, is told at the opening of its next turn."""
     info: Mapping[str, float] = field(default_factory=dict)
-    """Numbers for `env.info`, `infos` and the log, such as `{"correct": 1}`; later ones replace earlier
-    ones."""
+    """Numbers for `env.info`, `infos` and the log, such as `{"correct": 1}`; later ones replace earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +139,8 @@ def checked_info(outcome: Outcome) -> dict[str, float]:
 
     Raises: OutcomeError for a key that is no text or is taken, or a value that is no finite number.
     """
+    if not isinstance(outcome.info, Mapping):
+        raise OutcomeError(f"info is {outcome.info!r:.80}; return a mapping from names to numbers")
     info: dict[str, float] = {}
     given: dict[object, float] = dict(outcome.info.items())
     for key, value in given.items():

@@ -1,7 +1,6 @@
 """Environments by id: `register` names them, `make` creates them, PettingZoo's registry mirrors them.
 
-An environment is registered by a string that tells where its class is, so nothing is imported before it is
-made.
+An environment is registered by a string that tells where its class is, so nothing is imported before it is made.
 """
 
 import difflib

@@ -1,6 +1,4 @@
-"""The transcript as a person reads it: with rounds, authors, times and rewards, safe to print in a
-terminal.
-"""
+"""The transcript as a person reads it: with rounds, authors, times and rewards, safe to print in a terminal."""
 
 from collections.abc import Iterable, Sequence
 
@@ -20,8 +18,7 @@ the judge's words, and with marks of writing direction it could reorder a line."
 
 
 def rendered_pieces(history: History, everybody: Sequence[str], horizon: int, ending: str) -> list[str]:
-    """What was committed so far, piece by piece. As the episode goes on, pieces are only added; `ending` is
-    the last.
+    """What was committed so far, piece by piece. As the episode goes on, pieces are only added; `ending` is the last.
 
     The open round shows what was told; its words follow with its commit. A round after the horizon was
     composed for the state that trainers bootstrap from, and never played: it is left out.

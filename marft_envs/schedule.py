@@ -33,8 +33,7 @@ class Schedule(Protocol):
 
 
 class RoundsSchedule:
-    """Rounds: everybody who takes part acts once, after all its parents, and the round is committed as a
-    whole.
+    """Rounds: everybody who takes part acts once, after all its parents, and the round is committed as a whole.
 
     Every step of a round is looked up: what follows from who has acted is worked out once per `Dependencies`.
     """

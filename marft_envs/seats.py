@@ -7,8 +7,7 @@ from marft_envs.profiles import Profile
 from marft_envs.transcript import GAP, OWN_NAME, Message
 
 Part = tuple[str, str, str]
-"""(author, content, flat text): one message. The author is another agent, `OWN_NAME`, or "" for the
-environment.
+"""(author, content, flat text): one message. The author is another agent, `OWN_NAME`, or "" for the environment.
 
 An action's Part is made once, and shared by all who hear it."""
 

@@ -22,8 +22,7 @@ _SEED_BITS = 53
 
 
 class EpisodeSeeds:
-    """The seed of each episode: `reset(seed=s)` plays s; bare resets follow from the latest s and their
-    count.
+    """The seed of each episode: `reset(seed=s)` plays s; bare resets follow from the latest s and their count.
 
     Without any s the root is drawn from the operating system, once. Derived seeds are ordinary ones:
     `reset(seed=d)` plays the same episode again.
@@ -49,8 +48,7 @@ class EpisodeSeeds:
 class HashedSeed(ISpawnableSeedSequence):
     """A `SeedSequence` by another hash: seeds, states and children as there, from SHAKE-256.
 
-    Deviates: NumPy's own takes 30 µs to seed a generator, as long as several steps of an environment; this
-    takes 6.
+    Deviates: NumPy's own takes 30 µs to seed a generator, as long as several steps of an environment; this takes 6.
     """
 
     __slots__ = ("_num_children", "key", "seed")
@@ -93,8 +91,7 @@ def generator(seed: int) -> np.random.Generator:
 def split_of(source: str, key: str) -> str:
     """The split to which an instance belongs, for good: a hash of its key, salted by the source of the data.
 
-    Environments that draw from one source share its split, so that nothing trained on in one is a test in
-    another.
+    Environments that draw from one source share its split, so that nothing trained on in one is a test in another.
     """
     digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=_salt(source)).digest()
     return "test" if int.from_bytes(digest, "big") < TEST_SHARE * 2**64 else "train"

@@ -77,8 +77,7 @@ class LLMText(Text):
         return f"LLMText(max_length={self.max_length})"
 
     def __reduce__(self) -> tuple[type["LLMText"], tuple[int], dict[str, object]]:
-        # All but the generator follows from max_length: the pickle has a few bytes, not the alphabet's
-        # tables.
+        # All but the generator follows from max_length: the pickle has a few bytes, not the alphabet's tables.
         return type(self), (self.max_length,), {"_np_random": self._np_random}
 
 

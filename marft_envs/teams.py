@@ -2,15 +2,13 @@
 
 import difflib
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from marft_envs.errors import TeamFileError
 from marft_envs.profiles import Profile, load_team
 
-Team = str | Path | Iterable[Profile]
-"""A name (`"trio"`: the file `teams/trio.yaml` beside the environment), a path to a team file, or
-profiles."""
+Team = str | Path | list[Profile] | tuple[Profile, ...]
+"""A name (`"trio"`: the file `teams/trio.yaml` beside the environment), a path to a team file, or profiles."""
 
 
 def find_team(team: Team, environment: type) -> tuple[Profile, ...]:
@@ -23,6 +21,8 @@ def find_team(team: Team, environment: type) -> tuple[Profile, ...]:
         return load_team(team)
     if isinstance(team, str):
         return load_team(Path(team) if _is_path(team) else _file_of(team, environment))
+    if not isinstance(team, list | tuple):  # an iterator would be used up by the first who looks at it
+        raise TeamFileError(f"team is {team!r:.80}; give a list of profiles, the name of a team, or a path")
     profiles = tuple(team)
     for profile in profiles:
         if not isinstance(profile, Profile):
@@ -33,9 +33,7 @@ def find_team(team: Team, environment: type) -> tuple[Profile, ...]:
 
 
 def is_team_name(team: object) -> bool:
-    """Whether a `team` option means a file that comes with the environment, so that it is the same
-    everywhere.
-    """
+    """Whether a `team` option means a file that comes with the environment, so that it is the same everywhere."""
     return team is None or (isinstance(team, str) and not _is_path(team))
 
 
@@ -55,9 +53,7 @@ def _file_of(name: str, environment: type) -> Path:
 
 
 def _team_files(environment: type) -> dict[str, Path]:
-    """Every team file that comes with the class, by name; a subclass' own files go before those of its
-    bases.
-    """
+    """Every team file that comes with the class, by name; a subclass' own files go before those of its bases."""
     files: dict[str, Path] = {}
     for cls in environment.__mro__:
         module = getattr(sys.modules.get(cls.__module__), "__file__", None)

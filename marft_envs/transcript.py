@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from typing import Literal, NotRequired, TypedDict
 
 OWN_NAME = "you"
-"""Stands over an agent's own words in its flat text. No agent can be called so: agents' names end in a
-number."""
+"""Stands over an agent's own words in its flat text. No agent can be called so: agents' names end in a number."""
 GAP = "\n\n"
 """Between two messages of a flat text."""
 

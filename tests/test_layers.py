@@ -24,21 +24,25 @@ ENVIRONMENT_LAYER = 2
 
 LAYERS = {
     # The base class and its services.
+    "marft_envs.action_log": 0,
     "marft_envs.dependencies": 0,
     "marft_envs.errors": 0,
     "marft_envs.grading": 0,
     "marft_envs.options": 0,
     "marft_envs.profiles": 0,
     "marft_envs.records": 0,
-    "marft_envs.rendering": 0,
     "marft_envs.sandbox": 0,
+    "marft_envs.seats": 0,
     "marft_envs.seeding": 0,
     "marft_envs.spaces": 0,
     "marft_envs.teams": 0,
     "marft_envs.transcript": 0,
     "marft_envs.episode": 1,
     "marft_envs.flex_mg": 1,
+    "marft_envs.history": 1,
+    "marft_envs.hooks": 1,
     "marft_envs.registry": 1,
+    "marft_envs.rendering": 1,
     "marft_envs.schedule": 1,
     # Environments lie in families, the folders of marft_envs that are not named here.
     "marft_envs.catalog": ENVIRONMENT_LAYER,
@@ -58,6 +62,7 @@ LAYERS = {
     "leaderboard.page": 5,
     "leaderboard.validate": 5,
     "baselines.cli": 6,
+    "baselines.commands": 6,
     "baselines": 6,
     "leaderboard": 6,
 }

@@ -3,18 +3,21 @@
 Every agent of a team is fine-tuned with clipped PPO on one team reward. One iteration:
 
 1. *Collect* episodes with the current team at temperature T, all ready agents of all environment copies in one batch.
-2. *Credit*: values of a state critic, generalised advantages along the team's turns in acting order; discount and λ are paid once a round.
+2. *Credit*: values of a state critic, generalised advantages along the team's turns in acting order; discount and λ are
+   paid once a round.
 3. *Critic*: fit the head to the λ-returns.
-4. *Agents, one after another*: each agent's advantages are weighted by the ratios of those already updated (`learning/sequential.py`),
-   then a few epochs of minibatch PPO on its own adapter, stopped early when it has moved `target_kl` from where it was.
+4. *Agents, one after another*: each agent's advantages are weighted by the ratios of those already updated
+   (`learning/sequential.py`), then a few epochs of minibatch PPO on its own adapter, stopped early when it has moved
+   `target_kl` from where it was.
 
-Source: MARFT, arXiv 2504.16129 (action level); PPO, arXiv 1707.06347; sequential updates, HAPPO, arXiv 2109.11251, and A2PO, arXiv 2302.06205.
-Deviates from the reference implementation: predecessor ratios where it only rotates through the agents; no discount per agent hop;
-the sampler is the policy (whole vocabulary) where it samples from the top 50; truncated episodes are bootstrapped; the end-of-sequence token is trained.
+Source: MARFT, arXiv 2504.16129 (action level); PPO, arXiv 1707.06347; sequential updates, HAPPO, arXiv 2109.11251, and
+A2PO, arXiv 2302.06205.
+Deviates from the reference implementation: predecessor ratios where it only rotates through the agents; no discount per
+agent hop; the sampler is the policy (whole vocabulary) where it samples from the top 50; truncated episodes are
+bootstrapped; the end-of-sequence token is trained.
 Left out: packing of shared prefixes; this is the plain path.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,13 +26,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from baselines.errors import ConfigError
 from baselines.evaluate import Evaluator
 from baselines.learning.advantages import normalise
 from baselines.learning.losses import (
     approx_kl,
     clip_fraction,
     explained_variance,
-    masked_mean,
     ppo_policy_loss,
     sequence_logprobs,
     value_loss,
@@ -37,8 +40,8 @@ from baselines.learning.losses import (
 from baselines.learning.sequential import ActingOrder, predecessor_weights
 from baselines.policies.critic import Critic
 from baselines.policies.team import Team, chunks_by_length
-from baselines.rollouts.batch import Batch, Turn
-from baselines.rollouts.credit import Credit, assign_credit
+from baselines.rollouts.batch import Batch, Rollout, Turn
+from baselines.rollouts.credit import Credit, assign_credit, require_team_reward
 from baselines.runs.experiment import Experiment, ExperimentConfig, Metrics, Status
 from baselines.runs.run import Run
 from baselines.runs.summary import Summary
@@ -120,23 +123,35 @@ class MarftAction:
         """Update the critic and, unless it is still warming up, every agent; returns what to log."""
         turns = list(batch.turns())
         status("reading values")
-        features = self._features([self._critic_text(turn) for turn in turns])
-        final_features = self._features([rollout.final_state for rollout in batch.rollouts])
+        cut = [
+            (rollout, agent) for rollout in batch.rollouts if not rollout.terminated for agent in rollout.final_states
+        ]
+        texts = [*map(self._critic_text, turns), *(self._next_text(rollout, agent) for rollout, agent in cut)]
+        features = self.team.features(texts, batch_size=self.config.rollout_batch_size)
         with torch.no_grad():
-            values, final_values = self.critic(features).cpu(), self.critic(final_features).cpu()
-        credit = assign_credit(batch, values, final_values, self.config.gamma, self.config.gae_lambda)
+            values, next_values = self.critic(features).cpu().split([len(turns), len(cut)])
+        credit = assign_credit(
+            batch,
+            values,
+            _per_rollout(batch, cut, next_values.tolist()),
+            gamma=self.config.gamma,
+            gae_lambda=self.config.gae_lambda,
+            axis="team" if self.config.critic_input == "state" else "own",
+        )
+        if self.config.update == "sequential":
+            require_team_reward(batch)
+        features = features[: len(turns)]
         metrics = self._fit_critic(features, values, credit.returns)
         if not update_policies:
             return metrics | {"policy/skipped": "critic warm-up"}
         return metrics | self._update_blocks(turns, credit, status)
 
     def _critic_text(self, turn: Turn) -> str:
-        if self.config.critic_input == "state":
-            return turn.state
-        return str(self.team.tokenizer.decode(turn.prompt_ids))
+        return turn.state if self.config.critic_input == "state" else turn.observation
 
-    def _features(self, texts: Sequence[str]) -> Tensor:
-        return self.team.features(texts, batch_size=self.config.rollout_batch_size)
+    def _next_text(self, rollout: Rollout, agent: str) -> str:
+        read = rollout.final_states if self.config.critic_input == "state" else rollout.final_observations
+        return read[agent]
 
     def _fit_critic(self, features: Tensor, values: Tensor, returns: Tensor) -> Metrics:
         everything = torch.ones(1, len(returns), dtype=torch.bool)
@@ -195,6 +210,7 @@ class MarftAction:
                 metrics[f"{adapter}/{name}"] = value
             metrics[f"{adapter}/predecessor_ess"] = weighted.effective_sample_size / max(weighted.num_turns, 1)
             metrics[f"{adapter}/predecessor_clamped"] = weighted.clamped_share
+            metrics[f"{adapter}/advantage_std"] = float(credit.advantages[mine].std(correction=0))  # 0: nothing to learn
         total = sum(float(metrics[f"{adapter}/grad_norm"] or 0) for adapter in acting)
         for adapter in acting:
             metrics[f"{adapter}/grad_share"] = float(metrics[f"{adapter}/grad_norm"] or 0) / total if total else 0.0
@@ -277,6 +293,7 @@ class MarftAction:
         config = self.config
         totals = {"loss": 0.0, "kl": 0.0, "clip_fraction": 0.0, "entropy": 0.0}
         drift = 0.0
+        num_tokens = sum(len(turns[position].action_ids) for position in positions)
         for chunk in chunks_by_length(turns, positions, config.update_batch_size):
             scores = self.team.score(adapter, [turns[position] for position in chunk], config.temperature)
             old_tokens = torch.nn.utils.rnn.pad_sequence([old[position] for position in chunk], batch_first=True)
@@ -286,13 +303,14 @@ class MarftAction:
             weights = advantages[chunk][:, None].to(new_reply.device)
             one_action = torch.ones_like(new_reply, dtype=torch.bool)
             policy = ppo_policy_loss(new_reply, old_reply, weights, one_action, config.clip_coef, config.clip_coef_high)
-            entropy = masked_mean(scores.entropy, scores.mask)
-            loss = policy - config.ent_coef * entropy
+            # The parts of a minibatch add up to it, whatever its parts are: by replies, entropy by tokens.
             share = len(chunk) / len(positions)
-            (loss * share).backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+            entropy = torch.where(scores.mask, scores.entropy, 0.0).sum() / num_tokens
+            loss = share * policy - config.ent_coef * entropy
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
             detached = new_reply.detach()
-            totals["loss"] += share * float(loss.detach())
-            totals["entropy"] += share * float(entropy.detach())
+            totals["loss"] += float(loss.detach())
+            totals["entropy"] += float(entropy.detach())
             totals["kl"] += share * float(approx_kl(detached, old_reply, one_action).k3)
             totals["clip_fraction"] += share * float(
                 clip_fraction(detached, old_reply, one_action, config.clip_coef, config.clip_coef_high)
@@ -309,11 +327,34 @@ class MarftAction:
         self.critic.save(folder)
 
 
+def _per_rollout(batch: Batch, cut: list[tuple[Rollout, str]], next_values: list[float]) -> list[dict[str, float]]:
+    """The values after each rollout by agent; nothing where the episode terminated."""
+    found: dict[int, dict[str, float]] = {id(rollout): {} for rollout in batch.rollouts}
+    for (rollout, agent), value in zip(cut, next_values, strict=True):
+        found[id(rollout)][agent] = value
+    return [found[id(rollout)] for rollout in batch.rollouts]
+
+
+def _check(config: Config) -> None:
+    """Raises: `ConfigError` for a number out of its range."""
+    for name in ("update_epochs", "num_minibatches", "update_batch_size"):
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least 1")
+    for name in ("gamma", "gae_lambda"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it must lie in [0, 1]")
+    for name in ("lr", "critic_lr", "clip_coef", "max_grad_norm", "huber_delta", "max_log_ratio"):
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it must be above 0")
+
+
 def train(config: Config, *, quiet: bool = False) -> Summary:
     """Train a team from `config`: evaluate, iterate, evaluate again; everything lands in the run's folder.
 
-    Raises: typed errors of `baselines.errors` and `marft_envs` for every setting that cannot work, before anything is written.
+    Raises: typed errors of `baselines.errors` and `marft_envs` for every setting that cannot work, before anything is
+    written.
     """
+    _check(config)
     experiment = Experiment.prepare(config)
     learner = MarftAction(config, experiment.team)
     evaluator = Evaluator(config, experiment)

@@ -2,18 +2,19 @@
 
 Two properties that training relies on, whatever the template:
 
-*Control tokens are the template's alone.* The template is rendered with placeholders; template text is tokenised with special
-tokens recognised, every message's content with special tokens split into ordinary ones. An action that spells `<|im_end|>` is seven letters and some bars.
+*Control tokens are the template's alone.* The template is rendered with placeholders; template text is tokenised with
+special tokens recognised, every message's content with special tokens split into ordinary ones. An action that spells
+`<|im_end|>` is some letters between bars and brackets.
 
-*Append-only ids.* The prompt of turn k + 1 is the prompt of turn k, then the very tokens that were sampled, then what is new.
-Templates that rewrite history (for example by removing earlier reasoning) are refused with `TemplateError`.
+*Append-only ids.* The prompt of turn k + 1 is the prompt of turn k, then the very tokens that were sampled, then what
+is new. Templates that rewrite history (for example by removing earlier reasoning) are refused with `TemplateError`.
 
 Deviates: content and template are tokenised apart, so no token spans their border, where a plain
 `apply_chat_template(tokenize=True)` may merge characters across it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from jinja2 import TemplateError as JinjaError
 from transformers import PreTrainedTokenizerBase
@@ -34,22 +35,24 @@ _PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 class ChatEncoder:
     """Turns a conversation into token ids with one tokenizer's chat template."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, end_ids: Collection[int] = ()) -> None:
+        """`end_ids`: tokens that end a reply, where the tokenizer's own end-of-sequence token is not the only one."""
         self.tokenizer = tokenizer
+        self.end_ids = frozenset({*end_ids, tokenizer.eos_token_id})
         self._template: str | None = None if tokenizer.chat_template else PLAIN_TEMPLATE
         self._folds_system = not self._accepts_system()
 
     def _accepts_system(self) -> bool:
-        probe: list[Message] = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+        system = f"{_OPEN}0{_CLOSE}"
+        probe: list[Message] = [{"role": "system", "content": system}, {"role": "user", "content": "u"}]
         try:
-            self._apply(probe, add_generation_prompt=True)
+            return system in self._apply(probe, add_generation_prompt=True)  # some drop it without a word
         except JinjaError:
             return False
-        return True
 
     def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         rendered = self.tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
+            [{"role": message["role"], "content": message["content"]} for message in messages],
             chat_template=self._template,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
@@ -57,28 +60,37 @@ class ChatEncoder:
         return str(rendered)
 
     def merged(self, messages: Sequence[Message]) -> list[Message]:
-        """Messages as the template wants them: alternating, names quoted, the system text folded in where a template has no such role."""
+        """Messages as the template wants them: user and assistant taking turns, other agents' words quoted.
+
+        Where a template has no system role, the system text opens the first user message.
+        """
         merged = merge_messages(messages)
-        if self._folds_system and merged and merged[0]["role"] == "system":
-            system = merged.pop(0)["content"]
-            if merged and merged[0]["role"] == "user":
-                merged[0] = {"role": "user", "content": f"{system}\n\n{merged[0]['content']}"}
-            else:
-                merged.insert(0, {"role": "user", "content": system})
-        return merged
+        if not (self._folds_system and merged and merged[0]["role"] == "system"):
+            return merged
+        system, *others = merged
+        if others and others[0]["role"] == "user":
+            asked, *later = others
+            return [{"role": "user", "content": f"{system['content']}\n\n{asked['content']}"}, *later]
+        return [{"role": "user", "content": system["content"]}, *others]
 
     def skeleton(self, messages: Sequence[Message]) -> str:
         """The template's text around numbered placeholders, generation prompt included."""
         holes: list[Message] = [
             {"role": message["role"], "content": f"{_OPEN}{number}{_CLOSE}"} for number, message in enumerate(messages)
         ]
-        rendered = self._apply(holes, add_generation_prompt=True)
+        try:
+            rendered = self._apply(holes, add_generation_prompt=True)
+        except JinjaError as error:
+            raise TemplateError(
+                f"the chat template of {self.tokenizer.name_or_path!r} refuses the roles "
+                f"{[hole['role'] for hole in holes]}: {error}. Set tokenizer.chat_template to one that takes them"
+            ) from error
         found = [int(number) for number in _PLACEHOLDER.findall(rendered)]
         if found != list(range(len(messages))):
             raise TemplateError(
-                f"the chat template of {self.tokenizer.name_or_path!r} shows messages {found} of {len(messages)}; every message must "
-                "appear once and in order, or what an agent was told would not be what it reads. Use a model whose template keeps the history, "
-                "or set tokenizer.chat_template to one that does"
+                f"the chat template of {self.tokenizer.name_or_path!r} shows messages {found} of {len(messages)}; "
+                "every message must appear once and in order, or what an agent was told would not be what it reads. "
+                "Use a model whose template keeps the history, or set tokenizer.chat_template to one that does"
             )
         return rendered
 
@@ -108,7 +120,8 @@ class Conversation:
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Prompt ids for the agent's next turn.
 
-        Args: `messages` is everything the agent was told and said since the episode began (`env.messages(agent)`).
+        `messages` is everything the agent was told and said since the episode began: `env.messages(agent)`.
+
         Raises: `TemplateError` if the chat template rewrites what an earlier prompt already held.
         """
         merged = self._encoder.merged(messages)
@@ -117,18 +130,17 @@ class Conversation:
         if not self._skeleton:
             self._ids = self._encoder.encode(skeleton, contents)
         else:
-            told = f"{self._skeleton}{_OPEN}{self._num_messages}{_CLOSE}"  # the assistant's own message follows the old prompt
+            # The agent's own message follows the old prompt.
+            told = f"{self._skeleton}{_OPEN}{self._num_messages}{_CLOSE}"
             if not skeleton.startswith(told) or merged[self._num_messages]["role"] != "assistant":
                 raise TemplateError(
-                    f"the chat template of {self._encoder.tokenizer.name_or_path!r} rewrites earlier turns, so the tokens that were sampled "
-                    "would not be the tokens that are trained on. Set tokenizer.chat_template to one that only appends"
+                    f"the chat template of {self._encoder.tokenizer.name_or_path!r} rewrites earlier turns, so the "
+                    "tokens that were sampled would not be the tokens that are trained on. Set "
+                    "tokenizer.chat_template to one that only appends"
                 )
             new_ids = self._encoder.encode(skeleton[len(told) :], contents)
-            ended = (
-                bool(self._ids)
-                and bool(new_ids)
-                and self._ids[-1] == new_ids[0] == self._encoder.tokenizer.eos_token_id
-            )
+            # The template ends the assistant's message with the token that the reply already ends with.
+            ended = self._ids[-1:] == new_ids[:1] and self._ids[-1] in self._encoder.end_ids
             self._ids += new_ids[1:] if ended else new_ids
         self._skeleton = skeleton
         self._num_messages = len(merged)

@@ -1,7 +1,8 @@
 """The critic: a small head on what the untrained base model makes of a text.
 
-The trunk is the team's own base with all adapters off, so it costs no memory and stays the same while the agents change;
-features are computed once per turn and the head fits them for as many steps as it likes at almost no cost.
+The trunk is the team's own base with all adapters off, so it costs no memory and stays the same while the agents
+change; features are computed once per turn, and the head fits them for as many steps as it likes at almost no cost.
+
 Source: MARFT, arXiv 2504.16129 (a frozen language model with an MLP head).
 Deviates: one base serves actors and critic, where the original work loads another.
 """
@@ -33,7 +34,8 @@ class Critic(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Shapes: features (N, H) -> (N,)."""
-        return self.out(torch.tanh(self.hidden(self.normalise(features)))).squeeze(-1)
+        values: Tensor = self.out(torch.tanh(self.hidden(self.normalise(features))))
+        return values.squeeze(-1)
 
     def save(self, folder: Path) -> None:
         """Write the head to `folder`."""

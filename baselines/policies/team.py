@@ -1,27 +1,31 @@
 """A team of language-model agents: one copy of the base model, a LoRA adapter per agent.
 
-n agents on one base take the memory of one. An adapter that several agents share is one *block*: blocks are what trainers update.
+n agents on one base take the memory of one. An adapter that several agents share is one *block*: blocks are what
+trainers update.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import Parameter
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from baselines.errors import CheckpointError, ConfigError
 from baselines.learning.losses import entropy_from_logits, token_logprobs
 from baselines.policies.chat import ChatEncoder, Conversation
-from baselines.policies.engines.hf import Reply, Request, generate, left_padded
+from baselines.policies.engines.hf import Reply, Request, end_ids, generate, left_padded
+from baselines.policies.features import text_features
 from baselines.policies.models import resolve_model
 
+_PEFT_PARTS = frozenset({"base_model", "base_layer", "lora_A", "lora_B"})
+"""What PEFT adds to the paths of an adapted model."""
 SHARED = "team"
 """Name of the one adapter of a team that shares it."""
 
@@ -33,6 +37,13 @@ class TokenSequence(Protocol):
     def prompt_ids(self) -> list[int]: ...
     @property
     def action_ids(self) -> list[int]: ...
+
+
+class _Loaded(Protocol):
+    """What PEFT tells of an adapter that it has loaded; its own annotation names no fields."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ class Team:
         self.model = model
         self.tokenizer = tokenizer
         self.adapter_of = dict(adapter_of)
-        self.encoder = ChatEncoder(tokenizer)
+        self.encoder = ChatEncoder(tokenizer, end_ids(model, tokenizer))
 
     @classmethod
     def load(
@@ -75,22 +86,32 @@ class Team:
         dtype: str = "float32",
         checkpoint: Path | None = None,
     ) -> "Team":
-        """Load the base once and give every agent its adapter: fresh ones, which change nothing yet, or those of a checkpoint.
+        """Load the base once and give every agent its adapter: a fresh one, or that of a checkpoint.
+
+        Fresh adapters change nothing yet.
 
         Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError` (device or dtype that this machine lacks).
         """
         where = str(resolve_model(model))
-        base = AutoModelForCausalLM.from_pretrained(where, dtype=_dtype(dtype)).to(_device(device))
+        base = AutoModelForCausalLM.from_pretrained(where, dtype=_dtype(dtype))
+        base.to(_device(device))  # type: ignore[arg-type]  # its wrapper of `Module.to` is typed without `self`
         tokenizer = AutoTokenizer.from_pretrained(where)
         base.requires_grad_(False)
-        adapter_of = {agent: SHARED if adapters == "shared" else _adapter_name(agent) for agent in agents}
+        # What `generate` is not told it takes from the model's own settings, such as a repetition penalty; then the
+        # sampler would not be the policy that is trained. Of those settings we want only what ends a reply.
+        base.generation_config = GenerationConfig(eos_token_id=base.generation_config.eos_token_id)
+        parts = {part for name, _ in base.named_parameters() for part in name.split(".")}
+        adapter_of = {agent: SHARED if adapters == "shared" else _adapter_name(agent, parts) for agent in agents}
         names = list(dict.fromkeys(adapter_of.values()))
         if len(names) < len(agents) and adapters == "per_agent":
             raise ConfigError(
                 f"agents {sorted(agents)} cannot be told apart as adapter names; use letters, digits, _ and -"
             )
         config = _lora_config(lora or Lora(), base.config.num_hidden_layers)
-        peft_model = get_peft_model(base, config, adapter_name=names[0])
+        try:
+            peft_model = get_peft_model(base, config, adapter_name=names[0])
+        except ValueError as error:
+            raise ConfigError(f"cannot adapt {model!r}: {error}; lora_targets names its linear layers") from error
         for name in names[1:]:
             peft_model.add_adapter(name, config)
         peft_model.eval()  # no dropout anywhere: the policy that is trained is the policy that was sampled
@@ -122,8 +143,8 @@ class Team:
     def score(self, adapter: str, sequences: Sequence[TokenSequence], temperature: float) -> Scores:
         """Log-probabilities and entropies of action tokens under one adapter, with gradients if they are enabled.
 
-        Prompts are padded on the left and actions on the right, so that the head runs over action positions only.
-        Call `backward` before another adapter is scored: PEFT's switch between the two would silently drop the gradient.
+        Prompts are padded on the left and actions on the right, so that the head runs over action positions only. Call
+        `backward` before another adapter is scored: PEFT's switch between the two would silently drop the gradient.
         """
         self.model.set_adapter(adapter)
         prompts, prompt_mask = left_padded([s.prompt_ids for s in sequences], 0, self.model.device)
@@ -132,9 +153,8 @@ class Team:
         actions = torch.zeros((len(sequences), longest), dtype=torch.long)
         for row, sequence in enumerate(sequences):
             actions[row, : len(sequence.action_ids)] = torch.tensor(sequence.action_ids)
-        mask = (torch.arange(longest) < lengths[:, None]).to(
-            self.model.device
-        )  # by length: padding may be a real token
+        by_length = torch.arange(longest) < lengths[:, None]  # not by token: padding may be a real one
+        mask = by_length.to(self.model.device)
         actions = actions.to(self.model.device)
         attention = torch.cat([prompt_mask, mask.long()], dim=1)
         output = self.model(
@@ -163,35 +183,37 @@ class Team:
     def features(self, texts: Sequence[str], *, batch_size: int, max_tokens: int = 2048) -> Tensor:
         """What the *untrained* base makes of texts: its last hidden state at each text's last token, (N, H) in float32.
 
-        Equal texts are computed once. Of a text beyond `max_tokens` the end is read.
+        See `text_features`: texts that begin others are read along with them.
         """
-        unique = sorted(set(texts), key=len)
-        ids = {
-            text: self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"][-max_tokens:]
-            for text in unique
-        }
-        found: dict[str, Tensor] = {}
         with self.model.disable_adapter():
-            for start in range(0, len(unique), batch_size):
-                chosen = unique[start : start + batch_size]
-                tokens, mask = left_padded([ids[text] or [0] for text in chosen], 0, self.model.device)
-                hidden = (
-                    self.model.get_base_model()
-                    .base_model(
-                        input_ids=tokens,
-                        attention_mask=mask,
-                        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-                        use_cache=False,
-                    )
-                    .last_hidden_state[:, -1]
-                )
-                found.update(zip(chosen, hidden.float(), strict=True))
-        return torch.stack([found[text] for text in texts])
+            return text_features(
+                texts,
+                self._plain_ids,
+                self._trunk,
+                batch_size=batch_size,
+                max_tokens=max_tokens,
+                device=self.model.device,
+            )
+
+    def _plain_ids(self, text: str) -> list[int]:
+        """Tokens of text that is no chat message; control tokens in it are split into ordinary ones."""
+        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+    def _trunk(self, ids: Tensor, mask: Tensor) -> Tensor:
+        output = self._base.base_model(
+            input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0), use_cache=False
+        )
+        return cast("Tensor", output.last_hidden_state)
 
     @property
     def hidden_size(self) -> int:
         """Width H of `features`."""
-        return int(self.model.get_base_model().config.hidden_size)
+        return int(self._base.config.hidden_size)
+
+    @property
+    def _base(self) -> PreTrainedModel:
+        """The model below the adapters, which PEFT types as any module."""
+        return cast("PreTrainedModel", self.model.get_base_model())
 
     def save_adapters(self, folder: Path) -> None:
         """Write each adapter as PEFT writes them: `folder/<adapter>/adapter_model.safetensors` and its config."""
@@ -207,21 +229,24 @@ class Team:
             place = folder / adapter
             if not (place / "adapter_model.safetensors").is_file():
                 raise CheckpointError(
-                    f"no adapter {adapter!r} in {folder}; a checkpoint of this team has a folder for each of {sorted(self.blocks)}"
+                    f"no adapter {adapter!r} in {folder}; a checkpoint of this team has a folder for each of "
+                    f"{sorted(self.blocks)}"
                 )
             try:
-                outcome = set_peft_model_state_dict(
-                    self.model, load_file(place / "adapter_model.safetensors"), adapter_name=adapter
-                )
+                weights = load_file(place / "adapter_model.safetensors")
+                outcome = cast("_Loaded", set_peft_model_state_dict(self.model, weights, adapter_name=adapter))
             except (RuntimeError, ValueError, OSError) as error:
+                reason = str(error).splitlines()[:2][-1].strip()  # a mismatch is listed for every tensor, under a title
                 raise CheckpointError(
-                    f"adapter {adapter!r} in {folder} does not fit the model: {error}. Use the model and LoRA settings it was trained with"
+                    f"adapter {adapter!r} in {folder} does not fit the model: {reason} Use the model and LoRA "
+                    "settings it was trained with"
                 ) from error
             missing = [name for name in outcome.missing_keys if f".{adapter}." in name]
             if missing or outcome.unexpected_keys:
                 raise CheckpointError(
-                    f"adapter {adapter!r} in {folder} was trained with other LoRA settings: it lacks {len(missing)} tensors and has "
-                    f"{len(outcome.unexpected_keys)} that this team has no place for; see the run's config.json"
+                    f"adapter {adapter!r} in {folder} was trained with other LoRA settings: it lacks {len(missing)} "
+                    f"tensors and has {len(outcome.unexpected_keys)} that this team has no place for; see the run's "
+                    "config.json"
                 )
 
 
@@ -234,16 +259,18 @@ def chunks_by_length(sequences: Sequence[TokenSequence], positions: Sequence[int
     return [by_length[start : start + size] for start in range(0, len(by_length), size)]
 
 
-def _adapter_name(agent: str) -> str:
-    """PEFT puts adapter names into module paths, so a dot would split them."""
-    return re.sub(r"[^0-9A-Za-z_-]", "_", agent)
+def _adapter_name(agent: str, taken: Collection[str]) -> str:
+    """An agent's name as PEFT can put it into module paths: without dots, and unlike any part of them."""
+    name = re.sub(r"[^0-9A-Za-z_-]", "_", agent)
+    return f"agent_{name}" if name in taken or name in _PEFT_PARTS else name
 
 
 def _lora_config(lora: Lora, num_layers: int) -> LoraConfig:
     last = lora.last_layers
     if last is not None and not 1 <= last <= num_layers:
         raise ConfigError(
-            f"last_layers is {last}, but the model has {num_layers} layers; give 1 to {num_layers}, or leave it out for all"
+            f"last_layers is {last}, but the model has {num_layers} layers; give 1 to {num_layers}, or leave it out "
+            "for all"
         )
     return LoraConfig(
         r=lora.rank,
@@ -268,6 +295,7 @@ def _device(name: str) -> torch.device:
         raise ConfigError(f"unknown device {name!r}; use cpu, cuda or cuda:0") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
-            f"device {name!r} was asked for, but torch {torch.__version__} sees no GPU; use --device cpu, or install a CUDA build of torch"
+            f"device {name!r} was asked for, but torch {torch.__version__} sees no GPU; use --device cpu, or install a "
+            "CUDA build of torch"
         )
     return device

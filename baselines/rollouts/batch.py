@@ -1,11 +1,11 @@
 """The data shapes that travel between collecting and learning: `Turn`, `Rollout`, `Batch`.
 
-Token ids go end to end: `Turn.action_ids` are the very tokens that the sampler drew, never a second tokenisation of the text.
+Token ids go end to end: `Turn.action_ids` are the very tokens that the sampler drew, never a second tokenisation of
+the text.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 
 @dataclass(slots=True)
@@ -23,7 +23,9 @@ class Turn:
     text: str
     """The action as the environment recorded it."""
     state: str
-    """What the critic reads: the state at selection time, every earlier submission of the round included."""
+    """What a central critic reads: the state at selection time, every earlier submission of the round included."""
+    observation: str
+    """What the agent itself could read then, as text."""
     parents: tuple[int, ...] = ()
     """Positions in `Rollout.turns` of the actions of this round that this turn could read."""
     start_us: int = 0
@@ -39,15 +41,18 @@ class Rollout:
     turns: list[Turn]
     agents: tuple[str, ...]
     terminated: bool
-    """False: the horizon cut the episode, and the value of `final_state` is its bootstrap."""
-    final_state: str
+    """False: the episode was cut, at least for some agents, and the value of what came next is their bootstrap."""
+    final_states: Mapping[str, str]
+    """What a central critic would have read before the next turn of each agent whose episode was cut."""
+    final_observations: Mapping[str, str]
+    """What each of these agents would have read in its next turn."""
     seed: int
     level: str | None
     instance: str
     """Identifies the task instance; evaluation resamples over it."""
     info: Mapping[str, float]
-    axis: Literal["team", "own"]
-    """Time axis of credit: the team's turns in acting order, or each agent's own turns."""
+    has_rounds: bool
+    """Whether `Turn.round` counts rounds of a Markov game that a team plays; if not, every agent is on its own."""
 
     @property
     def returns(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""How experience is made: many environment copies at once, every tick one batch of all agents that are ready in any of them."""
+"""How experience is made: many environment copies at once, every tick one batch of all agents that are ready."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -103,7 +103,7 @@ class Collector:
         replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
         for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
             seat.conversations[agent].record(reply.action_ids)
-            seat.game.submit(agent, _turn(agent, request, reply, seat.game.state(agent)))
+            seat.game.submit(agent, _turn(agent, request, reply, seat.game))
 
     def _request(self, seat: _Seat, agent: str, sampling: Sampling) -> Request:
         if not seat.game.appends:
@@ -120,7 +120,7 @@ class Collector:
         return [*messages[:begin], *self._examples.get(agent, ()), *messages[begin:]]
 
 
-def _turn(agent: str, request: Request, reply: Reply, state: str) -> Turn:
+def _turn(agent: str, request: Request, reply: Reply, game: Game) -> Turn:
     return Turn(
         agent=agent,
         round=0,
@@ -128,5 +128,6 @@ def _turn(agent: str, request: Request, reply: Reply, state: str) -> Turn:
         action_ids=reply.action_ids,
         logprobs=reply.logprobs,
         text=reply.text,
-        state=state,
+        state=game.state(agent),
+        observation=game.observation(agent),
     )

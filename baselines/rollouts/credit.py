@@ -1,18 +1,20 @@
 """From rewards and values of a batch to one advantage and one return per turn.
 
-Flex-MG environments pay the team, and the axis is the team's turns in acting order. In other AEC environments the axis is each
-agent's own turns: what it was paid from one of its turns up to the next belongs to the first.
+On the *team* axis lie all turns of an episode in acting order: what a central critic's values are for. On an *own* axis
+lie one agent's turns: what it was paid from one of its turns up to the next belongs to the first, and its value is
+bootstrapped only from the same agent's next turn. Environments without rounds have own axes only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from baselines.errors import ConfigError
 from baselines.learning.advantages import axis_factors, gae, joint_round_advantages
-from baselines.rollouts.batch import Batch, Rollout
+from baselines.rollouts.batch import Batch, Rollout, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,49 +35,67 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Turns that share one time axis: where they stand in the batch, what each was paid, and the value after the last."""
+    """Turns that share one time axis: their places in the batch, what each was paid, and the value after the last."""
 
     turns: list[int]
     rewards: list[float]
     rounds: list[int]
+    end_round: int
+    """The round that would have come next."""
     bootstrap: float
 
 
-def assign_credit(batch: Batch, values: Tensor, final_values: Tensor, gamma: float, gae_lambda: float) -> Credit:
+Axis = Literal["team", "own"]
+
+
+def assign_credit(
+    batch: Batch,
+    values: Tensor,
+    bootstraps: Sequence[Mapping[str, float]],
+    *,
+    gamma: float,
+    gae_lambda: float,
+    axis: Axis,
+) -> Credit:
     """Generalised advantage estimates over the whole batch.
 
-    Shapes: values (N,), one per turn; final_values (E,), one per rollout, read only where the horizon cut it.
-    Raises: `ConfigError` if agents of a Flex-MG were paid differently.
+    `bootstraps`: per rollout, what each agent's next turn would have been worth; read only where the horizon cut it. On
+    the team axis it is the same for all of them.
+
+    Shapes: values (N,), one per turn.
+    Raises: `ConfigError` if the axis is the team's, and agents were paid differently.
     """
     axes: list[_Axis] = []
     start = 0
-    for rollout, final_value in zip(batch.rollouts, final_values.tolist(), strict=True):
-        bootstrap = 0.0 if rollout.terminated else final_value
-        axes += (
-            _team_axis(rollout, start, bootstrap) if rollout.axis == "team" else _own_axes(rollout, start, bootstrap)
-        )
+    for rollout, next_values in zip(batch.rollouts, bootstraps, strict=True):
+        ends = dict.fromkeys(rollout.agents, 0.0) if rollout.terminated else next_values
+        if axis == "team" and rollout.has_rounds:
+            axes.append(_team_axis(rollout, start, ends))
+        else:
+            axes += _own_axes(rollout, start, ends)
         start += len(rollout.turns)
 
-    longest = max(len(axis.turns) for axis in axes)
-    lengths = torch.tensor([len(axis.turns) for axis in axes])
-    rewards = _padded([axis.rewards for axis in axes], longest)
-    rounds = _padded([axis.rounds for axis in axes], longest).long()
+    longest = max(len(one.turns) for one in axes)
+    lengths = torch.tensor([len(one.turns) for one in axes])
+    rewards = _padded([one.rewards for one in axes], longest)
+    rounds = _padded([one.rounds for one in axes], longest).long()
     path = torch.zeros(len(axes), longest + 1)
-    for row, axis in enumerate(axes):
-        path[row, : len(axis.turns)] = values[axis.turns]
-        path[row, len(axis.turns)] = axis.bootstrap
-    factors = axis_factors(rounds, gamma, gae_lambda, lengths)
+    for row, one in enumerate(axes):
+        path[row, : len(one.turns)] = values[one.turns]
+        path[row, len(one.turns)] = one.bootstrap
+    end_rounds = torch.tensor([one.end_round for one in axes])
+    factors = axis_factors(rounds, gamma, gae_lambda, lengths, end_rounds)
     estimate = gae(rewards, path, factors.discounts, factors.lams, lengths)
     joint = joint_round_advantages(estimate.advantages, rounds, lengths)
 
     flat = {"advantages": torch.zeros(start), "joint": torch.zeros(start), "returns": torch.zeros(start)}
-    for row, axis in enumerate(axes):
+    for row, one in enumerate(axes):
         for name, table in (
             ("advantages", estimate.advantages),
             ("joint", joint),
             ("returns", estimate.returns),
         ):
-            flat[name][axis.turns] = table[row, : len(axis.turns)]
+            flat[name][one.turns] = table[row, : len(one.turns)]
     return Credit(
         advantages=flat["advantages"],
         joint_advantages=flat["joint"],
@@ -86,21 +106,36 @@ def assign_credit(batch: Batch, values: Tensor, final_values: Tensor, gamma: flo
     )
 
 
-def _team_axis(rollout: Rollout, start: int, bootstrap: float) -> list[_Axis]:
-    rewards = []
-    for turn in rollout.turns:
-        paid = {turn.rewards.get(agent, 0.0) for agent in rollout.agents}
-        if len(paid) > 1:
-            raise ConfigError(
-                f"agents were paid differently in round {turn.round} ({turn.rewards}), but a team's advantage needs one team reward. "
-                "Have the environment pay everybody the same, or use a trainer for per-agent rewards"
-            )
-        rewards.append(paid.pop())
-    positions = list(range(start, start + len(rollout.turns)))
-    return [_Axis(positions, rewards, [turn.round for turn in rollout.turns], bootstrap)]
+def require_team_reward(batch: Batch) -> None:
+    """Raises: `ConfigError` if agents of one Flex-MG were paid differently: then no joint action has one advantage."""
+    for rollout in batch.rollouts:
+        if rollout.has_rounds:
+            for turn in rollout.turns:
+                _team_reward(rollout, turn)
 
 
-def _own_axes(rollout: Rollout, start: int, bootstrap: float) -> list[_Axis]:
+def _team_reward(rollout: Rollout, turn: Turn) -> float:
+    paid = {turn.rewards.get(agent, 0.0) for agent in rollout.agents}
+    if len(paid) > 1:
+        raise ConfigError(
+            f"agents were paid differently in round {turn.round} ({turn.rewards}), but a team's advantage needs one "
+            "team reward. Have the environment pay everybody the same, or train with --critic-input observation and "
+            "--update simultaneous, where every agent is on its own"
+        )
+    return paid.pop()
+
+
+def _team_axis(rollout: Rollout, start: int, next_values: Mapping[str, float]) -> _Axis:
+    return _Axis(
+        turns=list(range(start, start + len(rollout.turns))),
+        rewards=[_team_reward(rollout, turn) for turn in rollout.turns],
+        rounds=[turn.round for turn in rollout.turns],
+        end_round=rollout.turns[-1].round + 1,
+        bootstrap=next_values[rollout.agents[0]],
+    )
+
+
+def _own_axes(rollout: Rollout, start: int, next_values: Mapping[str, float]) -> list[_Axis]:
     axes = []
     for agent in rollout.agents:
         own = [position for position, turn in enumerate(rollout.turns) if turn.agent == agent]
@@ -111,7 +146,11 @@ def _own_axes(rollout: Rollout, start: int, bootstrap: float) -> list[_Axis]:
             sum(turn.rewards.get(agent, 0.0) for turn in rollout.turns[begin:end])
             for begin, end in zip(own, until, strict=True)
         ]
-        axes.append(_Axis([start + position for position in own], rewards, list(range(len(own))), bootstrap))
+        # Without rounds an agent's own turns are all the time that it knows.
+        rounds = [rollout.turns[position].round for position in own] if rollout.has_rounds else list(range(len(own)))
+        end_round = (rollout.turns[-1].round if rollout.has_rounds else rounds[-1]) + 1
+        turns = [start + position for position in own]
+        axes.append(_Axis(turns, rewards, rounds, end_round, next_values.get(agent, 0.0)))
     return axes
 
 

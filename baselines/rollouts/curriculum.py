@@ -10,8 +10,8 @@ from baselines.errors import ConfigError
 class Curriculum:
     """Climbs an environment's levels, from the first to the last of `levels`.
 
-    When the mean training return at the current level reaches `threshold`, the next level becomes the current one. A share of
-    the episodes, `review`, is drawn from the levels already passed, so that what was learnt there is kept.
+    When the mean training return at the current level reaches `threshold`, the next level becomes the current one. A
+    share of the episodes, `review`, is drawn from the levels already passed, so that what was learnt there is kept.
     With one level this is training without a curriculum.
     """
 

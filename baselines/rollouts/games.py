@@ -1,8 +1,9 @@
-"""One face for every environment a trainer can play: Flex-MG environments and anybody else's AEC environments with text spaces.
+"""One face for every environment a trainer can play: Flex-MG, and anybody else's AEC environments with text spaces.
 
-The collector sees a `Game`. `FlexGame` plays a `FlexMG` with all that it offers (ready sets, messages, state, reward events);
-`AECGame` plays any PettingZoo AEC environment whose observations and actions are text: the observation becomes one user message,
-the environment's own `state()` is what the critic reads if it is text, else the observation, and each turn is a round of its own.
+The collector sees a `Game`. `FlexGame` plays a `FlexMG` with all that it offers (ready sets, messages, state, reward
+events). `AECGame` plays any PettingZoo AEC environment whose observations and actions are text: the observation becomes
+one user message, the environment's own `state()` is what the critic reads if it is text, else the observation, and each
+turn is a round of its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +46,10 @@ class Game(Protocol):
         """Longest action that is taken whole."""
 
     def state(self, agent: str) -> str:
-        """What the critic reads before `agent` acts."""
+        """What a central critic reads before `agent` acts."""
+
+    def observation(self, agent: str) -> str:
+        """What `agent` itself can read, as text."""
 
     def submit(self, agent: str, turn: Turn) -> None:
         """Act. The turn is completed (round, rewards, times) when the episode is over."""
@@ -86,6 +90,9 @@ class FlexGame:
     def state(self, agent: str) -> str:
         return self.env.state()
 
+    def observation(self, agent: str) -> str:
+        return self.env.observe(agent)["text"]
+
     def submit(self, agent: str, turn: Turn) -> None:
         turn.round = self.env.round
         self._submitted[turn.round, agent] = turn
@@ -107,12 +114,13 @@ class FlexGame:
             turns=turns,
             agents=self.agents,
             terminated=env.terminated,
-            final_state=env.state(),
+            final_states=dict.fromkeys(self.agents, env.state()),
+            final_observations={agent: self.observation(agent) for agent in self.agents},
             seed=self._seed,
             level=env.level,
             instance=env.instance_key() or str(self._seed),
             info=dict(env.info),
-            axis="team",
+            has_rounds=True,
         )
 
 
@@ -133,8 +141,8 @@ class AECGame:
                     "its action space must be gymnasium.spaces.Text (marft_envs.LLMText takes any text)"
                 )
         self._turns: list[Turn] = []
-        self._terminated = False
-        self._final_state = ""
+        self._final_states: dict[str, str] = {}
+        self._final_observations: dict[str, str] = {}
         self._seed = 0
 
     @property
@@ -142,14 +150,15 @@ class AECGame:
         return not self.env.agents
 
     def reset(self, seed: int, level: str | None) -> None:
-        self._turns, self._terminated, self._seed = [], False, seed
+        self._turns, self._seed = [], seed
+        self._final_states, self._final_observations = {}, {}
         self.env.reset(seed=seed)
 
     def ready(self) -> tuple[str, ...]:
         return (self.env.agent_selection,)
 
     def messages(self, agent: str) -> Sequence[Message]:
-        return [{"role": "user", "content": self._text_of[agent](self.env.observe(agent))}]
+        return [{"role": "user", "content": self.observation(agent)}]
 
     def max_chars(self, agent: str) -> int:
         space = self.env.action_space(agent)
@@ -160,15 +169,20 @@ class AECGame:
             state = self.env.state()
         except NotImplementedError:
             state = None
-        return state if isinstance(state, str) else self._text_of[agent](self.env.observe(agent))
+        return state if isinstance(state, str) else self.observation(agent)
+
+    def observation(self, agent: str) -> str:
+        return self._text_of[agent](self.env.observe(agent))
 
     def submit(self, agent: str, turn: Turn) -> None:
         turn.round = len(self._turns)
         self._turns.append(turn)
         self.env.step(turn.text)
-        self._final_state = self.state(
-            agent
-        )  # asked now: once finished agents are stepped away there is nobody to observe
+        for cut in self.env.agents:
+            if self.env.truncations[cut] and not self.env.terminations[cut]:
+                # Asked now: once finished agents are stepped away, there is nobody to observe.
+                self._final_states[cut] = self.state(cut)
+                self._final_observations[cut] = self.observation(cut)
         turn.rewards = {other: float(amount) for other, amount in self.env.rewards.items() if amount}
         self._bury_the_dead()
 
@@ -179,20 +193,20 @@ class AECGame:
             agent = env.agent_selection
             if not (env.terminations[agent] or env.truncations[agent]):
                 return
-            self._terminated = self._terminated or env.terminations[agent]
             env.step(None)
 
     def rollout(self) -> Rollout:
         return Rollout(
             turns=self._turns,
             agents=self.agents,
-            terminated=self._terminated,
-            final_state=self._final_state,
+            terminated=not self._final_states,
+            final_states=self._final_states,
+            final_observations=self._final_observations,
             seed=self._seed,
             level=None,
             instance=str(self._seed),
             info={},
-            axis="own",
+            has_rounds=False,
         )
 
 
@@ -225,5 +239,6 @@ def as_game(env: object) -> Game:
         inner = env.unwrapped
         return FlexGame(inner) if isinstance(inner, FlexMG) else AECGame(env)
     raise EnvironmentKindError(
-        f"{type(env).__name__} is not a PettingZoo AEC environment; a parallel one becomes one with pettingzoo.utils.parallel_to_aec"
+        f"{type(env).__name__} is not a PettingZoo AEC environment; a parallel one becomes one with "
+        "pettingzoo.utils.parallel_to_aec"
     )

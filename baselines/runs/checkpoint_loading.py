@@ -38,8 +38,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     `path` is a run's folder (its latest checkpoint is taken), a checkpoint's folder, or `checkpoints/latest`.
 
     Raises:
-        CheckpointError: nothing there, half written, unreadable, or not what was saved. Names the file and
-        the way
+        CheckpointError: nothing there, half written, unreadable, or not what was saved. Names the file and the way
             out. Nothing else is loaded in its place: which other one will do is the caller's choice.
     """
     path = Path(path)

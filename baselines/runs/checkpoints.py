@@ -2,10 +2,10 @@
 
 Layout of a run's `checkpoints/`:
 
-    <name>/            what the trainer saved, `state.json` (its numbers), `manifest.json` (every size and
-    SHA-256) latest             a text file with the name of the newest; replaced only after that one is in
-    place <name>.partial/    one that was being written when the process was killed <name>.replaced/   the
-    former content of <name>, there only while the new one takes its place
+    <name>/            what the trainer saved, `state.json` (its numbers), `manifest.json` (every size and SHA-256)
+    latest             a text file with the name of the newest; replaced only after that one is in place
+    <name>.partial/    one that was being written when the process was killed
+    <name>.replaced/   the former content of <name>, there only while the new one takes its place
 
 Reading them back is in `checkpoint_loading`.
 """
@@ -32,9 +32,8 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 def save_checkpoint(folder: Path, name: str, save: Callable[[Path], None], state: Mapping[str, object]) -> Path:
     """Write the checkpoint `name` into `folder` and make it the latest, or leave everything as it was.
 
-    `save` is given an empty folder and writes files into it. An existing checkpoint of that name is replaced
-    once the new one is complete, so there must be room for both. Floats in `state` come back bit for bit, NaN
-    too.
+    `save` is given an empty folder and writes files into it. An existing checkpoint of that name is replaced once the
+    new one is complete, so there must be room for both. Floats in `state` come back bit for bit, NaN too.
 
     Raises:
         ValueError: a name that cannot be a folder of its own, or that is kept for the bookkeeping.

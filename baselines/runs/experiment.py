@@ -4,8 +4,9 @@ An algorithm's own file holds what makes it that algorithm; this is the part tha
 """
 
 import importlib
+import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -21,7 +22,8 @@ from baselines.policies.team import Lora, Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
-from marft_envs import FlexMG, UnknownEnvironmentError
+from baselines.rollouts.games import as_game
+from marft_envs import FlexMG, OptionError, UnknownEnvironmentError
 
 Metrics = dict[str, float | int | str | None]
 """What is logged: name -> number, or text for reasons and level names."""
@@ -39,7 +41,8 @@ class ExperimentConfig:
     env_id: str = "math/reason_act-v0"
     """Environment to train on; `marft envs` lists them."""
     level: str | None = None
-    """Difficulty to reach; default: the environment's own."""
+    """Difficulty to reach. Default: the last of `curriculum_levels`, or else the easiest with instances held out for
+    evaluation."""
     curriculum: bool = True
     """Climb the environment's levels from the easiest up to `level`."""
     curriculum_levels: tuple[str, ...] = ()
@@ -48,7 +51,7 @@ class ExperimentConfig:
     """Mean training return at the current level that opens the next one."""
     curriculum_review: float = 0.25
     """Share of episodes drawn from levels already passed, in [0, 1)."""
-    env_options: dict[str, str | int | float | bool] = field(default_factory=dict)
+    env_options: dict[str, int | float | bool | str] = field(default_factory=dict)
     """Further options of the environment, e.g. `horizon 1`."""
 
     model: str = "smollm2-135m"
@@ -126,9 +129,12 @@ class Experiment:
         torch.manual_seed(int(_stream(config.seed, _SAMPLER).integers(2**62)))
         probe = make_env(config.env_id, "train", config.env_options)
         known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
-        target = config.level or (probe.level if isinstance(probe, FlexMG) else None)
+        agents = as_game(probe).agents
+        target = config.level or next(reversed(config.curriculum_levels), None)
+        if target is None and isinstance(probe, FlexMG):
+            target = easiest_with_test(config, probe)
         levels = curriculum_levels(known, target, climb=config.curriculum, chosen=config.curriculum_levels)
-        team = load_team(config, probe.possible_agents)
+        team = load_team(config, agents)
         collector = Collector(
             lambda: make_env(config.env_id, "train", config.env_options),
             team,
@@ -205,7 +211,7 @@ def make_env(
     Raises: `UnknownEnvironmentError`, `OptionError`, `ConfigError`.
     """
     if ":" in env_id:
-        return _from_entry_point(env_id, options)
+        return _from_entry_point(env_id, split, options, level)
     try:
         spec = marft_envs.spec(env_id)
     except UnknownEnvironmentError:
@@ -216,19 +222,36 @@ def make_env(
     return marft_envs.make(spec.id, **{"split": split, **options, **extra})
 
 
-def _from_entry_point(env_id: str, options: Mapping[str, object]) -> TextEnv:
+def easiest_with_test(config: ExperimentConfig, probe: FlexMG) -> str | None:
+    """The first level that offers a test split; the environment's own if none does, or if there are no levels."""
+    for level in probe.levels:
+        try:
+            make_env(config.env_id, "test", config.env_options, level=level)
+        except OptionError:
+            continue  # too few instances: nothing else can be wrong, since the train split was made with these options
+        return level
+    return probe.level
+
+
+def _from_entry_point(env_id: str, split: str, options: Mapping[str, object], level: str | None) -> TextEnv:
     module, _, name = env_id.partition(":")
     try:
         factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:  # ValueError: nothing stands before the colon
         raise ConfigError(
             f"cannot import the environment {env_id!r}: {error}; write it as package.module:factory"
         ) from error
+    if isinstance(factory, type) and issubclass(factory, FlexMG):
+        options = {"split": split, **options, **({} if level is None else {"level": level})}
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        raise ConfigError(f"env_options {dict(options)} do not fit {env_id}: {error}") from error
     env: TextEnv = factory(**options)
     return env
 
 
-def load_team(config: ExperimentConfig, agents: list[str], checkpoint: Path | None = None) -> Team:
+def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path | None = None) -> Team:
     """The team of a configuration, fresh or from a checkpoint's folder."""
     lora = Lora(config.lora_rank, config.lora_alpha, tuple(config.lora_targets), config.lora_last_layers)
     torch_seed = int(_stream(config.seed, _SAMPLER, 1).integers(2**62))
@@ -261,7 +284,8 @@ def check_ranges(config: ExperimentConfig) -> None:
             raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least 1")
     if config.temperature <= 0:
         raise ConfigError(
-            f"temperature is {config.temperature}; training samples, so it must be above 0 (greedy play is what evaluation does)"
+            f"temperature is {config.temperature}; training samples, so it must be above 0 (greedy play is what "
+            "evaluation does)"
         )
     if config.threads < 0:
         raise ConfigError(f"threads is {config.threads}; give a number of CPU threads, or 0 for torch's own choice")

@@ -15,9 +15,8 @@ _REQUESTS: dict[int, Request] = {signal.SIGINT: "interrupted", signal.SIGTERM: "
 class StopSignals:
     """Listens for SIGINT and SIGTERM between `install` and `restore`.
 
-    The first is kept in `request`, for the loop to look at when it suits; the second raises KeyboardInterrupt
-    where the program stands. Outside the main thread Python allows no handlers; both signals keep their usual
-    meaning.
+    The first is kept in `request`, for the loop to look at when it suits; the second raises KeyboardInterrupt where the
+    program stands. Outside the main thread Python allows no handlers; both signals keep their usual meaning.
     """
 
     def __init__(self, on_request: Callable[[], None]):

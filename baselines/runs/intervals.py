@@ -41,12 +41,10 @@ def bootstrap_interval(
     although a failure rate of 3 / n would still give such a result in one evaluation of twenty.
 
     Raises:
-        ValueError: no instance, an instance without values, a value that is not finite, a setting out of
-        range.
+        ValueError: no instance, an instance without values, a value that is not finite, a setting out of range.
 
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; for clusters Davison
-    and
-        Hinkley, Bootstrap Methods and their Application (1997), section 3.8.
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; for clusters Davison and Hinkley,
+    Bootstrap Methods and their Application (1997), section 3.8.
     """
     if num_resamples < 1:
         raise ValueError(f"num_resamples is {num_resamples}; it must be at least 1")

@@ -106,8 +106,7 @@ class Run:
     def resume(cls, folder: Path, *, start: int, quiet: bool = False) -> "Run":
         """Go on with a run from a checkpoint that was taken when `start` iterations were done.
 
-        Records of later iterations are dropped: those iterations are about to be done again. Times go on
-        adding up.
+        Records of later iterations are dropped: those iterations are about to be done again. Times go on adding up.
 
         Raises:
             CheckpointError: the folder is not a run's, or its records are damaged.

@@ -28,8 +28,10 @@ _ENDINGS = {
     "time_limit": "Stopped at the time limit",
     "left_early": "Stopped early",
 }
-_EVALUATION_ROW = "{:<24} {:>9}  {:<16} {:>6}  {:<14} {:>9}"
-_IN_ROW = frozenset({*STAMPS, "name", "level", "mean", "low", "high", "num_instances"})
+_EVALUATION_ROW = "{:<26} {:>9}  {:<16} {:>6}  {:<14} {:>9}"
+_LENIENT = "right_value"
+"""What an environment reports beside the score where the right value in any format would have earned more."""
+_IN_ROW = frozenset({*STAMPS, "name", "level", "mean", "low", "high", "num_instances", "tokens_out", _LENIENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +131,32 @@ def evaluation_header() -> str:
 
 
 def evaluation_row(record: Mapping[str, object]) -> str:
-    """One evaluation as a row; numbers beyond the usual ones follow by name."""
-    low, high = record.get("low"), record.get("high")
+    """One evaluation as a row; numbers beyond the usual ones follow by name.
+
+    Below it stands what the right value in any format would have scored, if that was reported.
+    """
     row = _EVALUATION_ROW.format(
-        str(record.get("name", "-")),
+        str(record.get("name", "-")).replace("_", " "),
         str(iteration_of(record)),
         str(record.get("level") or "-"),
         _score(record.get("mean")),
-        "-" if low is None or high is None else f"[{_score(low)}, {_score(high)}]",
+        _bounds(record.get("low"), record.get("high")),
         str(record.get("num_instances", "-")),
     )
     more = [f"{name} {short(value)}" for name, value in record.items() if name not in _IN_ROW and _is_number(value)]
-    return "  ".join([row, *more]).rstrip()
+    row = "  ".join([row, *more]).rstrip()
+    if _LENIENT not in record:
+        return row
+    bounds = record.get(f"{_LENIENT}_interval")
+    low, high = bounds if isinstance(bounds, Sequence) and len(bounds) == len(("low", "high")) else (None, None)
+    lenient = _EVALUATION_ROW.format(
+        "  right value, any format", "", "", _score(record[_LENIENT]), _bounds(low, high), ""
+    ).rstrip()
+    return f"{row}\n{lenient}"
+
+
+def _bounds(low: object, high: object) -> str:
+    return "-" if low is None or high is None else f"[{_score(low)}, {_score(high)}]"
 
 
 def _is_number(value: object) -> bool:

@@ -72,6 +72,6 @@ def _restored(value: object, hint: Any) -> object:
         return {name: _restored(item, inner[1]) for name, item in value.items()}
     elif kind is Path and isinstance(value, str):
         return Path(value)
-    elif (kind is float and type(value) in (int, float)) or (kind in (NoneType, bool, int, str) and type(value) is kind):
+    elif kind in (NoneType, bool, int, float, str) and type(value) in ((int, float) if kind is float else (kind,)):
         return value
     raise ValueError

@@ -21,8 +21,7 @@ _MINUS = "\N{MINUS SIGN}"
 
 _INTEGER = re.compile(rf"[-+{_MINUS}]?(?:0|[1-9][0-9]*|[1-9][0-9]{{0,2}}(?:,[0-9]{{3}})+)")
 
-# What may stand before a stated answer. The left side of an equation may not hold another equals sign or a
-# word.
+# What may stand before a stated answer. The left side of an equation may not hold another equals sign or a word.
 _OPENING = re.compile(rf"(?:the )?(?:final )?answer(?: is:?|:)|[-+{_MINUS}*/×÷().,\s0-9]*+=", re.ASCII | re.IGNORECASE)
 
 # A number with its points and commas, standing alone: no letter, digit, underscore, point, comma, slash or

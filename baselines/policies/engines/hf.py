@@ -1,16 +1,25 @@
 """Sampling replies with Hugging Face Transformers: many prompts, different adapters mixed in one `generate` call.
 
 The sampler *is* the policy that is trained: temperature only, the whole vocabulary (`top_p = 1`, `top_k` off), and each
-token's log-probability is kept as it was when drawn. Left out: shared prefill of equal prompts; rows that finished stay in the batch.
+token's log-probability is kept as it was when drawn.
+
+Left out: shared prefill of equal prompts; rows that finished stay in the batch.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    GenerationConfig,
+    GenerationMixin,
+    PreTrainedTokenizerBase,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +30,8 @@ class Request:
     prompt_ids: list[int]
     max_new_tokens: int
     max_chars: int
-    """The environment would shorten a longer action; it is cut here instead, at a token, so that what is trained on is what was used."""
+    """The environment would shorten a longer action. It is cut here instead, at a token, so that what is trained on is
+    what was used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,8 @@ class _RowLimits(StoppingCriteria):
 
 def end_ids(model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Every token that ends a reply: the tokenizer's and those that the model's generation settings name."""
-    configured = model.get_base_model().generation_config.eos_token_id
+    base = cast("GenerationMixin", model.get_base_model())
+    configured = base.generation_config.eos_token_id
     ids = configured if isinstance(configured, list) else [configured]
     return sorted({int(token) for token in [*ids, tokenizer.eos_token_id] if token is not None})
 
@@ -73,7 +84,8 @@ def generate(
 ) -> list[Reply]:
     """Draw one reply per request, in the order of `requests`; temperature 0 is greedy.
 
-    Requests of similar length share a batch, so that little of it is padding. Random numbers come from torch's global generator.
+    Requests of similar length share a batch, so that little of it is padding. Random numbers come from torch's global
+    generator.
     """
     assert temperature >= 0 and batch_size >= 1, (temperature, batch_size)
     order = sorted(range(len(requests)), key=lambda position: len(requests[position].prompt_ids))
@@ -125,7 +137,10 @@ def _generate_batch(
 
 
 def _drawn_logprobs(logits: Sequence[Tensor], drawn: Tensor, temperature: float) -> Tensor:
-    """Log-probability of each drawn token; step by step, because (B, A, V) in float32 would be the largest tensor of the run."""
+    """Log-probability of each drawn token, (B, A).
+
+    Step by step, because (B, A, V) in float32 would be the largest tensor of the run.
+    """
     steps = [
         (step.float() / temperature).log_softmax(-1).gather(-1, drawn[:, position : position + 1])
         for position, step in enumerate(logits)
@@ -134,7 +149,7 @@ def _drawn_logprobs(logits: Sequence[Tensor], drawn: Tensor, temperature: float)
 
 
 def _up_to_end(ids: list[int], ends: Sequence[int]) -> list[int]:
-    """Everything up to the first end-of-sequence token, it included. Padding may be the same token, so the first one counts."""
+    """Everything up to the first end-of-sequence token, it included; padding may be the same token."""
     for position, token in enumerate(ids):
         if token in ends:
             return ids[: position + 1]
