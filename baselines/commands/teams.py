@@ -1,0 +1,69 @@
+"""Which team of models a command is about: one that was trained, or an untrained one.
+
+Loads torch, so commands import it only once they know that a model plays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from baselines.commands.options import EnvOptions
+from baselines.commands.terminal import hush_libraries
+from baselines.policies.team import Team
+from baselines.runs.checkpoint_loading import load_checkpoint
+from baselines.runs.experiment import ExperimentConfig, check_ranges, load_team
+from baselines.runs.trained_settings import trained_settings
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The settings under which a team plays, and where its adapters lie."""
+
+    settings: ExperimentConfig
+    checkpoint: Path | None
+    """None: fresh adapters, which change nothing, so every agent is the base model."""
+
+    @property
+    def title(self) -> str:
+        """How to name it to a person."""
+        if self.checkpoint is None:
+            return f"{self.settings.model}, untrained"
+        return f"{self.checkpoint}, trained from {self.settings.model}"
+
+    def load(self, agents: list[str]) -> Team:
+        """The team itself. Raises: ModelNotFoundError, ModelFetchError, CheckpointError, ConfigError."""
+        hush_libraries()
+        if self.settings.threads:
+            torch.set_num_threads(self.settings.threads)
+        return load_team(self.settings, agents, self.checkpoint)
+
+
+def find_cast(
+    checkpoint: Path | None,
+    *,
+    env_id: str | None,
+    level: str | None,
+    env_options: EnvOptions,
+    given: Mapping[str, str | int | None],
+) -> Cast:
+    """The settings of a checkpoint, or the defaults, with everything in `given` that is not None in their place.
+
+    Options and level of the training hold only for the environment that it was about.
+
+    Raises: CheckpointError, ConfigError.
+    """
+    settings, folder = ExperimentConfig(), None
+    if checkpoint is not None:
+        loaded = load_checkpoint(checkpoint)
+        settings, folder = trained_settings(loaded), loaded.path
+    if env_id is not None and env_id != settings.env_id:
+        settings = replace(settings, env_id=env_id, level=None, env_options={})
+    options = {**settings.env_options, **env_options}
+    settings = replace(settings, level=level or settings.level, env_options=options)
+    for name, value in given.items():
+        if value is not None:
+            setattr(settings, name, value)
+    check_ranges(settings)
+    return Cast(settings, folder)

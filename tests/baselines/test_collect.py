@@ -1,0 +1,233 @@
+"""How experience is made: many copies of an environment, all agents that are ready in one batch.
+
+1. What comes back is in the order of the tasks, and does not depend on how many copies play.
+2. Every tick asks all ready agents of all copies at once.
+3. What an agent reads: its messages, examples after the system text, ids that only grow.
+4. What a turn holds: rewards where they were paid, the state that the critic reads, parents, times.
+5. What was played can be replayed.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import pytest
+
+import marft_envs
+from baselines.evaluate import episodes_of
+from baselines.policies.engines.hf import Reply, Request
+from baselines.policies.team import Team
+from baselines.rollouts.batch import Batch
+from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.rollouts.player import TeamPlayer
+from marft_envs import Message
+from tests.baselines.toy_envs import Letters
+
+LoadTeam = Callable[..., Team]
+AGENTS = ("writer_0", "editor_0", "critic_0")
+TASKS = [Task(seed) for seed in (5, 3, 8, 1, 9, 2, 7)]
+GREEDY, SAMPLED = Sampling(0.0, 5), Sampling(1.0, 5)
+
+
+@pytest.fixture
+def team(load_team: LoadTeam) -> Team:
+    return load_team(*AGENTS)
+
+
+def collect(
+    team: Team, tasks: Sequence[Task], sampling: Sampling = SAMPLED, num_envs: int = 4, **options: object
+) -> Batch:
+    return Collector(lambda: Letters(**options), team, num_envs=num_envs).collect(tasks, sampling)
+
+
+def texts(batch: Batch) -> list[list[tuple[str, int, str]]]:
+    return [[(turn.agent, turn.round, turn.text) for turn in rollout.turns] for rollout in batch.rollouts]
+
+
+@pytest.fixture
+def calls(team: Team, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The adapters that were asked, call by call."""
+    found: list[list[str]] = []
+    act = team.act
+
+    def counted(requests: Sequence[Request], **settings: object) -> list[Reply]:
+        found.append([request.adapter for request in requests])
+        return act(requests, **settings)
+
+    monkeypatch.setattr(team, "act", counted)
+    return found
+
+
+# The order of the tasks.
+
+
+def test_rollouts_are_the_same_and_in_order_however_many_copies_play(team: Team) -> None:
+    batches = [collect(team, TASKS, GREEDY, num_envs) for num_envs in (1, 3, 8)]
+    for batch in batches:
+        assert [rollout.seed for rollout in batch.rollouts] == [task.seed for task in TASKS]
+        assert texts(batch) == texts(batches[0])
+    assert len({str(played) for played in texts(batches[0])}) > 1  # the episodes do differ
+
+
+def test_every_task_is_played_at_its_level(team: Team) -> None:
+    batch = collect(team, [Task(1, "fancy"), Task(2), Task(3, "plain"), Task(1, "fancy")], num_envs=2)
+    assert [rollout.level for rollout in batch.rollouts] == ["fancy", "plain", "plain", "fancy"]
+    assert [", fancy." in rollout.turns[0].observation for rollout in batch.rollouts] == [True, False, False, True]
+    assert batch.rollouts[0].instance == batch.rollouts[3].instance
+    assert batch.rollouts[0].instance.startswith("fancy ")
+
+
+def test_no_tasks_make_no_episodes(team: Team) -> None:
+    assert collect(team, []).rollouts == []
+
+
+def test_progress_is_told_how_many_are_done(team: Team) -> None:
+    told: list[int] = []
+    Collector(Letters, team, num_envs=2).collect(TASKS[:5], GREEDY, told.append)
+    assert told == sorted(told)
+    assert told[-1] == 5
+
+
+# One batch a tick.
+
+
+def test_agents_that_move_together_are_asked_in_one_call_a_round(team: Team, calls: list[list[str]]) -> None:
+    collect(team, TASKS[:2], num_envs=2, shape="together", horizon=3)
+    assert calls == [[*AGENTS, *AGENTS]] * 3
+
+
+def test_agents_that_wait_for_each_other_are_asked_layer_by_layer(team: Team, calls: list[list[str]]) -> None:
+    collect(team, TASKS[:2], num_envs=2, shape="sequence", horizon=2)
+    assert calls == [[agent, agent] for _ in range(2) for agent in AGENTS]
+
+
+def test_a_copy_that_is_done_takes_the_next_task_at_once(team: Team, calls: list[list[str]]) -> None:
+    collect(team, TASKS[:3], num_envs=2, shape="together", horizon=1)
+    assert [len(call) for call in calls] == [6, 3]
+
+
+# What an agent reads.
+
+
+def test_a_prompt_is_the_agents_messages(team: Team) -> None:
+    (rollout,) = collect(team, TASKS[:1], shape="chain").rollouts
+    env = Letters(shape="chain")
+    env.reset(seed=TASKS[0].seed)
+    for turn in rollout.turns:
+        assert env.agent_selection == turn.agent
+        assert turn.observation == env.observe(turn.agent)["text"]
+        if turn.round == 0:
+            assert turn.prompt_ids == team.conversation().prompt(env.messages(turn.agent))
+        env.step(turn.text)
+
+
+def test_the_next_prompt_begins_with_the_last_one_and_the_very_tokens_sampled(team: Team) -> None:
+    batch = collect(team, TASKS, horizon=3, shape="together")
+    for rollout in batch.rollouts:
+        for agent in AGENTS:
+            own = [turn for turn in rollout.turns if turn.agent == agent]
+            assert len(own) == 3
+            for before, after in pairwise(own):
+                known = before.prompt_ids + before.action_ids
+                assert after.prompt_ids[: len(known)] == known
+                new = team.tokenizer.decode(after.prompt_ids[len(known) :])
+                assert "That was a round.\n\nGo on.<|im_end|>" in new
+
+
+def test_examples_stand_after_the_system_text_and_before_the_task(team: Team) -> None:
+    examples: dict[str, list[Message]] = {
+        "writer_0": [{"role": "user", "content": "An example?"}, {"role": "assistant", "content": "Yes."}],
+        "critic_0": [{"role": "user", "content": "Another?"}, {"role": "assistant", "content": "No."}],
+    }
+    collector = Collector(Letters, team, num_envs=1, examples=examples)
+    (rollout,) = collector.collect(TASKS[:1], SAMPLED).rollouts
+    writer, editor, critic = (team.tokenizer.decode(turn.prompt_ids) for turn in rollout.turns[:3])
+    assert writer.startswith(
+        "<|im_start|>system\nYou write.<|im_end|>\n<|im_start|>user\nAn example?<|im_end|>\n"
+        "<|im_start|>assistant\nYes.<|im_end|>\n<|im_start|>user\nWrite about "
+    )
+    assert "example" not in editor
+    assert critic.startswith(
+        "<|im_start|>user\nAnother?<|im_end|>\n<|im_start|>assistant\nNo."
+    )  # it has no system text
+
+
+def test_roles_and_agents_may_have_bounds_of_their_own() -> None:
+    sampling = Sampling(1.0, 9, {"editor": 4, "writer_1": 2, "writer": 7})
+    assert [sampling.limit(agent) for agent in ("writer_0", "writer_1", "editor_3", "critic_0")] == [7, 2, 4, 9]
+
+
+def test_no_action_is_longer_than_its_bound(team: Team) -> None:
+    batch = collect(team, TASKS[:3], Sampling(1.0, 6, {"editor": 2}))
+    for turn in batch.turns():
+        assert 1 <= len(turn.action_ids) <= (2 if turn.agent == "editor_0" else 6)
+        assert len(turn.logprobs) == len(turn.action_ids)
+
+
+# What a turn holds.
+
+
+@pytest.mark.parametrize("shape", ["sequence", "together"])
+def test_a_reward_lands_on_the_turn_that_it_was_paid_for(team: Team, shape: str) -> None:
+    for rollout in collect(team, TASKS[:3], shape=shape).rollouts:
+        for turn in rollout.turns:
+            round_ends = 1.0 if turn.agent == AGENTS[-1] else 0.0
+            expected = len(turn.text) / 100 + round_ends
+            assert [turn.rewards.get(agent, 0.0) for agent in AGENTS] == pytest.approx([expected] * 3)
+        total = sum(len(turn.text) for turn in rollout.turns) / 100 + 2.0
+        assert rollout.team_return == pytest.approx(total)
+
+
+def test_the_critic_reads_what_was_submitted_before_even_where_the_agent_cannot(team: Team) -> None:
+    (rollout,) = collect(team, TASKS[:1], shape="together", horizon=1).rollouts
+    first, second, third = rollout.turns
+    assert "writer_0:" not in first.state
+    assert "writer_0:" in second.state
+    assert "editor_0:" not in second.state
+    assert "editor_0:" in third.state
+    assert "writer_0:" not in third.observation
+    assert all("the number is" in turn.state and "the number is" not in turn.observation for turn in rollout.turns)
+
+
+def test_turns_know_their_parents_and_their_times(team: Team) -> None:
+    (rollout,) = collect(team, TASKS[:1], shape="chain", horizon=2).rollouts
+    assert [turn.parents for turn in rollout.turns] == [(), (0,), (1,), (), (3,), (4,)]
+    assert [turn.round for turn in rollout.turns] == [0, 0, 0, 1, 1, 1]
+    times = [time for turn in rollout.turns for time in (turn.start_us, turn.finish_us)]
+    assert times == sorted(times)
+    assert times[0] == 0
+
+
+def test_an_episode_that_the_horizon_cut_has_a_next_state(team: Team) -> None:
+    (rollout,) = collect(team, TASKS[:1], horizon=1).rollouts
+    assert not rollout.terminated
+    assert set(rollout.final_states) == set(rollout.final_observations) == set(AGENTS)
+    for state in rollout.final_states.values():
+        assert state.startswith(rollout.turns[-1].state)  # it goes on from there
+        assert "round 2" in state
+    assert rollout.final_observations["writer_0"].endswith("That was a round.\n\nGo on.")
+
+
+# Replay.
+
+
+def played_sums(team: Team, sampling: Sampling) -> Batch:
+    collector = Collector(lambda: marft_envs.make("math/reason_act-v0", horizon=2), team, num_envs=3)
+    return collector.collect([Task(seed, "one_digit") for seed in range(4)], sampling)
+
+
+def test_what_was_collected_can_be_replayed_to_the_same_end(load_team: LoadTeam) -> None:
+    batch = played_sums(load_team(), SAMPLED)
+    episodes = list(episodes_of(batch.rollouts, marft_envs.make("math/reason_act-v0", horizon=2)))
+    for rollout, episode in zip(batch.rollouts, episodes, strict=True):
+        assert [turn.text for turn in rollout.turns] == [turn.action for turn in episode.turns]
+        assert dict(episode.returns) == rollout.returns
+        assert marft_envs.replay(episode) == episode
+
+
+def test_a_team_in_the_plain_loop_says_what_the_collector_made_it_say(load_team: LoadTeam) -> None:
+    team = load_team()
+    env = marft_envs.make("math/reason_act-v0", horizon=2)
+    for rollout in played_sums(team, GREEDY).rollouts:
+        player = TeamPlayer(team, env, GREEDY)
+        episode = marft_envs.play(env, player, seed=rollout.seed, options={"level": "one_digit"})
+        assert [turn.action for turn in episode.turns] == [turn.text for turn in rollout.turns]

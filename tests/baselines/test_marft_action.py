@@ -1,0 +1,502 @@
+"""MARFT-A on a model of two layers: its gradient, its order of updates, what it logs and saves, and that a team learns.
+
+1. One update's gradient is that of the surrogate objective, by finite differences.
+2. Agents are updated one after another, with the ratios of those before; old log-probabilities are frozen first.
+3. What is skipped is said and counted.
+4. The critic: warm-up, what it reads, what a cut is worth.
+5. Whole runs: every figure is there, a seed decides everything, a checkpoint is the team, and a team learns.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from baselines.algorithms import marft_action
+from baselines.algorithms.marft_action import Config, MarftAction, train
+from baselines.errors import ConfigError
+from baselines.evaluate import play_held_out
+from baselines.policies.team import Team
+from baselines.rollouts.batch import Batch, Turn
+from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.runs.experiment import Experiment, Metrics, load_team
+from baselines.runs.records import read_records
+from baselines.runs.run import load_checkpoint
+from baselines.runs.trained_settings import trained_settings
+from tests.baselines.toy_envs import Letters
+
+LoadTeam = Callable[..., Team]
+AGENTS = ("writer_0", "editor_0", "critic_0")
+TEMPERATURE = 0.8
+
+
+def collected(team: Team, *, episodes: int = 4, **options: object) -> Batch:
+    torch.manual_seed(11)
+    collector = Collector(lambda: Letters(**options), team, num_envs=episodes)
+    by_role = {"editor": 3, "critic": 1}  # replies of different lengths
+    return collector.collect([Task(seed) for seed in range(episodes)], Sampling(TEMPERATURE, 6, by_role))
+
+
+def learner(team: Team, **settings: object) -> MarftAction:
+    torch.manual_seed(12)
+    return MarftAction(Config(temperature=TEMPERATURE, **settings), team)
+
+
+def learn(team: Team, batch: Batch, **settings: object) -> Metrics:
+    return learner(team, **settings).learn(batch, update_policies=True, status=print)
+
+
+def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [tensor.detach().clone() for tensor in tensors]
+
+
+def same(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(tensors, others, strict=True))
+
+
+@pytest.fixture
+def team(load_team: LoadTeam) -> Team:
+    return load_team(*AGENTS)
+
+
+# The gradient.
+
+
+def replies(team: Team) -> tuple[list[Turn], list[Tensor], Tensor]:
+    """Six replies of unequal lengths; old log-probabilities so that some ratios are clipped."""
+    team.model.double()
+    rng = np.random.default_rng(3)
+    eos = team.tokenizer.eos_token_id
+    turns = []
+    for number, length in enumerate((1, 4, 2, 6, 3, 1)):
+        ids = [*rng.integers(256, size=length - 1).tolist(), eos]
+        turns.append(Turn("writer_0", 0, rng.integers(256, size=3 + number).tolist(), ids, [], "", "", ""))
+    now = team.score_all("writer_0", turns, TEMPERATURE, batch_size=6)
+    shifts = (0.05, -0.5, 0.1, 0.6, -0.1, 0.3)
+    old = [logprobs + shift / len(logprobs) for logprobs, shift in zip(now, shifts, strict=True)]
+    return turns, old, torch.tensor([1.0, 2.0, -1.0, -0.5, 0.7, 1.5], dtype=torch.float64)
+
+
+def objective(team: Team, turns: list[Turn], old: list[Tensor], advantages: Tensor, ent_coef: float) -> float:
+    """The negative surrogate, written out reply by reply."""
+    total, entropies = 0.0, []
+    for turn, before, advantage in zip(turns, old, advantages.tolist(), strict=True):
+        with torch.no_grad():
+            scores = team.score("writer_0", [turn], TEMPERATURE)
+        ratio = math.exp(float(scores.logprobs.sum() - before.sum()))
+        total += min(ratio * advantage, min(max(ratio, 0.8), 1.3) * advantage) / len(turns)
+        entropies += scores.entropy[0].tolist()
+    return -total - ent_coef * sum(entropies) / len(entropies)
+
+
+@pytest.mark.parametrize("ent_coef", [0.0, 0.3])
+def test_the_gradient_is_that_of_the_surrogate_by_finite_differences(team: Team, ent_coef: float) -> None:
+    turns, old, advantages = replies(team)
+    ppo = learner(team, clip_coef=0.2, clip_coef_high=0.3, ent_coef=ent_coef, update_batch_size=2)
+    found = ppo._accumulate("writer_0", turns, old, advantages, [4, 1, 0, 3, 2, 5])
+    assert found["loss"] == pytest.approx(objective(team, turns, old, advantages, ent_coef), abs=1e-9)
+    # Ratios e^-0.05 e^0.5 e^-0.1 e^-0.6 e^0.1 e^-0.3 = 0.95 1.65 0.90 0.55 1.11 0.74: three of six leave [0.8, 1.3]
+    assert found["clip_fraction"] == pytest.approx(3 / 6)
+    rng = np.random.default_rng(4)
+    step = 1e-5
+    for parameter in team.parameters("writer_0"):
+        assert parameter.grad is not None
+        for place in rng.integers(parameter.numel(), size=2).tolist():
+            flat = parameter.data.view(-1)
+            here = float(flat[place])
+            flat[place] = here + step
+            above = objective(team, turns, old, advantages, ent_coef)
+            flat[place] = here - step
+            below = objective(team, turns, old, advantages, ent_coef)
+            flat[place] = here
+            slope = (above - below) / (2 * step)
+            assert float(parameter.grad.view(-1)[place]) == pytest.approx(slope, abs=1e-7, rel=1e-4)
+
+
+def test_a_minibatch_has_the_same_gradient_however_it_is_cut_up(team: Team) -> None:
+    turns, old, advantages = replies(team)
+    found = []
+    for size in (1, 4, 6):
+        team.model.zero_grad()
+        totals = learner(team, ent_coef=0.3, update_batch_size=size)._accumulate(
+            "writer_0", turns, old, advantages, list(range(6))
+        )
+        found.append((totals, [parameter.grad for parameter in team.parameters("writer_0")]))
+    for totals, gradients in found[1:]:
+        assert totals == pytest.approx(found[0][0], abs=1e-9)
+        for one, other in zip(gradients, found[0][1], strict=True):
+            torch.testing.assert_close(one, other, atol=1e-10, rtol=1e-7)
+
+
+def test_without_anything_to_learn_the_team_stays_as_it_is(team: Team) -> None:
+    batch = collected(team)
+    for turn in batch.turns():
+        turn.rewards = {}
+    before = {adapter: copies(team.parameters(adapter)) for adapter in AGENTS}
+    metrics = learn(team, batch)
+    for adapter in AGENTS:
+        assert same(team.parameters(adapter), before[adapter])
+        assert (
+            metrics[f"{adapter}/grad_norm"] == metrics[f"{adapter}/loss"] == metrics[f"{adapter}/advantage_std"] == 0.0
+        )
+        assert metrics[f"{adapter}/updates"] == 2  # done, and without effect: that is what advantage_std tells
+        assert metrics[f"{adapter}/grad_share"] == 0.0
+
+
+def test_gradients_are_clipped_agent_by_agent_and_their_shares_add_up(team: Team) -> None:
+    metrics = learn(team, collected(team), num_minibatches=1, max_grad_norm=1e-3)
+    norms = [metrics[f"{adapter}/grad_norm"] for adapter in AGENTS]
+    assert all(norm > 1e-3 for norm in norms)  # as they were before clipping
+    shares = [metrics[f"{adapter}/grad_share"] for adapter in AGENTS]
+    assert shares == pytest.approx([norm / sum(norms) for norm in norms])
+    for adapter in AGENTS:
+        left = torch.cat([parameter.grad.flatten() for parameter in team.parameters(adapter)])
+        assert float(left.norm()) == pytest.approx(1e-3, rel=1e-3)
+
+
+# One after another.
+
+
+class Recorded:
+    """What each call of `predecessor_weights` was given and gave."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[dict[str, object]] = []
+        weigh = marft_action.predecessor_weights
+
+        def recorded(order: object, log_ratios: Tensor, *args: object, **settings: object) -> object:
+            weighted = weigh(order, log_ratios, *args, **settings)
+            self.calls.append(
+                {
+                    "log_ratios": log_ratios.clone(),
+                    "current": settings["current"],
+                    "updated": list(settings["updated"]),
+                    "weights": weighted.weights,
+                }
+            )
+            return weighted
+
+        monkeypatch.setattr(marft_action, "predecessor_weights", recorded)
+
+    def each(self, name: str) -> list[object]:
+        return [call[name] for call in self.calls]
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    return Recorded(monkeypatch)
+
+
+def summed_log_ratios(team: Team, batch: Batch, agent: str) -> list[float]:
+    turns = [turn for turn in batch.turns() if turn.agent == agent]
+    new = team.score_all(agent, turns, TEMPERATURE, batch_size=16)
+    return [float(after.sum()) - sum(turn.logprobs) for after, turn in zip(new, turns, strict=True)]
+
+
+def test_each_agents_update_reads_the_summed_log_ratios_of_those_updated_before(team: Team, recorded: Recorded) -> None:
+    batch = collected(team)
+    learn(team, batch, lr=0.02, target_kl=None)
+    assert recorded.each("current") == [0, 1, 2]
+    assert recorded.each("updated") == [[], [0], [0, 1]]
+    agents = [turn.agent for turn in batch.turns()]
+    for call, known in zip(recorded.calls, ([], AGENTS[:1], AGENTS[:2]), strict=True):
+        expected = torch.zeros(len(agents))
+        for agent in known:
+            mine = [position for position, name in enumerate(agents) if name == agent]
+            expected[mine] = torch.tensor(summed_log_ratios(team, batch, agent))
+        torch.testing.assert_close(call["log_ratios"], expected, atol=1e-3, rtol=0)
+    # The editor's weight in a round is the writer's ratio there: the whole reply's, not a mean over its tokens.
+    writers = [position for position, name in enumerate(agents) if name == "writer_0"]
+    editors = [position for position, name in enumerate(agents) if name == "editor_0"]
+    ratios = recorded.calls[1]["log_ratios"][writers].clamp(-2, 2).exp()
+    assert (ratios - 1).abs().max() > 0.05  # the update did move it
+    torch.testing.assert_close(recorded.calls[1]["weights"][editors], ratios)
+
+
+def test_simultaneous_updates_all_start_from_the_same_snapshot(team: Team, recorded: Recorded) -> None:
+    batch = collected(team)
+    learn(team, batch, lr=0.02, update="simultaneous", target_kl=None)
+    assert recorded.each("updated") == [[], [], []]
+    for call in recorded.calls:
+        assert set(call["weights"].tolist()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize(("order", "expected"), [("acting", [0, 1, 2]), ("reverse", [2, 1, 0])])
+def test_the_order_of_updates_is_the_one_asked_for(
+    team: Team, recorded: Recorded, order: str, expected: list[int]
+) -> None:
+    learn(team, collected(team), update_order=order)
+    assert recorded.each("current") == expected
+
+
+def test_a_random_order_changes_from_iteration_to_iteration_and_follows_from_the_seed(
+    team: Team, recorded: Recorded
+) -> None:
+    batch = collected(team, episodes=1, horizon=1)
+    for _ in range(2):
+        ppo = learner(team, update_order="random", seed=5)
+        for _ in range(4):
+            ppo.learn(batch, update_policies=True, status=print)
+    orders = [tuple(recorded.each("current")[start : start + 3]) for start in range(0, 24, 3)]
+    assert all(sorted(order) == [0, 1, 2] for order in orders)
+    assert len(set(orders[:4])) > 1
+    assert orders[:4] == orders[4:]
+
+
+@pytest.mark.parametrize("source", ["sampler", "trainer"])
+def test_old_log_probabilities_of_all_agents_are_frozen_before_the_first_update(
+    team: Team, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    batch = collected(team)
+    agents = [turn.agent for turn in batch.turns()]
+    before = {
+        agent: team.score_all(
+            agent, [turn for turn in batch.turns() if turn.agent == agent], TEMPERATURE, batch_size=16
+        )
+        for agent in AGENTS
+    }
+    events: list[str] = []
+    olds: dict[str, list[Tensor]] = {}
+    ppo = learner(team, old_logprobs=source, lr=0.05)
+    freeze, update = ppo._old_logprobs, ppo._update_block
+
+    def frozen(adapter: str, *args: object) -> list[Tensor]:
+        events.append(f"freeze {adapter}")
+        return freeze(adapter, *args)
+
+    def updated(adapter: str, turns: list[Turn], old: list[Tensor], *args: object, **settings: object) -> object:
+        events.append(f"update {adapter}")
+        olds[adapter] = old
+        return update(adapter, turns, old, *args, **settings)
+
+    monkeypatch.setattr(ppo, "_old_logprobs", frozen)
+    monkeypatch.setattr(ppo, "_update_block", updated)
+    ppo.learn(batch, update_policies=True, status=print)
+    assert events == [f"freeze {agent}" for agent in AGENTS] + [f"update {agent}" for agent in AGENTS]
+    for agent in AGENTS:
+        assert agents.count(agent) == len(olds[agent])
+        for old, expected in zip(olds[agent], before[agent], strict=True):
+            torch.testing.assert_close(old, expected, atol=1e-4, rtol=0)
+
+
+def test_agents_that_share_an_adapter_are_one_block_with_no_ratio_inside(
+    load_team: LoadTeam, recorded: Recorded
+) -> None:
+    team = load_team(*AGENTS, adapters="shared")
+    metrics = learn(team, collected(team), lr=0.02)
+    (call,) = recorded.calls
+    assert call["weights"].tolist() == [1.0] * len(call["weights"])
+    assert metrics["team/tokens_out"] > 0
+    assert metrics["team/predecessor_ess"] == 1.0
+    assert metrics["team/grad_share"] == 1.0
+
+
+def test_agents_paid_differently_are_refused_unless_each_is_on_its_own(team: Team) -> None:
+    batch = collected(team, selfish=True)
+    for settings in ({}, {"critic_input": "observation"}, {"update": "simultaneous"}):
+        with pytest.raises(ConfigError, match="paid differently"):
+            learn(team, batch, **settings)
+    metrics = learn(team, batch, critic_input="observation", update="simultaneous")
+    assert metrics["writer_0/updates"] == 2
+
+
+# What is skipped.
+
+
+def test_an_agent_that_has_moved_too_far_stops_says_why_and_counts_what_it_skipped(team: Team) -> None:
+    metrics = learn(team, collected(team), update_epochs=4, num_minibatches=2, lr=0.1, target_kl=1e-3)
+    for adapter in AGENTS:
+        updates, skipped = metrics[f"{adapter}/updates"], metrics[f"{adapter}/skipped_updates"]
+        assert updates >= 1  # nothing had moved before the first one
+        assert skipped >= 1
+        assert updates + skipped == 8
+        reason = str(metrics[f"{adapter}/stop_reason"])
+        assert reason.startswith("kl ")
+        assert f"> 0.001 at epoch {updates // 2 + 1}, minibatch {updates % 2 + 1}" in reason
+
+
+def test_an_agent_without_a_bound_does_all_its_updates(team: Team) -> None:
+    metrics = learn(team, collected(team), update_epochs=2, num_minibatches=2, lr=0.1, target_kl=None)
+    for adapter in AGENTS:
+        assert metrics[f"{adapter}/updates"] == 4
+        assert metrics[f"{adapter}/skipped_updates"] == 0
+        assert metrics[f"{adapter}/stop_reason"] is None
+        assert metrics[f"{adapter}/kl"] > 1e-3
+
+
+def test_more_minibatches_than_replies_are_one_reply_each(team: Team) -> None:
+    metrics = learn(team, collected(team, episodes=1), num_minibatches=50)
+    assert metrics["writer_0/updates"] == 2  # one episode of two rounds
+    assert metrics["writer_0/skipped_updates"] == 0
+
+
+# The critic.
+
+
+def test_a_warm_up_fits_the_critic_and_leaves_the_team_alone(team: Team) -> None:
+    batch = collected(team)
+    before = {adapter: copies(team.parameters(adapter)) for adapter in AGENTS}
+    ppo = learner(team)
+    head = copies(list(ppo.critic.parameters()))
+    metrics = ppo.learn(batch, update_policies=False, status=print)
+    assert metrics["policy/skipped"] == "critic warm-up"
+    assert "writer_0/updates" not in metrics
+    assert all(same(team.parameters(adapter), before[adapter]) for adapter in AGENTS)
+    assert not same(list(ppo.critic.parameters()), head)
+
+
+def test_the_critic_comes_to_explain_what_it_has_seen(team: Team) -> None:
+    batch = collected(team, horizon=1)
+    for rollout, amount in zip(batch.rollouts, (0.0, 1.0, 2.0, 5.0), strict=True):
+        rollout.terminated = True
+        for turn in rollout.turns:
+            turn.rewards = {}
+        rollout.turns[-1].rewards = dict.fromkeys(AGENTS, amount)
+    ppo = learner(team, gamma=1.0, gae_lambda=1.0)
+    explained = [ppo.learn(batch, update_policies=False, status=print)["critic/explained_variance"] for _ in range(6)]
+    assert explained[0] == pytest.approx(0.0, abs=1e-6)  # every value was 0 before
+    assert explained[-1] > 0.9
+
+
+def test_the_critic_reads_states_or_observations_as_asked(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = collected(team)
+    read: list[list[str]] = []
+    features = team.features
+
+    def noted(texts: Sequence[str], **settings: object) -> Tensor:
+        read.append(list(texts))
+        return features(texts, **settings)
+
+    monkeypatch.setattr(team, "features", noted)
+    turns = list(batch.turns())
+    for critic_input in ("state", "observation"):
+        learner(team, critic_input=critic_input).learn(batch, update_policies=False, status=print)
+        finals = [getattr(rollout, f"final_{critic_input}s")[agent] for rollout in batch.rollouts for agent in AGENTS]
+        assert read.pop() == [getattr(turn, critic_input) for turn in turns] + finals
+    assert not any("the number is" in turn.observation for turn in turns)
+
+
+# Whole runs.
+
+
+def config(tiny_model: Path, folder: Path, **settings: object) -> Config:
+    chosen = {
+        "env_id": "tests.baselines.toy_envs:Letters",
+        "model": str(tiny_model),
+        "run_dir": folder,
+        "num_iterations": 2,
+        "episodes_per_iteration": 4,
+        "eval_instances": 3,
+        "few_shot": 0,
+        "max_new_tokens": 4,
+        **settings,
+    }
+    return Config(**chosen)
+
+
+def test_every_iteration_logs_what_each_agent_did(tiny_model: Path, tmp_path: Path) -> None:
+    train(config(tiny_model, tmp_path / "run", num_iterations=1), quiet=True)
+    (record,) = read_records(tmp_path / "run" / "metrics.jsonl")
+    for agent in AGENTS:
+        for name in ("return", "kl", "clip_fraction", "entropy", "grad_norm", "grad_share", "drift_max"):
+            assert math.isfinite(record[f"{agent}/{name}"]), name
+        assert record[f"{agent}/drift_max"] < 1e-4  # sampler and trainer agree
+        assert record[f"{agent}/tokens_in"] > record[f"{agent}/tokens_out"] > 0
+        assert record[f"{agent}/skipped_updates"] == 0
+        assert record[f"{agent}/stop_reason"] is None
+    assert "critic/explained_variance" in record
+    assert record["train/episodes"] == 4
+    assert record["train/turns"] == 4 * 2 * 3
+
+
+def without_times(path: Path) -> list[dict[str, object]]:
+    return [
+        {name: value for name, value in record.items() if name not in {"wall_s", "cpu_s"}}
+        for record in read_records(path)
+    ]
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tiny_model: Path, tmp_path: Path) -> None:
+    for name, seed in (("one", 3), ("two", 3), ("three", 4)):
+        train(config(tiny_model, tmp_path / name, seed=seed, lr=0.02), quiet=True)
+        torch.manual_seed(seed + len(name))  # whatever happens between two runs
+    for file in ("metrics.jsonl", "evaluations.jsonl"):
+        one, two, three = (without_times(tmp_path / name / file) for name in ("one", "two", "three"))
+        assert one == two
+        assert one != three or file == "evaluations.jsonl"
+
+
+def test_the_final_checkpoint_is_the_team_that_was_trained(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[Experiment] = []
+    prepare = Experiment.prepare
+
+    def kept(settings: Config) -> Experiment:
+        prepared.append(prepare(settings))
+        return prepared[-1]
+
+    monkeypatch.setattr(Experiment, "prepare", kept)
+    train(config(tiny_model, tmp_path / "run", lr=0.05, target_kl=None), quiet=True)
+    checkpoint = load_checkpoint(tmp_path / "run")
+    assert checkpoint.name == "final"
+    settings = trained_settings(checkpoint)
+    loaded = load_team(settings, AGENTS, checkpoint.path)
+    tasks = [Task(seed) for seed in range(3)]
+    played = [
+        [turn.text for rollout in play_held_out(settings, team, tasks).rollouts for turn in rollout.turns]
+        for team in (prepared[0].team, loaded, load_team(settings, AGENTS))
+    ]
+    assert played[0] == played[1]
+    assert played[0] != played[2]  # the untrained team says something else, so the comparison can fail
+
+
+def test_a_decentralised_critic_and_a_warm_up_make_a_whole_run(tiny_model: Path, tmp_path: Path) -> None:
+    settings = config(tiny_model, tmp_path / "run", critic_input="observation", critic_warmup=1, eval_instances=0)
+    train(settings, quiet=True)
+    first, second = read_records(tmp_path / "run" / "metrics.jsonl")
+    assert first["policy/skipped"] == "critic warm-up"
+    assert "writer_0/updates" not in first
+    assert second["writer_0/updates"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("update_epochs", 0),
+        ("num_minibatches", 0),
+        ("gamma", 1.5),
+        ("lr", 0.0),
+        ("clip_coef", -0.1),
+        ("gae_lambda", -1),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_before_anything_is_loaded(tmp_path: Path, name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is {value}; it must"):
+        train(Config(model=str(tmp_path / "no model"), run_dir=tmp_path / "run", **{name: value}), quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_team_learns_what_only_both_of_its_agents_can_earn(tiny_model: Path, tmp_path: Path) -> None:
+    settings = config(
+        tiny_model,
+        tmp_path / "run",
+        env_id="tests.baselines.toy_envs:Uppercase",
+        num_iterations=20,
+        episodes_per_iteration=32,
+        num_envs=32,
+        temperature=1.0,
+        max_new_tokens=3,
+        lr=0.02,
+        lora_targets=("q_proj", "v_proj", "o_proj", "down_proj"),
+        eval_instances=2,
+    )
+    train(settings, quiet=True)
+    returns = [record["train/return"] for record in read_records(tmp_path / "run" / "metrics.jsonl")]
+    # Capitals are a tenth of all tokens, so both agents earn a hundredth by chance.
+    assert np.mean(returns[:3]) < 0.1
+    assert np.mean(returns[-3:]) > 0.5

@@ -1,0 +1,71 @@
+"""Flex-MG environments that are over in no time, for the tests of what plays and trains on them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from marft_envs import Dependencies, FlexMG, Outcome, Profile
+
+WRITERS = (Profile("writer", system="You write."), Profile("editor", system="You edit."), Profile("critic"))
+PAIR = (Profile("writer"), Profile("editor"))
+
+
+class Letters(FlexMG):
+    """Every turn pays the team a hundredth per character of its action; every round pays it 1 when it ends."""
+
+    metadata = {"name": "letters_v0"}  # noqa: RUF012  # PettingZoo declares it so
+    levels = ("plain", "fancy")
+    source = "letters"
+
+    def __init__(self, *, shape: str = "sequence", selfish: bool = False, horizon: int = 2, **base: object) -> None:
+        super().__init__(horizon=horizon, **{"team": WRITERS, **base})
+        self.shape = shape
+        self.selfish = selfish
+
+    def start(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
+        self.number = int(rng.integers(10_000))
+
+    def dependencies_for(self, round: int) -> Dependencies:
+        return getattr(Dependencies, self.shape)(self.possible_agents)
+
+    def view(self, agent: str) -> str:
+        return f"Write about {self.number}, {self.level}." if self.round == 0 else "Go on."
+
+    def act(self, agent: str, action: str) -> Outcome:
+        paid = len(action) / 100
+        return Outcome(rewards={agent: paid} if self.selfish else paid)
+
+    def end_round(self) -> Outcome:
+        return Outcome(rewards=0.0 if self.selfish else 1.0, feedback="That was a round.")
+
+    def hidden(self) -> str:
+        return f"the number is {self.number}"
+
+    def instance_key(self) -> str:
+        return f"{self.level} {self.number}"
+
+
+class Uppercase(FlexMG):
+    """One round: the team earns the share of capitals in the writer's text, times that in the editor's."""
+
+    metadata = {"name": "uppercase_v0"}  # noqa: RUF012  # PettingZoo declares it so
+    source = "uppercase"
+
+    def __init__(self, *, horizon: int = 1, **base: object) -> None:
+        super().__init__(horizon=horizon, **{"team": PAIR, **base})
+
+    def start(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
+        self.number = int(rng.integers(10_000))
+        self.shares: dict[str, float] = {}
+
+    def view(self, agent: str) -> str:
+        return "Go."
+
+    def act(self, agent: str, action: str) -> None:
+        self.shares[agent] = sum("A" <= letter <= "Z" for letter in action) / max(len(action), 1)
+
+    def end_round(self) -> Outcome:
+        return Outcome(rewards=self.shares["writer_0"] * self.shares["editor_0"], terminated=True)
+
+    def instance_key(self) -> str:
+        return str(self.number)
