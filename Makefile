@@ -14,6 +14,9 @@ TORCH_INDEX ?=
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
 ARGS ?=
+# What `make train` adds to the defaults of `marft train`: one try at each problem, a right answer worth twice what it
+# would be after another try, and replies as long as a sum needs. `make train DEMO=` leaves it out.
+DEMO ?= --env-options horizon 1 --gamma 0.5 --max-new-tokens-by-role reasoner 14 actor 8
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,7 +39,7 @@ help: ## list the targets
 	@echo 'Settings: PYTHON TORCH_INDEX TORCH ARGS WORKERS (explained at the top of the Makefile)'
 
 train: $(TRAINABLE) model ## train the two-agent team on this machine; ARGS="--help" lists the settings
-	@$(BIN)/marft train $(ARGS)
+	$(BIN)/marft train $(DEMO) $(ARGS)
 
 # One thread per process: two processes with one thread each beat one with two, and figures repeat.
 test: $(TESTABLE) model ## run every test; ARGS="-k name" picks some

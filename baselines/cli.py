@@ -11,7 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from baselines.errors import DiskFullError, MissingExtraError, extra_required, tells_full_disk
 from marft_envs import MarftError
@@ -78,7 +78,7 @@ def _command(arguments: list[str]) -> "Command":
     return command
 
 
-def _train_help() -> "Command":
+def _train_help() -> NoReturn:
     """Train a team; its options depend on the algorithm, and `marft train --help` shows them."""
     raise AssertionError("`train` reads its arguments itself")
 

@@ -146,7 +146,7 @@ def _read_yaml(path: Path) -> object:
         _refuse_repeated_fields(yaml.compose(text, Loader=yaml.SafeLoader), path)
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise TeamFileError(f"{path}: is not valid YAML; {error}") from error
+        raise TeamFileError(f"{path}: is not valid YAML; {' '.join(str(error).split())}") from error
 
 
 def _refuse_repeated_fields(node: "yaml.Node | None", path: Path) -> None:

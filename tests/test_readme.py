@@ -86,7 +86,9 @@ def help_of(*command: str) -> str:
     wide = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
     arguments = [sys.executable, "-c", program, *command, "--help"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=ROOT, env=wide)
-    return done.stdout if done.returncode == 0 else ""
+    # For an unknown command with --help, the help of `marft` itself is shown.
+    found = done.returncode == 0 and done.stdout.startswith(" ".join(["usage: marft", *command, ""]))
+    return done.stdout if found else ""
 
 
 def marft_problem(words: list[str]) -> str | None:

@@ -18,6 +18,7 @@ bootstrapped; the end-of-sequence token is trained.
 Left out: packing of shared prefixes; this is the plain path.
 """
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -210,7 +211,7 @@ class MarftAction:
                 metrics[f"{adapter}/{name}"] = value
             metrics[f"{adapter}/predecessor_ess"] = weighted.effective_sample_size / max(weighted.num_turns, 1)
             metrics[f"{adapter}/predecessor_clamped"] = weighted.clamped_share
-            metrics[f"{adapter}/advantage_std"] = float(credit.advantages[mine].std(correction=0))  # 0: nothing to learn
+            metrics[f"{adapter}/advantage_std"] = float(credit.advantages[mine].std(correction=0))
         total = sum(float(metrics[f"{adapter}/grad_norm"] or 0) for adapter in acting)
         for adapter in acting:
             metrics[f"{adapter}/grad_share"] = float(metrics[f"{adapter}/grad_norm"] or 0) / total if total else 0.0
@@ -363,9 +364,12 @@ def train(config: Config, *, quiet: bool = False) -> Summary:
         evaluator.untrained(run)
         num_done = 0
         for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
+            began = time.monotonic()
             batch = experiment.collect(iteration, run.status)
+            collected = time.monotonic()
             metrics = learner.learn(batch, update_policies=iteration >= config.critic_warmup, status=run.status)
-            run.log(iteration, experiment.batch_metrics(batch) | metrics)
+            times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
+            run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
             experiment.climb(batch)
             num_done = iteration + 1
             if config.eval_every and num_done % config.eval_every == 0:

@@ -38,7 +38,9 @@ class Envs:
 
 def _list_all() -> None:
     rows = [_row(env_id) for env_id in marft_envs.registered_ids()]
-    console().print(table(("id", "agents", "levels", "horizon", "title"), rows, right="horizon"))
+    drawn = table(("id", "agents", "levels", "horizon", "title"), rows, right="horizon")
+    drawn.columns[0].no_wrap = True  # to be copied
+    console().print(drawn)
     say("marft envs ID describes one, marft play ID plays it, marft train --env-id ID trains a team on it.")
 
 
@@ -48,8 +50,8 @@ def _row(env_id: str) -> tuple[str, ...]:
     except MarftError as error:  # one broken environment must not hide the others
         return (env_id, "", "", "", f"cannot be made: {error}")
     if not isinstance(env, FlexMG):
-        return (env_id, _names(env.possible_agents), "", "", _title(env))
-    return (env_id, _names(env.possible_agents), _levels(env), str(env.horizon), _title(env))
+        return (env_id, _names(env.possible_agents), "", "", _name(env))
+    return (env_id, _names(env.possible_agents), _levels(env), str(env.horizon), _name(env))
 
 
 def _names(agents: list[str]) -> str:
@@ -72,6 +74,11 @@ def _title(env: AECEnv[str, Any, Any]) -> str:
     return next(iter(_description(env)), "")
 
 
+def _name(env: AECEnv[str, Any, Any]) -> str:
+    """The title without its explanation."""
+    return _title(env).partition(": ")[0]
+
+
 def _describe(env_id: str) -> None:
     env = marft_envs.make(env_id)
     lines = _description(env)
@@ -80,7 +87,9 @@ def _describe(env_id: str) -> None:
     text = "\n".join(line for line in lines[1:] if not line.startswith("|")).strip()
     say(_title(env))
     if facts:
-        console().print(table(("", ""), facts))
+        drawn = table(("", ""), facts)
+        drawn.show_header = False
+        console().print(drawn)
     if text:
         say(text, "")
     spec = marft_envs.spec(env_id)

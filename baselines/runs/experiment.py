@@ -47,8 +47,9 @@ class ExperimentConfig:
     """Climb the environment's levels from the easiest up to `level`."""
     curriculum_levels: tuple[str, ...] = ()
     """Climb only these levels; default: all up to `level`."""
-    curriculum_threshold: float = 0.6
-    """Mean training return at the current level that opens the next one."""
+    curriculum_threshold: float = 0.4
+    """Mean training return at the current level that opens the next one. A team that stays long on an easy level
+    learns what holds on that level only."""
     curriculum_review: float = 0.25
     """Share of episodes drawn from levels already passed, in [0, 1)."""
     env_options: dict[str, int | float | bool | str] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class ExperimentConfig:
 
     seed: int = 1
     """Seeds the instances, the sampler, the adapters and the critic."""
-    num_iterations: int = 40
+    num_iterations: int = 30
     """Collect-and-update cycles."""
     time_limit_s: float | None = None
     """Stop after the iteration that exceeds it, in seconds."""
@@ -85,7 +86,7 @@ class ExperimentConfig:
     """Environment copies played at once."""
     temperature: float = 0.7
     """Of sampling and of the policy that is trained; it is one thing."""
-    max_new_tokens: int = 24
+    max_new_tokens: int = 16
     """Longest action in tokens."""
     max_new_tokens_by_role: dict[str, int] = field(default_factory=dict)
     """Roles (or agents) with another bound, e.g. `actor 8`."""

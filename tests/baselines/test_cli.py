@@ -217,6 +217,12 @@ def test_verdicts_and_rewards_of_other_seats_stay_with_them(
     assert "returns: holder_0 0, holder_1 0.5\n" in shown  # 2 rounds × 0.25
 
 
+def test_a_reward_is_told_in_the_round_that_paid_it(secrets: str, marft: Callable[..., str]) -> None:
+    shown = marft("play", secrets, typed="pay\nx\nx\npay\n")
+    assert "reward of round 1: holder_0 +0.25, holder_1 +0\n" in shown
+    assert "reward of round 2: holder_0 +0, holder_1 +0.25\n" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "typed"), [([], ":state\na\nb\n"), (["--spectate"], "a\nb\n")], ids=["state", "spectate"]
 )
