@@ -7,13 +7,14 @@ from typing import Literal
 
 import numpy as np
 
+from baselines.errors import ConfigError
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Rollout
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env
 from baselines.runs.intervals import Interval, bootstrap_interval
 from baselines.runs.run import Run
-from marft_envs import Episode, FlexMG, Message
+from marft_envs import Episode, FlexMG, Message, OptionError
 
 EVALUATION_SEED = 20_504_16129 % 2**32
 """Held-out instances are the same for every run, so that runs can be compared; the number is that of MARFT's paper."""
@@ -160,11 +161,18 @@ class Evaluator:
     """The evaluations around a training run."""
 
     def __init__(self, config: ExperimentConfig, experiment: Experiment) -> None:
+        """Raises: `ConfigError` if nothing is held out at the level to reach."""
         self._config = config
         self._experiment = experiment
         self._tasks: list[Task] = []
         if config.eval_instances:
-            probe = make_env(config.env_id, "test", config.env_options, level=experiment.level)
+            try:
+                probe = make_env(config.env_id, "test", config.env_options, level=experiment.level)
+            except OptionError as error:
+                raise ConfigError(
+                    f"this run cannot be evaluated on held-out instances ({error}); train for one of those levels, or "
+                    "without evaluation: --eval-instances 0"
+                ) from error
             self._tasks = held_out_tasks(probe, experiment.level, config.eval_instances)
 
     def untrained(self, run: Run) -> None:
