@@ -27,13 +27,17 @@ class Echo(AECEnv):
         self.cut = cut
         self.dict_observations = dict_observations
         self.possible_agents = ["caller", "echoer"]
+        self.action_spaces = {agent: Text(40, min_length=0, charset=CHARS) for agent in self.possible_agents}
+        self.observation_spaces = {}
+        for agent in self.possible_agents:
+            text = Text(200, min_length=0, charset=CHARS)
+            self.observation_spaces[agent] = Dict({"text": text, "turn": Discrete(100)}) if dict_observations else text
 
     def observation_space(self, agent: str) -> Space:
-        text = Text(200, min_length=0, charset=CHARS)
-        return Dict({"text": text, "turn": Discrete(100)}) if self.dict_observations else text
+        return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Space:
-        return Text(40, min_length=0, charset=CHARS)
+        return self.action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict | None = None) -> None:
         self.agents = self.possible_agents[:]
@@ -77,6 +81,3 @@ class Echo(AECEnv):
             (self.truncations if self.cut else self.terminations)["echoer"] = True
         if self.terminations.get("caller", True):
             self.agent_selection = "echoer"
-
-    def render(self) -> None:
-        """Nothing to see."""

@@ -11,17 +11,25 @@ class Curriculum:
     """Climbs an environment's levels, from the first to the last of `levels`.
 
     When the mean training return at the current level reaches `threshold`, the next level becomes the current one. A
-    share of the episodes, `review`, is drawn from the levels already passed, so that what was learnt there is kept.
-    With one level this is training without a curriculum.
+    share of the episodes, `review`, is drawn from the levels already passed, so that what was learnt there is kept;
+    another, `preview`, from those to come, so that nothing is learnt that holds on easy levels only. With one level
+    this is training without a curriculum.
     """
 
-    def __init__(self, levels: Sequence[str | None], *, threshold: float, review: float) -> None:
+    def __init__(self, levels: Sequence[str | None], *, threshold: float, review: float, preview: float = 0.0) -> None:
         assert levels, "a curriculum needs a level; [None] for environments without"
-        if not 0 <= review < 1:
-            raise ConfigError(f"curriculum_review is {review}; it is a share of episodes, at least 0 and below 1")
+        for name, share in (("review", review), ("preview", preview)):
+            if not 0 <= share < 1:
+                raise ConfigError(f"curriculum_{name} is {share}; it is a share of episodes, at least 0 and below 1")
+        if review + preview >= 1:
+            raise ConfigError(
+                f"curriculum_review {review} and curriculum_preview {preview} leave no episodes for the current level; "
+                "together they must stay below 1"
+            )
         self.levels = tuple(levels)
         self.threshold = threshold
         self.review = review
+        self.preview = preview
         self.position = 0
 
     @property
@@ -31,8 +39,12 @@ class Curriculum:
 
     def draw(self, rng: np.random.Generator) -> str | None:
         """The level of one episode."""
-        if self.position and rng.random() < self.review:
-            return self.levels[int(rng.integers(self.position))]
+        passed, ahead = self.levels[: self.position], self.levels[self.position + 1 :]
+        draw = rng.random()
+        if passed and draw < self.review:
+            return passed[int(rng.integers(len(passed)))]
+        if ahead and draw >= 1 - self.preview:
+            return ahead[int(rng.integers(len(ahead)))]
         return self.level
 
     def update(self, mean_return_by_level: Mapping[str, float]) -> None:

@@ -52,6 +52,8 @@ class ExperimentConfig:
     learns what holds on that level only."""
     curriculum_review: float = 0.25
     """Share of episodes drawn from levels already passed, in [0, 1)."""
+    curriculum_preview: float = 0.25
+    """Share of episodes drawn from levels still to come, in [0, 1)."""
     env_options: dict[str, int | float | bool | str] = field(default_factory=dict)
     """Further options of the environment, e.g. `horizon 1`."""
 
@@ -141,7 +143,12 @@ class Experiment:
             team,
             num_envs=min(config.num_envs, config.episodes_per_iteration),
         )
-        curriculum = Curriculum(levels, threshold=config.curriculum_threshold, review=config.curriculum_review)
+        curriculum = Curriculum(
+            levels,
+            threshold=config.curriculum_threshold,
+            review=config.curriculum_review,
+            preview=config.curriculum_preview,
+        )
         folder = config.run_dir or default_folder(config)
         return cls(config, team, collector, curriculum, folder)
 
@@ -248,6 +255,8 @@ def _from_entry_point(env_id: str, split: str, options: Mapping[str, object], le
         inspect.signature(factory).bind(**options)
     except TypeError as error:
         raise ConfigError(f"env_options {dict(options)} do not fit {env_id}: {error}") from error
+    except ValueError:
+        pass  # something built in, which tells no signature
     env: TextEnv = factory(**options)
     return env
 

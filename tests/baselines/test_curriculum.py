@@ -1,4 +1,4 @@
-"""Which levels are climbed, when the next one opens, and what is reviewed meanwhile."""
+"""Which levels are climbed, when the next one opens, what is reviewed and what is previewed meanwhile."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from baselines.rollouts.curriculum import Curriculum, curriculum_levels
 KNOWN = ("one", "two", "three")
 
 
-def climber(threshold: float = 0.6, review: float = 0.25) -> Curriculum:
-    return Curriculum(KNOWN, threshold=threshold, review=review)
+def climber(threshold: float = 0.6, review: float = 0.25, preview: float = 0.0) -> Curriculum:
+    return Curriculum(KNOWN, threshold=threshold, review=review, preview=preview)
 
 
 def drawn(curriculum: Curriculum, number: int = 4000) -> dict[str | None, float]:
@@ -62,6 +62,28 @@ def test_without_review_only_the_current_level_is_drawn() -> None:
     curriculum = climber(review=0.0)
     curriculum.position = 1
     assert drawn(curriculum) == {"two": 1.0}
+
+
+def test_a_share_of_the_episodes_previews_all_levels_to_come_alike() -> None:
+    # At the first level nothing can be reviewed: 1 - 0.4 for "one", and 0.4 / 2 for each of the others.
+    assert drawn(climber(preview=0.4)) == pytest.approx({"one": 0.6, "two": 0.2, "three": 0.2}, abs=0.03)
+
+
+def test_between_the_levels_passed_and_those_to_come_the_current_one_keeps_its_share() -> None:
+    curriculum = climber(review=0.25, preview=0.4)
+    curriculum.position = 1
+    assert drawn(curriculum) == pytest.approx({"one": 0.25, "two": 0.35, "three": 0.4}, abs=0.03)
+
+
+def test_at_the_last_level_nothing_is_left_to_preview() -> None:
+    curriculum = climber(review=0.0, preview=0.4)
+    curriculum.position = 2
+    assert drawn(curriculum) == {"three": 1.0}
+
+
+def test_review_and_preview_that_leave_nothing_for_the_current_level_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"review 0.5 and curriculum_preview 0.5 leave no episodes"):
+        climber(review=0.5, preview=0.5)
 
 
 def test_an_environment_without_levels_is_a_curriculum_of_one() -> None:

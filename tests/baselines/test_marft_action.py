@@ -101,7 +101,7 @@ def test_the_gradient_is_that_of_the_surrogate_by_finite_differences(team: Team,
     assert found["loss"] == pytest.approx(objective(team, turns, old, advantages, ent_coef), abs=1e-9)
     # Ratios e^-0.05 e^0.5 e^-0.1 e^-0.6 e^0.1 e^-0.3 = 0.95 1.65 0.90 0.55 1.11 0.74: three of six leave [0.8, 1.3]
     assert found["clip_fraction"] == pytest.approx(3 / 6)
-    step = 3e-3  # the model's norms are float32 whatever the rest is, so a far smaller one would measure their rounding
+    step = 3e-4  # the model's norms are float32 whatever the rest is, so a far smaller one would measure their rounding
     torch.manual_seed(4)
     for parameter in team.parameters("writer_0"):
         assert parameter.grad is not None
@@ -487,9 +487,9 @@ def test_a_team_learns_what_only_both_of_its_agents_can_earn(tiny_model: Path, t
         tiny_model,
         tmp_path / "run",
         env_id="tests.baselines.toy_envs:Uppercase",
-        num_iterations=20,
-        episodes_per_iteration=32,
-        num_envs=32,
+        num_iterations=30,
+        episodes_per_iteration=48,
+        num_envs=48,
         temperature=1.0,
         max_new_tokens=3,
         lr=0.02,
@@ -498,6 +498,6 @@ def test_a_team_learns_what_only_both_of_its_agents_can_earn(tiny_model: Path, t
     )
     train(settings, quiet=True)
     returns = [record["train/return"] for record in read_records(tmp_path / "run" / "metrics.jsonl")]
-    # Capitals are a tenth of all tokens, so both agents earn a hundredth by chance.
-    assert np.mean(returns[:3]) < 0.1
-    assert np.mean(returns[-3:]) > 0.5
+    # Capitals are a tenth of all tokens, so both agents earn a hundredth by chance; 0.3 needs more than half from each.
+    assert np.mean(returns[:3]) < 0.03
+    assert np.mean(returns[-5:]) > 0.3

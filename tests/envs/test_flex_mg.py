@@ -551,8 +551,10 @@ def test_what_happens_in_a_fork_leaves_no_trace_in_the_original(seed, num_steps)
             for one in (env, untouched):
                 one.step(written(one.agent_selection, one.messages(one.agent_selection)))
     fork = env.fork()
+    env.episode()  # turns and events are built on demand, here and in the fork: each must build its own
     while fork.ready:
         fork.step("something else entirely")
+    fork.episode()
     assert everything(env) == everything(untouched)
     assert (env.ready, env.rewards, env._cumulative_rewards) == (
         untouched.ready, untouched.rewards, untouched._cumulative_rewards,
