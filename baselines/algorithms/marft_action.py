@@ -74,7 +74,7 @@ class Config(ExperimentConfig):
     """Bound on a round's summed log-ratio of the agents already updated."""
     ratio: Literal["sum", "token"] = "sum"
     """A reply's log-probability: of the whole reply, or the mean over its tokens (wants a far smaller clip_coef)."""
-    lr: float = 1e-3
+    lr: float = 5e-4
     """Learning rate of the adapters."""
     update_epochs: int = 1
     """Passes over the batch per agent and iteration."""
@@ -86,7 +86,7 @@ class Config(ExperimentConfig):
     """PPO clip range of the ratio."""
     clip_coef_high: float | None = None
     """Upper clip range, if another."""
-    ent_coef: float = 0.0
+    ent_coef: float = 0.01
     """Weight of the mean token entropy in the objective."""
     max_grad_norm: float = 1.0
     """Gradient norm bound per agent."""

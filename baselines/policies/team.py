@@ -26,6 +26,8 @@ from baselines.policies.models import resolve_model
 
 _PEFT_PARTS = frozenset({"base_model", "base_layer", "lora_A", "lora_B"})
 """What PEFT adds to the paths of an adapted model."""
+ALL_LINEAR = "all-linear"
+"""Stands for every linear layer but the head."""
 SHARED = "team"
 """Name of the one adapter of a team that shares it."""
 
@@ -52,7 +54,8 @@ class Lora:
 
     rank: int = 8
     alpha: int = 16
-    target_modules: tuple[str, ...] = ("q_proj", "v_proj")
+    target_modules: tuple[str, ...] = (ALL_LINEAR,)
+    """Names of linear layers; `all-linear` alone means all of them but the head."""
     last_layers: int | None = None
 
 
@@ -107,7 +110,7 @@ class Team:
             raise ConfigError(
                 f"agents {sorted(agents)} cannot be told apart as adapter names; use letters, digits, _ and -"
             )
-        config = _lora_config(lora or Lora(), base.config.num_hidden_layers)
+        config = _lora_config(lora or Lora(), base)
         try:
             peft_model = get_peft_model(base, config, adapter_name=names[0])
         except ValueError as error:
@@ -265,8 +268,8 @@ def _adapter_name(agent: str, taken: Collection[str]) -> str:
     return f"agent_{name}" if name in taken or name in _PEFT_PARTS else name
 
 
-def _lora_config(lora: Lora, num_layers: int) -> LoraConfig:
-    last = lora.last_layers
+def _lora_config(lora: Lora, base: PreTrainedModel) -> LoraConfig:
+    num_layers, last = int(base.config.num_hidden_layers), lora.last_layers
     if last is not None and not 1 <= last <= num_layers:
         raise ConfigError(
             f"last_layers is {last}, but the model has {num_layers} layers; give 1 to {num_layers}, or leave it out "
@@ -276,8 +279,20 @@ def _lora_config(lora: Lora, num_layers: int) -> LoraConfig:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=0.0,  # dropout would make the policy that is trained differ from the one that was sampled
-        target_modules=list(lora.target_modules),
+        target_modules=_linear_layers(base) if lora.target_modules == (ALL_LINEAR,) else list(lora.target_modules),
         layers_to_transform=None if last is None else list(range(num_layers - last, num_layers)),
+    )
+
+
+def _linear_layers(base: PreTrainedModel) -> list[str]:
+    """The names of all linear layers but the head; PEFT's own word for them excludes choosing layers by number."""
+    head = base.get_output_embeddings()
+    return sorted(
+        {
+            name.rpartition(".")[2]
+            for name, module in base.named_modules()
+            if isinstance(module, torch.nn.Linear) and module is not head
+        }
     )
 
 

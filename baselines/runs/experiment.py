@@ -47,12 +47,12 @@ class ExperimentConfig:
     """Climb the environment's levels from the easiest up to `level`."""
     curriculum_levels: tuple[str, ...] = ()
     """Climb only these levels; default: all up to `level`."""
-    curriculum_threshold: float = 0.4
+    curriculum_threshold: float = 0.35
     """Mean training return at the current level that opens the next one. A team that stays long on an easy level
     learns what holds on that level only."""
-    curriculum_review: float = 0.25
+    curriculum_review: float = 0.2
     """Share of episodes drawn from levels already passed, in [0, 1)."""
-    curriculum_preview: float = 0.25
+    curriculum_preview: float = 0.4
     """Share of episodes drawn from levels still to come, in [0, 1)."""
     env_options: dict[str, int | float | bool | str] = field(default_factory=dict)
     """Further options of the environment, e.g. `horizon 1`."""
@@ -65,8 +65,8 @@ class ExperimentConfig:
     """Rank of the adapters; more learns more and costs little."""
     lora_alpha: int = 16
     """Adapter output is scaled by alpha / rank."""
-    lora_targets: tuple[str, ...] = ("q_proj", "v_proj")
-    """Linear layers that get an adapter."""
+    lora_targets: tuple[str, ...] = ("all-linear",)
+    """Linear layers that get an adapter, by name, e.g. `q_proj v_proj`; all of them learn in far fewer iterations."""
     lora_last_layers: int | None = None
     """Adapt only the last so many layers: the backward pass stops there. Default: all."""
     device: str = "cpu"
@@ -78,7 +78,7 @@ class ExperimentConfig:
 
     seed: int = 1
     """Seeds the instances, the sampler, the adapters and the critic."""
-    num_iterations: int = 30
+    num_iterations: int = 24
     """Collect-and-update cycles."""
     time_limit_s: float | None = None
     """Stop after the iteration that exceeds it, in seconds."""

@@ -92,6 +92,17 @@ def test_an_episode_in_which_all_agents_terminated_has_no_next_state() -> None:
     assert rollout.final_states == {}
 
 
+def test_an_agent_that_terminated_in_the_moment_it_was_cut_has_no_next_state() -> None:
+    class Both(Echo):
+        def _answer(self, action: str) -> None:
+            super()._answer(action)
+            self.terminations["echoer"] = self.truncations["echoer"]
+
+    rollout = played(Both(cut=True), FIVE)
+    assert rollout.terminated
+    assert rollout.final_states == {}
+
+
 def test_nothing_of_one_episode_is_left_in_the_next() -> None:
     game = as_game(Echo(calls=1, replies=1, cut=True))
     for _ in range(2):

@@ -83,8 +83,9 @@ def test_eight_agents_share_one_copy_of_the_base(load_team: LoadTeam) -> None:
     adapter = size(one.parameters("solo_0"))
     base = size(list(one.model.parameters())) - adapter
     assert size(list(eight.model.parameters())) == base + 8 * adapter
-    # rank 8; q: 64 -> 64, v: 64 -> 32; two layers: 2 · (8·(64 + 64) + 8·(64 + 32)) = 3584
-    assert adapter == 3584
+    # rank 8; q and o: 64 -> 64, k and v: 64 -> 32, gate, up and down: between 64 and 128; two layers:
+    # 2 · 8 · (2·(64 + 64) + 2·(64 + 32) + 3·(64 + 128)) = 16 · (256 + 192 + 576) = 16384
+    assert adapter == 16384
 
 
 def test_fresh_adapters_change_nothing(load_team: LoadTeam) -> None:
@@ -130,7 +131,7 @@ def test_agents_may_be_called_like_parts_of_the_model(
 ) -> None:
     team = load_team(*agents)
     sizes = [size(team.parameters(team.adapter_of[agent])) for agent in agents]
-    assert sizes == [3584, 3584]
+    assert sizes == [16384, 16384]
     team.save_adapters(tmp_path)
     again = load_team(*agents, checkpoint=tmp_path, fresh=True)
     asked = requests(team, [team.adapter_of[agent] for agent in agents])
@@ -320,7 +321,7 @@ def test_sampling_and_features_leave_the_scored_adapter_trainable(load_team: Loa
 
 def test_only_the_last_layers_are_adapted_if_so_asked(load_team: LoadTeam) -> None:
     team = load_team(*AGENTS, lora=Lora(last_layers=1))
-    assert size(team.parameters("actor_0")) == 3584 // 2
+    assert size(team.parameters("actor_0")) == 16384 // 2
     assert all(".layers.1." in name for name, _ in team.model.named_parameters() if "lora_" in name)
 
 
@@ -418,3 +419,16 @@ def test_adapters_are_float32_on_a_bfloat16_base(load_team: LoadTeam) -> None:
     assert {parameter.dtype for adapter in AGENTS for parameter in team.parameters(adapter)} == {torch.float32}
     assert team.model.get_base_model().lm_head.weight.dtype == torch.bfloat16
     assert team.features(["x"], batch_size=1).dtype == torch.float32
+
+
+def test_by_default_every_linear_layer_but_the_head_is_adapted(load_team: LoadTeam) -> None:
+    team = load_team("a_0")
+    adapted = {
+        name.split(".lora_")[0].rpartition(".")[2] for name, _ in team.model.named_parameters() if "lora_A" in name
+    }
+    assert adapted == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    assert len(team.parameters("a_0")) == 2 * 7 * 2  # layers, linear layers of each, and two factors
+
+
+def test_only_the_last_layers_can_be_adapted_too(load_team: LoadTeam) -> None:
+    assert len(load_team("a_0", lora=Lora(last_layers=1)).parameters("a_0")) == 1 * 7 * 2
