@@ -87,11 +87,11 @@ def perturb(team: Team, scale: float = 0.5) -> Team:
 
 @pytest.fixture
 def load_team(tiny_model: Path) -> Callable[..., Team]:
-    """Loads a team on the tiny model; its adapters are perturbed unless `fresh`."""
+    """Loads a team on the tiny model; its adapters are perturbed by `scale` unless `fresh`."""
 
-    def load(*agents: str, fresh: bool = False, **settings: object) -> Team:
+    def load(*agents: str, fresh: bool = False, scale: float = 0.5, **settings: object) -> Team:
         torch.manual_seed(0)
         team = Team.load(agents or ("reasoner_0", "actor_0"), model=str(tiny_model), **settings)
-        return team if fresh else perturb(team)
+        return team if fresh else perturb(team, scale)
 
     return load

@@ -94,14 +94,15 @@ def objective(team: Team, turns: list[Turn], old: list[Tensor], advantages: Tens
 
 
 @pytest.mark.parametrize("ent_coef", [0.0, 0.3])
-def test_the_gradient_is_that_of_the_surrogate_by_finite_differences(team: Team, ent_coef: float) -> None:
+def test_the_gradient_is_that_of_the_surrogate_by_finite_differences(load_team: LoadTeam, ent_coef: float) -> None:
+    team = load_team(*AGENTS, scale=0.1)  # larger adapters bend the objective too much for a difference to be a slope
     turns, old, advantages = replies(team)
     ppo = learner(team, clip_coef=0.2, clip_coef_high=0.3, ent_coef=ent_coef, update_batch_size=2)
     found = ppo._accumulate("writer_0", turns, old, advantages, [4, 1, 0, 3, 2, 5])
     assert found["loss"] == pytest.approx(objective(team, turns, old, advantages, ent_coef), abs=1e-9)
     # Ratios e^-0.05 e^0.5 e^-0.1 e^-0.6 e^0.1 e^-0.3 = 0.95 1.65 0.90 0.55 1.11 0.74: three of six leave [0.8, 1.3]
     assert found["clip_fraction"] == pytest.approx(3 / 6)
-    step = 3e-4  # the model's norms are float32 whatever the rest is, so a far smaller one would measure their rounding
+    step = 1e-3  # the model's norms are float32 whatever the rest is, so a far smaller one would measure their rounding
     torch.manual_seed(4)
     for parameter in team.parameters("writer_0"):
         assert parameter.grad is not None
@@ -138,7 +139,7 @@ def test_without_anything_to_learn_the_team_stays_as_it_is(team: Team) -> None:
     for turn in batch.turns():
         turn.rewards = {}
     before = {adapter: copies(team.parameters(adapter)) for adapter in AGENTS}
-    metrics = learn(team, batch)
+    metrics = learn(team, batch, ent_coef=0.0)
     for adapter in AGENTS:
         assert same(team.parameters(adapter), before[adapter])
         assert (
@@ -416,7 +417,11 @@ def test_every_iteration_logs_what_each_agent_did(tiny_model: Path, tmp_path: Pa
 
 def without_times(path: Path) -> list[dict[str, object]]:
     return [
-        {name: value for name, value in record.items() if name not in {"wall_s", "cpu_s"}}
+        {
+            name: value
+            for name, value in record.items()
+            if name not in {"wall_s", "cpu_s"} and not name.startswith("time/")
+        }
         for record in read_records(path)
     ]
 
