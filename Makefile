@@ -14,9 +14,9 @@ TORCH_INDEX ?=
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
 ARGS ?=
-# What `make train` adds to the defaults of `marft train`: one try at each problem, a right answer worth twice what it
-# would be after another try, and replies as long as a sum needs. `make train DEMO=` leaves it out.
-DEMO ?= --env-options horizon 1 --gamma 0.5 --max-new-tokens-by-role reasoner 14 actor 8
+# What `make train` adds to the defaults of `marft train`: one try at each problem, and a right answer worth twice what it
+# would be after another try. `make train DEMO=` leaves it out.
+DEMO ?= --env-options horizon 1 --gamma 0.5
 
 VENV := .venv
 BIN := $(VENV)/bin

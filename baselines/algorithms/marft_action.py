@@ -86,7 +86,7 @@ class Config(ExperimentConfig):
     """PPO clip range of the ratio."""
     clip_coef_high: float | None = None
     """Upper clip range, if another."""
-    ent_coef: float = 0.01
+    ent_coef: float = 0.02
     """Weight of the mean token entropy in the objective."""
     max_grad_norm: float = 1.0
     """Gradient norm bound per agent."""
