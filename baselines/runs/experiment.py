@@ -89,8 +89,8 @@ class ExperimentConfig:
     temperature: float = 0.7
     """Of sampling and of the policy that is trained; it is one thing."""
     max_new_tokens: int = 16
-    """Longest action in tokens. Too short for a form of answer that fits on easy levels, and the team climbs into a dead
-    end: it has learnt that form, and on the next level it is cut off."""
+    """Longest action in tokens. Keep room for the longest answers of the hardest level: a team learns a form that fits on
+    easy ones, and where it is cut off it has climbed into a dead end."""
     max_new_tokens_by_role: dict[str, int] = field(default_factory=dict)
     """Roles (or agents) with another bound, e.g. `actor 8`."""
     rollout_batch_size: int = 64
