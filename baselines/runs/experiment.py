@@ -89,8 +89,8 @@ class ExperimentConfig:
     temperature: float = 0.7
     """Of sampling and of the policy that is trained; it is one thing."""
     max_new_tokens: int = 16
-    """Longest action in tokens. Keep room for the longest answers of the hardest level: a team learns a form that fits on
-    easy ones, and where it is cut off it has climbed into a dead end."""
+    """Longest action in tokens. Keep room for the longest answers of the hardest level: a form that fits on easy levels
+    only is a dead end."""
     max_new_tokens_by_role: dict[str, int] = field(default_factory=dict)
     """Roles (or agents) with another bound, e.g. `actor 8`."""
     rollout_batch_size: int = 64
