@@ -48,8 +48,7 @@ class ExperimentConfig:
     curriculum_levels: tuple[str, ...] = ()
     """Climb only these levels; default: all up to `level`."""
     curriculum_threshold: float = 0.35
-    """Mean training return at the current level that opens the next one. A team that stays long on an easy level
-    learns what holds on that level only."""
+    """Mean training return at the current level that opens the next one."""
     curriculum_review: float = 0.2
     """Share of episodes drawn from levels already passed, in [0, 1)."""
     curriculum_preview: float = 0.4
@@ -66,7 +65,7 @@ class ExperimentConfig:
     lora_alpha: int = 16
     """Adapter output is scaled by alpha / rank."""
     lora_targets: tuple[str, ...] = ("all-linear",)
-    """Linear layers that get an adapter, by name, e.g. `q_proj v_proj`; all of them learn in far fewer iterations."""
+    """Linear layers that get an adapter, by name, e.g. `q_proj v_proj`; default: all of them but the head."""
     lora_last_layers: int | None = None
     """Adapt only the last so many layers: the backward pass stops there. Default: all."""
     device: str = "cpu"
