@@ -11,7 +11,7 @@ from baselines.errors import ConfigError
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Rollout
 from baselines.rollouts.collect import Collector, Sampling, Task
-from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env
+from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env, sampling_for
 from baselines.runs.intervals import Interval, bootstrap_interval
 from baselines.runs.run import Run
 from marft_envs import Episode, FlexMG, Message, OptionError
@@ -121,8 +121,7 @@ def play_held_out(
         num_envs=min(config.num_envs, len(tasks)),
         examples=examples,
     )
-    sampling = Sampling(0.0, config.max_new_tokens, config.max_new_tokens_by_role, config.rollout_batch_size)
-    return evaluate_team(collector, tasks, sampling, status)
+    return evaluate_team(collector, tasks, sampling_for(config, 0.0), status)
 
 
 def episodes_of(rollouts: Iterable[Rollout], env: FlexMG) -> Iterator[Episode]:

@@ -19,6 +19,7 @@ Left out: packing of shared prefixes; this is the plain path.
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -134,7 +135,7 @@ class MarftAction:
         credit = assign_credit(
             batch,
             values,
-            _per_rollout(batch, cut, next_values.tolist()),
+            _per_rollout(batch, next_values.tolist()),
             gamma=self.config.gamma,
             gae_lambda=self.config.gae_lambda,
             axis="team" if self.config.critic_input == "state" else "own",
@@ -328,12 +329,13 @@ class MarftAction:
         self.critic.save(folder)
 
 
-def _per_rollout(batch: Batch, cut: list[tuple[Rollout, str]], next_values: list[float]) -> list[dict[str, float]]:
+def _per_rollout(batch: Batch, next_values: Iterable[float]) -> list[dict[str, float]]:
     """The values after each rollout by agent; nothing where the episode terminated."""
-    found: dict[int, dict[str, float]] = {id(rollout): {} for rollout in batch.rollouts}
-    for (rollout, agent), value in zip(cut, next_values, strict=True):
-        found[id(rollout)][agent] = value
-    return [found[id(rollout)] for rollout in batch.rollouts]
+    values = iter(next_values)
+    return [
+        {} if rollout.terminated else {agent: next(values) for agent in rollout.final_states}
+        for rollout in batch.rollouts
+    ]
 
 
 def _check(config: Config) -> None:

@@ -160,13 +160,8 @@ class Experiment:
         tasks = [Task(int(seed), self.curriculum.draw(levels)) for seed in seeds]
         status(f"collecting {len(tasks)} episodes")
         return self.collector.collect(
-            tasks, self.sampling(config.temperature), lambda done: status(f"collecting {done}/{len(tasks)}")
+            tasks, sampling_for(config, config.temperature), lambda done: status(f"collecting {done}/{len(tasks)}")
         )
-
-    def sampling(self, temperature: float) -> Sampling:
-        """How replies are drawn at a temperature; 0 is greedy."""
-        config = self.config
-        return Sampling(temperature, config.max_new_tokens, config.max_new_tokens_by_role, config.rollout_batch_size)
 
     def batch_metrics(self, batch: Batch) -> Metrics:
         """What a batch says before anything is learnt from it."""
@@ -228,6 +223,11 @@ def make_env(
         return cast("TextEnv", pettingzoo.make("aec", env_id, max_cycles=None, **options))
     extra = {} if level is None else {"level": level}
     return marft_envs.make(spec.id, **{"split": split, **options, **extra})
+
+
+def sampling_for(config: ExperimentConfig, temperature: float) -> Sampling:
+    """How replies are drawn at a temperature; 0 is greedy."""
+    return Sampling(temperature, config.max_new_tokens, config.max_new_tokens_by_role, config.rollout_batch_size)
 
 
 def easiest_with_test(config: ExperimentConfig, probe: FlexMG) -> str | None:
