@@ -7,7 +7,7 @@ import importlib
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -23,6 +23,7 @@ from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
 from baselines.rollouts.games import as_game
+from baselines.runs.train_command import train_command
 from marft_envs import FlexMG, OptionError, UnknownEnvironmentError
 
 Metrics = dict[str, float | int | str | None]
@@ -191,10 +192,11 @@ class Experiment:
 
     def next_steps(self, checkpoint: Path) -> list[str]:
         """What to try after a run, as commands."""
+        again = replace(self.config, seed=self.config.seed + 1, run_dir=None)
         return [
             f"marft evaluate {checkpoint}    # greedy play on held-out instances",
             f"marft play {self.config.env_id} --checkpoint {checkpoint}    # watch the team, or take a seat in it",
-            f"marft train --env-id {self.config.env_id} --seed {self.config.seed + 1}    # the same with another seed",
+            f"{train_command(again)}    # the same with another seed",
         ]
 
     def state(self) -> dict[str, object]:
