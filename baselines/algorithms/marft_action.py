@@ -87,7 +87,7 @@ class Config(ExperimentConfig):
     """PPO clip range of the ratio."""
     clip_coef_high: float | None = None
     """Upper clip range, if another."""
-    ent_coef: float = 0.02
+    ent_coef: float = 0.03
     """Weight of the mean token entropy in the objective."""
     max_grad_norm: float = 1.0
     """Gradient norm bound per agent."""
@@ -128,10 +128,13 @@ class MarftAction:
         cut = [
             (rollout, agent) for rollout in batch.rollouts if not rollout.terminated for agent in rollout.final_states
         ]
-        texts = [*map(self._critic_text, turns), *(self._next_text(rollout, agent) for rollout, agent in cut)]
+        texts = [*map(self._critic_text, turns)]
+        if self.config.gamma > 0:  # at 0 whatever would have come next is worth nothing
+            texts += [self._next_text(rollout, agent) for rollout, agent in cut]
         features = self.team.features(texts, batch_size=self.config.rollout_batch_size)
         with torch.no_grad():
-            values, next_values = self.critic(features).cpu().split([len(turns), len(cut)])
+            read = self.critic(features).cpu()
+        values, next_values = read[: len(turns)], read[len(turns) :] if self.config.gamma > 0 else torch.zeros(len(cut))
         credit = assign_credit(
             batch,
             values,

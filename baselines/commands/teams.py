@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from baselines.commands.options import EnvOptions
 from baselines.commands.terminal import hush_libraries
 from baselines.policies.team import Team
 from baselines.runs.checkpoint_loading import load_checkpoint
-from baselines.runs.experiment import ExperimentConfig, check_ranges, load_team
+from baselines.runs.experiment import ExperimentConfig, check_ranges, load_team, set_up_torch
 from baselines.runs.trained_settings import trained_settings
 
 
@@ -35,8 +33,7 @@ class Cast:
     def load(self, agents: list[str]) -> Team:
         """The team itself. Raises: ModelNotFoundError, ModelFetchError, CheckpointError, ConfigError."""
         hush_libraries()
-        if self.settings.threads:
-            torch.set_num_threads(self.settings.threads)
+        set_up_torch(self.settings)
         return load_team(self.settings, agents, self.checkpoint)
 
 

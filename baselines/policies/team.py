@@ -87,16 +87,19 @@ class Team:
         lora: Lora | None = None,
         device: str = "cpu",
         dtype: str = "float32",
+        attn_implementation: str | None = None,
         checkpoint: Path | None = None,
     ) -> "Team":
         """Load the base once and give every agent its adapter: a fresh one, or that of a checkpoint.
 
-        Fresh adapters change nothing yet.
+        Fresh adapters change nothing yet. `attn_implementation` is a name that Transformers knows; None leaves it the
+        choice.
 
-        Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError` (device or dtype that this machine lacks).
+        Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError` (device, dtype or attention that this machine or
+        model lacks).
         """
         where = str(resolve_model(model))
-        base = AutoModelForCausalLM.from_pretrained(where, dtype=_dtype(dtype))
+        base = _base_model(where, _dtype(dtype), attn_implementation)
         base.to(_device(device))  # type: ignore[arg-type]  # its wrapper of `Module.to` is typed without `self`
         tokenizer = AutoTokenizer.from_pretrained(where)
         base.requires_grad_(False)
@@ -260,6 +263,30 @@ def chunks_by_length(sequences: Sequence[TokenSequence], positions: Sequence[int
         key=lambda position: len(sequences[position].prompt_ids) + len(sequences[position].action_ids),
     )
     return [by_length[start : start + size] for start in range(0, len(by_length), size)]
+
+
+def _base_model(where: str, dtype: torch.dtype, attn_implementation: str | None) -> PreTrainedModel:
+    attention = {} if attn_implementation is None else {"attn_implementation": attn_implementation}
+    try:
+        base = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, **attention)
+    except (ImportError, ValueError) as error:
+        if attn_implementation is None:
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"attn_implementation {attn_implementation!r} does not work here: {reason} Use sdpa or eager, which need "
+            "nothing further, or leave it out"
+        ) from error
+    head = base.get_output_embeddings()
+    if head is not None:
+        # The head gets a slice of positions. torch multiplies a slice that is not contiguous row by row, and oneDNN
+        # then copies the whole head for each row: it was half the time of an update.
+        head.register_forward_pre_hook(_contiguous_input)
+    return cast("PreTrainedModel", base)
+
+
+def _contiguous_input(_head: torch.nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(arg.contiguous() for arg in args)
 
 
 def _adapter_name(agent: str, taken: Collection[str]) -> str:

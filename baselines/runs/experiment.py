@@ -73,12 +73,17 @@ class ExperimentConfig:
     """cpu, cuda or cuda:N."""
     dtype: str = "float32"
     """Of the base model: float32 or bfloat16. Adapters and critic are always float32."""
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+    """Of float32 matrix products inside, as torch names it: "medium" multiplies in bfloat16 where the processor can,
+    "high" in TensorFloat32 on GPUs; weights and everything else stay float32."""
+    attn_implementation: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None = None
+    """How attention is computed; default: what Transformers chooses. On CPUs eager suits matmul_precision medium."""
     threads: int = 0
     """CPU threads of torch; 0 takes what torch chooses. With other load on the machine fewer can be faster."""
 
     seed: int = 1
     """Seeds the instances, the sampler, the adapters and the critic."""
-    num_iterations: int = 24
+    num_iterations: int = 40
     """Collect-and-update cycles."""
     time_limit_s: float | None = None
     """Stop after the iteration that exceeds it, in seconds."""
@@ -128,8 +133,7 @@ class Experiment:
         Raises: typed errors for whatever cannot work, before anything is written.
         """
         check_ranges(config)
-        if config.threads:
-            torch.set_num_threads(config.threads)
+        set_up_torch(config)
         torch.manual_seed(int(_stream(config.seed, _SAMPLER).integers(2**62)))
         probe = make_env(config.env_id, "train", config.env_options)
         known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
@@ -263,6 +267,13 @@ def _from_entry_point(env_id: str, split: str, options: Mapping[str, object], le
     return env
 
 
+def set_up_torch(config: ExperimentConfig) -> None:
+    """Give this process the threads and the precision of a run."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.set_float32_matmul_precision(config.matmul_precision)
+
+
 def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path | None = None) -> Team:
     """The team of a configuration, fresh or from a checkpoint's folder."""
     lora = Lora(config.lora_rank, config.lora_alpha, tuple(config.lora_targets), config.lora_last_layers)
@@ -276,6 +287,7 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
             lora=lora,
             device=config.device,
             dtype=config.dtype,
+            attn_implementation=config.attn_implementation,
             checkpoint=checkpoint,
         )
 

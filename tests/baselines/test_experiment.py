@@ -172,6 +172,16 @@ def test_adapters_start_alike_whatever_was_drawn_before(tiny_model: Path) -> Non
     assert not torch.equal(weights(1), weights(2))
 
 
+def test_products_are_as_precise_as_the_settings_say(tiny_model: Path) -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        for precision in ("medium", "highest"):
+            Experiment.prepare(config(tiny_model, matmul_precision=precision))
+            assert torch.get_float32_matmul_precision() == precision
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def test_a_batch_tells_its_returns_by_agent_and_by_level(tiny_model: Path) -> None:
     experiment = Experiment.prepare(config(tiny_model, env_id=SUMS, episodes_per_iteration=4, num_envs=2))
     batch = experiment.collect(0, print)

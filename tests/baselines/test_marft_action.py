@@ -382,6 +382,20 @@ def test_the_critic_reads_states_or_observations_as_asked(team: Team, monkeypatc
     assert not any("the number is" in turn.observation for turn in turns)
 
 
+def test_what_is_worth_nothing_is_not_read(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a discount of 0 a truncated episode ends as a terminated one, so nobody needs the state after it."""
+    batch = collected(team)
+    assert not any(rollout.terminated for rollout in batch.rollouts)
+    read: list[list[str]] = []
+    features = team.features
+    monkeypatch.setattr(team, "features", lambda texts, **given: read.append(list(texts)) or features(texts, **given))
+    cut = learner(team, gamma=0.0).learn(batch, update_policies=False, status=print)
+    assert read == [[turn.state for turn in batch.turns()]]
+    for rollout in batch.rollouts:
+        rollout.terminated = True
+    assert learner(team, gamma=0.0).learn(batch, update_policies=False, status=print) == cut
+
+
 # Whole runs.
 
 

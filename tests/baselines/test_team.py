@@ -397,6 +397,7 @@ def test_an_adapter_that_is_missing_is_named(load_team: LoadTeam, tmp_path: Path
     [
         ({"dtype": "int7"}, r"unknown dtype 'int7'; choose one of float32, bfloat16, float16"),
         ({"device": "abacus"}, r"unknown device 'abacus'; use cpu, cuda"),
+        ({"attn_implementation": "flash_attention_2"}, r"'flash_attention_2' does not work here: .* Use sdpa or eager"),
         ({"lora": Lora(last_layers=3)}, r"last_layers is 3, but the model has 2 layers; give 1 to 2"),
         ({"lora": Lora(target_modules=("w_query",))}, r"w_query.*lora_targets names its linear layers"),
     ],
@@ -419,6 +420,26 @@ def test_adapters_are_float32_on_a_bfloat16_base(load_team: LoadTeam) -> None:
     assert {parameter.dtype for adapter in AGENTS for parameter in team.parameters(adapter)} == {torch.float32}
     assert team.model.get_base_model().lm_head.weight.dtype == torch.bfloat16
     assert team.features(["x"], batch_size=1).dtype == torch.float32
+
+
+def test_the_kind_of_attention_is_the_one_asked_for_and_changes_no_number(load_team: LoadTeam) -> None:
+    asked = [Said([65, 66, 67, 68], [70, 71]), Said([65, 66], [72, 73])]
+    scores = {}
+    for kind in ("sdpa", "eager"):
+        team = load_team(attn_implementation=kind)
+        assert team.model.get_base_model().config._attn_implementation == kind
+        scores[kind] = team.score("actor_0", asked, 0.7).logprobs
+    assert torch.allclose(scores["sdpa"], scores["eager"], atol=1e-5)
+
+
+def test_the_head_gets_its_positions_in_one_piece(load_team: LoadTeam) -> None:
+    team = load_team()
+    given: list[Tensor] = []
+    head = team.model.get_base_model().get_output_embeddings()
+    head.register_forward_pre_hook(lambda module, args: given.append(args[0]))
+    team.score("actor_0", [Said([65, 66, 67, 68], [70, 71]), Said([65, 66], [72, 73])], 0.7)
+    assert [hidden.shape[:2] for hidden in given] == [(2, 3)]  # two rows: two replies' tokens and one before them
+    assert given[0].is_contiguous()
 
 
 def test_by_default_every_linear_layer_but_the_head_is_adapted(load_team: LoadTeam) -> None:
