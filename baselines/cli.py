@@ -3,8 +3,8 @@
 Each command is a dataclass in `baselines/commands`: its fields are the options, and their docs the help. Nothing loads
 torch before a command needs it, so that `marft --help` and `marft envs` answer at once.
 
-Exit status: 0, all went well; 1, the answer is no (a replay that differs); 2, a mistake that a message explains; 130
-and 143, stopped by Ctrl-C and by SIGTERM. `MARFT_DEBUG=1` shows the traceback behind a message.
+Exit status: 0, all went well; 1, the answer is no (a replay that differs, a promise that is broken); 2, a mistake that a
+message explains; 130 and 143, stopped by Ctrl-C and by SIGTERM. `MARFT_DEBUG=1` shows the traceback behind a message.
 """
 
 import io
@@ -56,12 +56,13 @@ def _command(arguments: list[str]) -> "Command":
     with extra_required("train", "the command `marft`"):
         import tyro
 
-        from baselines.commands import curve, envs, evaluate, models, options, play, replay, train
+        from baselines.commands import check, curve, envs, evaluate, models, options, play, replay, train
     if arguments[:1] == ["train"]:
         return train.parse(arguments[1:])
     command: Command = tyro.extras.subcommand_cli_from_dict(
         {
             "envs": envs.Envs,
+            "check": check.Check,
             "play": play.Play,
             "train": _train_help,
             "evaluate": evaluate.Evaluate,

@@ -17,6 +17,7 @@ from marft_envs.registry import make, register, registered_ids, spec
 
 if TYPE_CHECKING:
     from marft_envs.action_log import read_log, write_log
+    from marft_envs.check import CheckReport, CheckResult, check_env
     from marft_envs.dependencies import Dependencies
     from marft_envs.episode import play, replay
     from marft_envs.flex_mg import FlexMG
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CheckReport",
+    "CheckResult",
     "Dependencies",
     "Episode",
     "FlexMG",
@@ -43,6 +46,7 @@ __all__ = [
     "Turn",
     "UnknownEnvironmentError",
     "__version__",
+    "check_env",
     "flatten_messages",
     "known_options",
     "make",
@@ -58,6 +62,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CheckReport": "check",
+    "CheckResult": "check",
     "Dependencies": "dependencies",
     "Episode": "records",
     "FlexMG": "flex_mg",
@@ -67,6 +73,7 @@ _HOMES = {
     "Profile": "profiles",
     "RewardEvent": "records",
     "Turn": "records",
+    "check_env": "check",
     "flatten_messages": "transcript",
     "known_options": "options",
     "merge_messages": "transcript",

@@ -138,6 +138,13 @@ class Hooks:
         """
         return None
 
+    def best_welfare(self) -> float | None:
+        """The greatest sum of all returns that this instance allows, where interests differ.
+
+        None, the default: everybody can reach the top of `reward_range` at once. Asked after the episode.
+        """
+        return None
+
     def reference_action(self, agent: str) -> str:
         """What a perfect agent would write now, with its turn open: for checks, imitation and upper bounds.
 
