@@ -3,7 +3,7 @@
 Each command is a dataclass in `baselines/commands`: its fields are the options, and their docs the help. Nothing loads
 torch before a command needs it, so that `marft --help` and `marft envs` answer at once.
 
-Exit status: 0, all went well; 1, the answer is no (a replay that differs, a promise that is broken); 2, a mistake that a
+Exit status: 0, all went well; 1, the answer is no (a replay that differs, a broken promise); 2, a mistake that a
 message explains; 130 and 143, stopped by Ctrl-C and by SIGTERM. `MARFT_DEBUG=1` shows the traceback behind a message.
 """
 

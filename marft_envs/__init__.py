@@ -4,16 +4,23 @@
 
     env = marft_envs.make("math/reason_act-v0")
 
-Importing the package registers every environment of the suite, here and in PettingZoo's registry. The code behind
-the other names is loaded at their first use, so that the import costs little.
+Importing the package registers every environment of the suite, and those that installed plug-ins name, here and in
+PettingZoo's registry. The code behind the other names is loaded at their first use, so that the import costs little.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 from marft_envs import catalog as _catalog  # noqa: F401  # its lines register the environments
-from marft_envs.errors import MarftError, OptionError, ReplayMismatchError, UnknownEnvironmentError
-from marft_envs.registry import make, register, registered_ids, spec
+from marft_envs.env_spec import EnvSpec
+from marft_envs.errors import (
+    MarftError,
+    OptionError,
+    OutdatedEnvironmentWarning,
+    ReplayMismatchError,
+    UnknownEnvironmentError,
+)
+from marft_envs.registry import make, pprint_registry, register, register_plugins, registered_ids, spec
 
 if TYPE_CHECKING:
     from marft_envs.action_log import read_log, write_log
@@ -29,10 +36,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+register_plugins()
+
 __all__ = [
     "CheckReport",
     "CheckResult",
     "Dependencies",
+    "EnvSpec",
     "Episode",
     "FlexMG",
     "LLMText",
@@ -40,6 +50,7 @@ __all__ = [
     "Message",
     "OptionError",
     "Outcome",
+    "OutdatedEnvironmentWarning",
     "Profile",
     "ReplayMismatchError",
     "RewardEvent",
@@ -52,6 +63,7 @@ __all__ = [
     "make",
     "merge_messages",
     "play",
+    "pprint_registry",
     "quote",
     "read_log",
     "register",

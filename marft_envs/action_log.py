@@ -98,7 +98,7 @@ def _lines(episode: Episode) -> Iterator[str]:
         kind="episode",
         format=FORMAT,
         env=episode.env_id,
-        options=_with_plain_team(episode.options),
+        options=plain_options(episode.options),
         seed=episode.seed,
         reset_options=dict(episode.reset_options),
     )
@@ -127,8 +127,8 @@ def _line(**values: object) -> str:
     return line
 
 
-def _with_plain_team(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with profiles as mappings; a team's name stays as it is."""
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of an environment as JSON can hold them: profiles as mappings; a team's name stays as it is."""
     team = options.get("team")
     if isinstance(team, tuple):
         return {**options, "team": [asdict(profile) for profile in team]}

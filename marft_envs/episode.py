@@ -12,7 +12,7 @@ from marft_envs.action_log import env_id_missing, read_log, write_log
 from marft_envs.errors import LogError, ReplayMismatchError, TurnError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.records import Episode, Outcome, RewardEvent, Turn
-from marft_envs.registry import make
+from marft_envs.registry import make, spec
 from marft_envs.transcript import Message
 
 __all__ = ["Episode", "Outcome", "Policy", "RewardEvent", "Turn", "play", "read_log", "replay", "write_log"]
@@ -54,7 +54,7 @@ def replay(episode: Episode) -> Episode:
     """
     if episode.env_id is None:
         raise LogError(env_id_missing("replayed"))
-    env = make(episode.env_id, **episode.options)
+    env = make(spec(episode.env_id), **episode.options)  # an old log names an old version, and needs no warning
     if not isinstance(env, FlexMG):
         raise LogError(f"{episode.env_id} is no FlexMG environment, so it cannot be replayed turn by turn")
     env.reset(seed=episode.seed, options=dict(episode.reset_options))

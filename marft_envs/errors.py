@@ -12,6 +12,8 @@
     ├─ LogError                 ValueError    an action log that cannot be read
     └─ ReplayMismatchError      ValueError    a log and its replay differ
 
+`OutdatedEnvironmentWarning` is no mistake: an old version was asked for, and is made.
+
 Each message names the value, the rule and the way out. What a *model* writes is never an error: text of any
 kind is a legal action.
 """
@@ -27,6 +29,10 @@ class UnknownEnvironmentError(MarftError, LookupError):
 
 class RegistrationError(MarftError, ValueError):
     """An id is malformed or taken, or an entry point does not lead to an AEC environment."""
+
+
+class OutdatedEnvironmentWarning(UserWarning):
+    """An id names an old version of an environment; it is made all the same."""
 
 
 class OptionError(MarftError, ValueError):

@@ -6,67 +6,22 @@ An environment is registered by a string that tells where its class is, so nothi
 import difflib
 import importlib
 import re
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
+from importlib.metadata import entry_points
 from typing import Any
 
 import pettingzoo
 
-from marft_envs.errors import RegistrationError, UnknownEnvironmentError
+from marft_envs.env_spec import EntryPoint, EnvSpec
+from marft_envs.errors import OutdatedEnvironmentWarning, RegistrationError, UnknownEnvironmentError
 from marft_envs.options import check_options
 
-EntryPoint = str | Callable[..., object]
-"""`"package.module:Class"`, or anything to call with the options; a string keeps a spec picklable."""
-
-_ID = re.compile(r"(?P<family>[A-Za-z0-9_.-]+)/(?P<name>[A-Za-z0-9_.-]+?)-v(?P<version>0|[1-9][0-9]*)")
-
-
-@dataclass(frozen=True, slots=True)
-class EnvSpec:
-    """What it takes to make an environment: its id, where its class is, and with which options.
-
-    An environment made by `make` carries its own, with all options given, as `env.spec`; `make(env.spec)`
-    makes another one like it.
-
-    Raises: RegistrationError for an id that is not `family/name-vN`, or an entry point of another form.
-    """
-
-    id: str
-    entry_point: EntryPoint
-    kwargs: Mapping[str, object] = field(default_factory=dict, hash=False)
-
-    def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.id):
-            raise RegistrationError(
-                f"malformed environment id {self.id!r}; write 'family/name-vN' with letters, digits, '_', "
-                "'.' and '-', such as 'math/reason_act-v0'"
-            )
-        if not callable(self.entry_point) and not re.fullmatch(r"[\w.]+:\w+", str(self.entry_point)):
-            raise RegistrationError(
-                f"{self.id}: malformed entry point {self.entry_point!r}; write 'package.module:Class'"
-            )
-
-    @property
-    def family(self) -> str:
-        """The part before the slash: what kind of task it is."""
-        return self._part("family")
-
-    @property
-    def name(self) -> str:
-        """The part between slash and version."""
-        return self._part("name")
-
-    @property
-    def version(self) -> int:
-        """Counts the changes of behaviour, from 0."""
-        return int(self._part("version"))
-
-    def _part(self, part: str) -> str:
-        match = _ID.fullmatch(self.id)
-        assert match is not None, "checked at construction"
-        return match[part]
+PLUGINS = "marft_envs"
+"""The entry-point group in which packages name their environments: `"family/name-v0" = "package.module:Class"`."""
 
 
 _specs: dict[str, EnvSpec] = {}
@@ -90,12 +45,33 @@ def register(id: str, entry_point: EntryPoint, **kwargs: object) -> None:  # noq
     _specs[spec.id] = spec
 
 
+def register_plugins() -> None:
+    """Registers what installed packages name in the entry-point group `marft_envs`. None of their code is run.
+
+    A name that cannot be registered is warned of, and keeps nobody from the others.
+    """
+    for point in entry_points(group=PLUGINS):
+        known = _specs.get(_normalised(point.name))
+        if known is not None and known.entry_point == point.value:
+            continue  # registered before this module was loaded again
+        try:
+            register(point.name, point.value)
+        except RegistrationError as error:
+            package = point.dist.name if point.dist is not None else "an installed package"
+            warnings.warn(f"an environment of {package} is left out: {error}", stacklevel=2)
+
+
 def make(id: str | EnvSpec, **options: object) -> pettingzoo.AECEnv[str, Any, Any]:  # noqa: A002
     """Creates an environment; an id without a version means the newest one.
+
+    `module:family/name-vN` imports the module first, which is expected to register the id. An id with an old version
+    makes the old environment, and warns.
 
     Raises: UnknownEnvironmentError, OptionError, and RegistrationError if the entry point cannot be loaded.
     """
     found = id if isinstance(id, EnvSpec) else spec(id)
+    if not isinstance(id, EnvSpec):
+        _warn_if_outdated(found)
     creator = _load(found)
     merged = deepcopy(dict(found.kwargs)) | options
     check_options(found.id, creator, merged)
@@ -110,11 +86,14 @@ def make(id: str | EnvSpec, **options: object) -> pettingzoo.AECEnv[str, Any, An
 
 
 def spec(id: str) -> EnvSpec:  # noqa: A002
-    """What is registered under the id; without a version, the newest one.
+    """What is registered under the id; without a version, the newest one. `module:id` imports the module first.
 
-    Raises: UnknownEnvironmentError.
+    Raises: UnknownEnvironmentError; RegistrationError for a module that cannot be imported.
     """
-    wanted = _normalised(id)
+    module, colon, name = str(id).rpartition(":")
+    if colon:
+        _import(module, name)
+    wanted = _normalised(name)
     if wanted in _specs:
         return _specs[wanted]
     versions = _versions(wanted)
@@ -127,6 +106,40 @@ def registered_ids() -> tuple[str, ...]:
     """All ids, sorted by family, name and version."""
     ordered = sorted(_specs.values(), key=lambda spec: (spec.family, spec.name, spec.version))
     return tuple(spec.id for spec in ordered)
+
+
+def pprint_registry(*, disable_print: bool = False) -> str | None:
+    """Prints all ids by family; returns them as text instead where `disable_print` is True.
+
+    The name and the switch are Gymnasium's.
+    """
+    families: dict[str, list[str]] = {}
+    for env_id in registered_ids():
+        families.setdefault(_specs[env_id].family, []).append(env_id)
+    text = "\n".join(f"===== {family} =====\n" + "\n".join(ids) for family, ids in families.items())
+    if disable_print:
+        return text
+    print(text)  # noqa: T201  # what it is for
+    return None
+
+
+def _warn_if_outdated(found: EnvSpec) -> None:
+    newest = _versions(f"{found.family}/{found.name}")
+    if newest and found.version < newest[-1].version:
+        warnings.warn(
+            f"{found.id} is outdated: it stays as it is, and {newest[-1].id} is the version to use in new work",
+            OutdatedEnvironmentWarning,
+            stacklevel=3,
+        )
+
+
+def _import(module: str, name: str) -> None:
+    try:
+        importlib.import_module(module)
+    except (ImportError, ValueError) as error:  # ValueError: nothing stands before the colon
+        raise RegistrationError(
+            f"cannot import {module!r}, which should register {name!r}: {error}; write package.module:family/name-vN"
+        ) from error
 
 
 def _normalised(id: object) -> str:  # noqa: A002

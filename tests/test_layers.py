@@ -37,6 +37,7 @@ LAYERS = {
     "marft_envs.spaces": 0,
     "marft_envs.teams": 0,
     "marft_envs.transcript": 0,
+    "marft_envs.env_spec": 1,
     "marft_envs.episode": 1,
     "marft_envs.flex_mg": 1,
     "marft_envs.history": 1,
@@ -47,6 +48,7 @@ LAYERS = {
     # Environments lie in families, the folders of marft_envs that are not named here.
     "marft_envs.catalog": ENVIRONMENT_LAYER,
     "marft_envs.check": ENVIRONMENT_LAYER,
+    "marft_envs.golden": ENVIRONMENT_LAYER,
     "marft_envs.wrappers": ENVIRONMENT_LAYER,
     "marft_envs": ENVIRONMENT_LAYER,
     "baselines.errors": 3,

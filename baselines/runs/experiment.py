@@ -217,9 +217,11 @@ def make_env(
 ) -> TextEnv:
     """An environment by id: one of ours (with its split), one in PettingZoo's registry, or `module:factory`.
 
+    `module:family/name-v0` imports the module, which registers the id.
+
     Raises: `UnknownEnvironmentError`, `OptionError`, `ConfigError`.
     """
-    if ":" in env_id:
+    if ":" in env_id and "/" not in env_id:
         return _from_entry_point(env_id, split, options, level)
     try:
         spec = marft_envs.spec(env_id)

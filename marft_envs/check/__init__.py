@@ -94,7 +94,7 @@ def _subject(env: str | EnvSpec | type[FlexMG] | FlexMG, options: Mapping[str, o
                 "check_env the class, or an id"
             )
         env = env.spec
-    if isinstance(env, str) and ":" in env:
+    if isinstance(env, str) and ":" in env and "/" not in env:
         env = _class_named(env)
     create: Callable[..., object] = env if isinstance(env, type) else partial(make, env)
     name = env.__name__ if isinstance(env, type) else env.id if isinstance(env, EnvSpec) else str(env)

@@ -11,6 +11,7 @@ import numpy as np
 from marft_envs.check.grader import NotApplicable, Violation, grader
 from marft_envs.check.subject import Subject, at, play_out, sometimes_right
 from marft_envs.check.traces import require_equal_episodes
+from marft_envs.flex_mg import FlexMG
 from marft_envs.registry import make
 from marft_envs.seeding import SPLITS
 
@@ -69,7 +70,7 @@ def state(subject: Subject) -> None:
     from pettingzoo.utils.conversions import turn_based_aec_to_parallel
 
     def both() -> None:
-        parallel = turn_based_aec_to_parallel(subject.make())  # type: ignore[arg-type]  # its observations are no arrays
+        parallel = turn_based_aec_to_parallel(subject.make())  # type: ignore[arg-type]  # its texts are no arrays
         state_test(subject.make(), parallel)
         parallel_api_test(parallel, num_cycles=30)
 
@@ -133,7 +134,8 @@ def spec_round_trip(subject: Subject) -> None:
         raise Violation(f"make(env.spec) made {again.spec}, and the spec was {env.spec}")  # type: ignore[attr-defined]
     seed = subject.seeds[0]
     expected = play_out(env, sometimes_right, seed)
-    require_equal_episodes(expected, play_out(again, sometimes_right, seed), "made from its spec, it plays otherwise")  # type: ignore[arg-type]
+    assert isinstance(again, FlexMG), "the same entry point and options"
+    require_equal_episodes(expected, play_out(again, sometimes_right, seed), "made from its spec, it plays otherwise")
 
 
 def _quietly(test: Callable[[], None]) -> None:

@@ -43,6 +43,7 @@ def test_importing_the_package_loads_no_environment(bare: set[str]) -> None:
         "marft_envs.catalog",
         "marft_envs.errors",
         "marft_envs.options",
+        "marft_envs.env_spec",
         "marft_envs.registry",
     }
 

@@ -16,6 +16,7 @@ from marft_envs import (
     FlexMG,
     MarftError,
     Outcome,
+    OutdatedEnvironmentWarning,
     Profile,
     make,
     register,
@@ -116,7 +117,51 @@ def test_an_id_without_version_means_the_newest_by_number() -> None:
         register(f"test/many-v{version}", make_plain, size=version)
     assert spec("test/many").id == "test/many-v10"
     assert make("test/many").board == 10
-    assert make("test/many-v2").board == 2
+    with pytest.warns(OutdatedEnvironmentWarning, match="test/many-v2 is outdated.*test/many-v10 is the version"):
+        assert make("test/many-v2").board == 2
+
+
+def test_what_is_outdated_is_told_only_to_those_who_name_it(recwarn: pytest.WarningsRecorder) -> None:
+    for version in (0, 1):
+        register(f"test/echo-v{version}", Echo)
+    env = make(spec("test/echo-v0"))  # as replay does
+    assert env.spec.id == "test/echo-v0"
+    make("test/echo-v1")
+    make("test/echo")
+    assert not recwarn.list
+
+
+def test_an_old_log_replays_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    register("test/echo-v0", Echo)
+    episode = marft_envs.play(make("test/echo-v0"), lambda agent, messages: "echo", seed=1)
+    register("test/echo-v1", Echo)
+    assert marft_envs.replay(episode) == episode
+    assert not recwarn.list
+
+
+def test_a_module_before_the_id_is_imported_and_registers_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "somebodys_envs.py").write_text(
+        "import marft_envs\nfrom tests.envs.twins import Parcel\nmarft_envs.register('somebodys/parcel-v3', Parcel)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert spec("somebodys_envs:somebodys/parcel-v3").version == 3
+    assert make("somebodys_envs:somebodys/parcel").spec.id == "somebodys/parcel-v3"
+    with pytest.raises(UnknownEnvironmentError, match=r"did you mean 'somebodys/parcel-v3'"):
+        make("somebodys_envs:somebodys/parsel-v3")
+
+
+@pytest.mark.parametrize("module", ["no_such_module", ""])
+def test_a_module_that_cannot_be_imported_is_told_with_the_form(module: str) -> None:
+    with pytest.raises(RegistrationError, match=r"cannot import .*'a/b-v0'.*write package.module:family/name-vN"):
+        make(f"{module}:a/b-v0")
+
+
+def test_the_registry_prints_itself_by_family(capsys: pytest.CaptureFixture[str], echo: str) -> None:
+    assert marft_envs.pprint_registry() is None
+    printed = capsys.readouterr().out
+    assert "===== math =====\nmath/reason_act-v0\n" in printed
+    assert printed == marft_envs.pprint_registry(disable_print=True) + "\n"
+    assert printed.endswith("===== test =====\ntest/echo-v0\n")
 
 
 def test_ids_are_listed_by_family_name_and_version() -> None:

@@ -1,0 +1,1 @@
+"""Environments of the plug-in; see pyproject.toml for how they become known."""
