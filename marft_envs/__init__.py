@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from marft_envs.records import Episode, Outcome, RewardEvent, Turn
     from marft_envs.spaces import LLMText
     from marft_envs.transcript import Message, flatten_messages, merge_messages, quote
+    from marft_envs.wrappers import DiscreteChoiceView, SingleAgentView, parallel_view
 
 __version__ = "0.1.0"
 
@@ -42,6 +43,7 @@ __all__ = [
     "CheckReport",
     "CheckResult",
     "Dependencies",
+    "DiscreteChoiceView",
     "EnvSpec",
     "Episode",
     "FlexMG",
@@ -54,6 +56,7 @@ __all__ = [
     "Profile",
     "ReplayMismatchError",
     "RewardEvent",
+    "SingleAgentView",
     "Turn",
     "UnknownEnvironmentError",
     "__version__",
@@ -62,6 +65,7 @@ __all__ = [
     "known_options",
     "make",
     "merge_messages",
+    "parallel_view",
     "play",
     "pprint_registry",
     "quote",
@@ -77,6 +81,7 @@ _HOMES = {
     "CheckReport": "check",
     "CheckResult": "check",
     "Dependencies": "dependencies",
+    "DiscreteChoiceView": "wrappers",
     "Episode": "records",
     "FlexMG": "flex_mg",
     "LLMText": "spaces",
@@ -84,11 +89,13 @@ _HOMES = {
     "Outcome": "records",
     "Profile": "profiles",
     "RewardEvent": "records",
+    "SingleAgentView": "wrappers",
     "Turn": "records",
     "check_env": "check",
     "flatten_messages": "transcript",
     "known_options": "options",
     "merge_messages": "transcript",
+    "parallel_view": "wrappers",
     "play": "episode",
     "quote": "transcript",
     "read_log": "action_log",
