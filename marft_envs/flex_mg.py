@@ -46,7 +46,7 @@ from marft_envs.teams import Team, find_team, is_team_name
 from marft_envs.transcript import GAP, OWN_NAME, Message, quoted_lines
 
 if TYPE_CHECKING:
-    from marft_envs.registry import EnvSpec
+    from marft_envs.env_spec import EnvSpec
 
 _MAX_DRAWS = 10_000
 """Draws until an instance belongs to the split. Even the rare one comes once in five: more means a broken key."""

@@ -95,7 +95,7 @@ class SingleAgentView(gymnasium.Env[dict[str, str], str]):
     def _info(self) -> dict[str, Any]:
         return dict(self.env.infos[self.agent])
 
-    def render(self) -> str | None:  # type: ignore[override]  # Gymnasium says RenderFrame, a type without a name
+    def render(self) -> str | None:
         """What was committed so far; see `FlexMG.render`."""
         return self.env.render()
 

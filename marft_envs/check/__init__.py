@@ -15,9 +15,10 @@ from functools import partial
 from marft_envs.check import determinism, identity, scoring, seeing  # noqa: F401  # their functions become graders
 from marft_envs.check.grader import CheckResult, Grader, all_graders, grade
 from marft_envs.check.subject import Subject
+from marft_envs.env_spec import EnvSpec
 from marft_envs.errors import OptionError, RegistrationError
 from marft_envs.flex_mg import FlexMG
-from marft_envs.registry import EnvSpec, make
+from marft_envs.registry import make
 
 __all__ = ["CheckReport", "CheckResult", "Grader", "all_graders", "check_env"]
 

@@ -19,8 +19,8 @@ from marft_envs.action_log import write_log
 from marft_envs.check.grader import NotApplicable, Violation, grader
 from marft_envs.check.subject import VARIED, Style, Subject, play_out, sometimes_right
 from marft_envs.check.traces import Recorder, commits, moment, require_equal, rest, trace
+from marft_envs.env_spec import EnvSpec
 from marft_envs.flex_mg import FlexMG
-from marft_envs.registry import EnvSpec
 
 NUM_RESETS = 1_000
 MOST_GROWTH_BYTES = 64 * 1024

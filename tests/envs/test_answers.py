@@ -1,9 +1,9 @@
 """Integers in replies: what is accepted, what is refused, and that no text raises, runs, or takes long."""
 
 import ast
-import inspect
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -200,13 +200,15 @@ def test_planted_code_is_never_run(code, tmp_path):
     assert not planted.exists()
 
 
-def test_the_grader_calls_nothing_that_evaluates():
-    tree = ast.parse(inspect.getsource(answers))
+@pytest.mark.parametrize("path", sorted(Path(answers.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_the_grader_calls_nothing_that_evaluates(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not names & {"eval", "exec", "compile", "__import__", "float", "complex"}
-    assert modules == {"re", "collections"}
+    ours = {module for module in modules if module.startswith("marft_envs.grading.")}
+    assert modules - ours <= {"re", "collections", "collections.abc", "dataclasses", "fractions", "functools"}
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,11 @@ class NeverAsksTheAsker(Parcel):
 
 
 class PaysTooMuch(Parcel):
+    """With a horizon of 1 it would not."""
+
+    def act(self, agent, action):
+        return None
+
     def end_round(self):
         return Outcome(rewards=0.75, feedback="judge: incorrect")
 

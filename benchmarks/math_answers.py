@@ -1,0 +1,123 @@
+r"""How the grader of mathematical answers fares on every gold answer of GSM8K and MATH.
+
+    python benchmarks/math_answers.py --gsm8k gsm8k_train.jsonl --math math_train.jsonl
+
+- *boxed*, *stated*: golds accepted as `\boxed{gold}` and as "The answer is gold.";
+- rewrites that change nothing but the writing (`\dfrac`, spaces, units, …): share accepted of the golds they change;
+- perturbations that change the answer (one more, another sign, a second answer, …): how many are accepted; none should.
+  A perturbation that leaves the value as it is (-0 for 0) is left out.
+
+Rewrites and perturbations work on the text of a gold, by rules that a reader can check; none of them asks the grader. A
+line of GSM8K ends its `answer` with `#### gold`; a line of MATH has `final_answer`.
+"""
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from marft_envs.grading.answers import stated_answer
+from marft_envs.grading.equality import same_answer
+
+_WHOLE = re.compile(r"-?[0-9]+")
+_DECIMAL = re.compile(r"-?[0-9.]+")
+_PAIR = re.compile(r"([(\[])([^,()\[\]]+),([^,()\[\]]+)([)\]])")
+_THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+")
+
+
+def _whole(gold: str, change: Callable[[int], object]) -> str:
+    return str(change(int(gold))) if _WHOLE.fullmatch(gold) else gold
+
+
+def _pair(gold: str, change: Callable[[re.Match[str]], str]) -> str:
+    match = _PAIR.fullmatch(gold)
+    return change(match) if match and match[2].strip() != match[3].strip() else gold
+
+
+REWRITES: dict[str, Callable[[str], str]] = {
+    "spaces": lambda gold: re.sub(r"(?<=[0-9a-z)}])([+=])(?=[0-9a-z(\\])", r" \1 ", gold),
+    "no spaces": lambda gold: re.sub(r"(?<![A-Za-z\\,]) (?![A-Za-z])", "", gold),
+    "dfrac": lambda gold: gold.replace("\\frac", "\\dfrac"),
+    "left, right": lambda gold: gold if "\\left" in gold else gold.replace("(", "\\left(").replace(")", "\\right)"),
+    "dollars": lambda gold: f"${gold}$",
+    "thin spaces": lambda gold: re.sub(r"(?<![0-9{]), ?(?!\\!)", r",\\,", gold),
+    "trailing zero": lambda gold: f"{gold}.0" if _WHOLE.fullmatch(gold) else gold,
+    "more zeros": lambda gold: f"{gold}0" if "." in gold and _DECIMAL.fullmatch(gold) else gold,
+    "thousands": lambda gold: f"{int(gold):,}" if _WHOLE.fullmatch(gold) else gold,
+    "units": lambda gold: f"{gold}\\text{{ units}}" if _DECIMAL.fullmatch(gold) else gold,
+    "slash": lambda gold: re.sub(r"^(-?)\\frac\{([0-9]+)\}\{([0-9]+)\}$", r"\1\2/\3", gold),
+    "order": lambda gold: (
+        ", ".join(reversed(gold.split(",")))
+        if re.fullmatch(r"[-0-9. ]+(,[-0-9. ]+)+", gold) and not _THOUSANDS.fullmatch(gold)
+        else gold
+    ),
+    "full stop": lambda gold: f"{gold}.",
+    "x =": lambda gold: f"x = {gold}" if _DECIMAL.fullmatch(gold) else gold,
+    "braces": lambda gold: f"{{{gold}}}",
+}
+PERTURBATIONS: dict[str, Callable[[str], str]] = {
+    "one more": lambda gold: _whole(gold, lambda number: number + 1),
+    "one less": lambda gold: _whole(gold, lambda number: number - 1),
+    "sign": lambda gold: _whole(gold, lambda number: -number),
+    "ten times": lambda gold: _whole(gold, lambda number: 10 * number),
+    "a hundredth": lambda gold: _whole(gold, lambda number: f"{number}/100" if number else number),
+    "swapped": lambda gold: _pair(gold, lambda pair: f"{pair[1]}{pair[3]},{pair[2]}{pair[4]}"),
+    "bracket": lambda gold: _pair(gold, lambda pair: f"{'[' if pair[1] == '(' else '('}{pair[2]},{pair[3]}{pair[4]}"),
+    "dropped": lambda gold: _pair(gold, lambda pair: f"{pair[1]}{pair[2]}{pair[4]}"),
+    "a second answer": lambda gold: f"{gold} or 1000003",
+}
+
+
+def golds_of(path: Path) -> Iterator[str]:
+    """The gold answers of a file of GSM8K or MATH."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        yield (record["final_answer"] if "final_answer" in record else record["answer"].rpartition("####")[2]).strip()
+
+
+def accepts(reply: str, gold: str) -> bool:
+    """Whether a reply earns the point."""
+    answer = stated_answer(reply)
+    return answer is not None and same_answer(answer, gold)
+
+
+def report(name: str, golds: Sequence[str]) -> Iterator[str]:
+    """The table of one data set, line by line."""
+    yield f"{name}: {len(golds)} golds"
+    for form, reply in (("boxed", "Hence $\\boxed{%s}$."), ("stated", "The answer is %s.")):
+        missed = [(index, gold) for index, gold in enumerate(golds) if not accepts(reply % gold, gold)]
+        yield f"  {form:<18}{1 - len(missed) / len(golds):>9.4f}   missed: {missed or 'none'}"
+    for label, rewrite in REWRITES.items():
+        changed = [(rewrite(gold), gold) for gold in golds if rewrite(gold) != gold]
+        accepted = sum(same_answer(one, gold) for one, gold in changed)
+        if changed:
+            yield f"  {label:<18}{accepted / len(changed):>9.4f}   of {len(changed)}"
+    for label, perturb in PERTURBATIONS.items():
+        changed = [(perturb(gold), gold) for gold in golds if perturb(gold) != gold]
+        accepted_ones = [(one, gold) for one, gold in changed if same_answer(one, gold)]
+        yield f"  {label:<18}{len(accepted_ones):>9}   accepted of {len(changed)} {accepted_ones[:3] or ''}"
+    times = []
+    for gold in golds:
+        began = time.process_time()
+        accepts(f"Hence $\\boxed{{{gold}}}$.", gold)
+        times.append(time.process_time() - began)
+    yield f"  {'CPU-ms':<18}{1e3 * median(times):>9.3f}   median; at most {1e3 * max(times):.1f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a table for each data set."""
+    parser = argparse.ArgumentParser(description="The grader of mathematical answers on gold answers.")
+    parser.add_argument("--gsm8k", type=Path, help="JSON lines with `answer`")
+    parser.add_argument("--math", type=Path, help="JSON lines with `final_answer`")
+    options = parser.parse_args(arguments)
+    for name, path in (("GSM8K", options.gsm8k), ("MATH", options.math)):
+        if path is not None:
+            for line in report(name, list(golds_of(path))):
+                print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Whether two mathematical answers are the same. Pure, bounded, and nothing is ever evaluated as code.
+
+- Expressions by their exact values; units (words, %, °) must be alike where both have one, and 50 % is not 0.5.
+- Tuples, intervals and matrices part by part, brackets included; sets, and lists without brackets, in any order.
+- Relations by what they say: 2x + 2y = 4 is x + y = 2, and x < 3 is 3 > x. An answer `x = 5` is 5 where 5 is wanted.
+- Words without regard to case.
+
+Two answers where one is wanted ("42 or 43") are never the same as the one.
+"""
+
+from marft_envs.grading.algebra import Sum, TooLargeError, Value
+from marft_envs.grading.structures import Answer, Expression, Group, Relation, Words, as_text, read_answer
+
+_FLIPPED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "=": "=", "≠": "≠"}
+
+
+def same_answer(given: str, wanted: str) -> bool:
+    """Whether an answer is the one that is wanted; never raises."""
+    one, other = read_answer(given), read_answer(wanted)
+    try:
+        if _same(one, other):
+            return True
+    except TooLargeError:
+        return as_text(given) == as_text(wanted)
+    return isinstance(one, Words) != isinstance(other, Words) and as_text(given) == as_text(wanted)
+
+
+def _same(given: Answer, wanted: Answer) -> bool:  # noqa: PLR0911  # one way out for each pair of kinds
+    match given, wanted:
+        case (Expression(), Expression()):
+            alike = not given.unit or not wanted.unit or _unit(given.unit) == _unit(wanted.unit)
+            return alike and given.value.equals(wanted.value)
+        case (Words(), Words()):
+            return given.text == wanted.text
+        case (Group(), Group()):
+            return _same_groups(given, wanted)
+        case (Relation(), Relation()):
+            return _same_relations(given, wanted)
+        case (Relation(), _):
+            return _says(given, wanted)
+        case (_, Relation()):
+            return _says(wanted, given)
+    return False
+
+
+def _unit(unit: str) -> str:
+    return unit.removesuffix("s").removesuffix(".")
+
+
+def _same_groups(given: Group, wanted: Group) -> bool:
+    if given.kind != wanted.kind or len(given.items) != len(wanted.items):
+        return False
+    if given.kind in ("{}", "union"):
+        left = list(wanted.items)
+        for item in given.items:
+            found = next((place for place, other in enumerate(left) if _same(item, other)), None)
+            if found is None:
+                return False
+            del left[found]
+        return True
+    return all(_same(one, other) for one, other in zip(given.items, wanted.items, strict=True))
+
+
+def _same_relations(given: Relation, wanted: Relation) -> bool:
+    if given.signs == wanted.signs and all(map(_same, given.sides, wanted.sides)):
+        return True
+    flipped = tuple(_FLIPPED.get(sign, sign) for sign in reversed(wanted.signs))
+    if given.signs == flipped and all(map(_same, given.sides, wanted.sides[::-1])):
+        return True
+    if given.signs == wanted.signs == ("=",):
+        return _proportional(_difference(given), _difference(wanted))
+    return False
+
+
+def _difference(relation: Relation) -> Value | None:
+    left, right = relation.sides
+    if isinstance(left, Expression) and isinstance(right, Expression):
+        return left.value.plus(right.value.negative())
+    return None
+
+
+def _proportional(one: Value | None, other: Value | None) -> bool:
+    if one is None or other is None:
+        return False
+    left, right = one.above.times(other.below), other.above.times(one.below)
+    if left.number is not None or left.terms.keys() != right.terms.keys():
+        return False  # 1 = 2 and 1 = 3 say nothing about each other
+    product = next(iter(left.terms))
+    factor = left.terms[product] / right.terms[product]
+    return left.terms == Sum({key: value * factor for key, value in right.terms.items()}).terms
+
+
+def _says(given: Relation, wanted: Answer) -> bool:
+    """`x = 5`, `3 + 2 = 5` and `x ∈ [0, 1]` where `5` and `[0, 1]` are wanted."""
+    if given.signs == ("∈",):
+        return _same(given.sides[1], wanted)
+    if set(given.signs) != {"="}:
+        return False
+    *before, last = given.sides
+    true = _is_definition(given) or all(_same(side, last) for side in before)
+    return true and _same(last, wanted)
+
+
+def _is_definition(relation: Relation) -> bool:
+    """A single letter, or a function's name, on the left of one equals sign."""
+    if relation.signs not in (("=",), ("∈",)) or not isinstance(relation.sides[0], Expression):
+        return False
+    terms = relation.sides[0].value.above.terms
+    return len(terms) == 1 and relation.sides[0].value.number is None and len(next(iter(terms))) <= 2  # noqa: PLR2004
