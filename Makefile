@@ -15,8 +15,8 @@ TORCH ?= torch==2.13.0
 WORKERS ?= 2
 ARGS ?=
 # What `make train` adds to the defaults of `marft train`: one try at each problem and nothing to come after it, and
-# products in bfloat16 where the processor can (half the time; elsewhere it changes nothing). `make train DEMO=` leaves
-# it out.
+# matrix products by oneDNN, which is faster on some processors (benchmarks/README.md). `make train DEMO=` leaves it
+# out.
 DEMO ?= --env-options horizon 1 --gamma 0 --matmul-precision medium --attn-implementation eager
 
 VENV := .venv

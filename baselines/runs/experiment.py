@@ -74,8 +74,8 @@ class ExperimentConfig:
     dtype: str = "float32"
     """Of the base model: float32 or bfloat16. Adapters and critic are always float32."""
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
-    """Of float32 matrix products inside, as torch names it: "medium" multiplies in bfloat16 where the processor can,
-    "high" in TensorFloat32 on GPUs; weights and everything else stay float32."""
+    """Least precision of float32 matrix products, as torch names it. On GPUs "high" and "medium" allow TensorFloat32;
+    on CPUs "medium" lets oneDNN choose: bfloat16 inside on some processors, its own float32 kernels on others."""
     attn_implementation: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None = None
     """How attention is computed; default: what Transformers chooses. On CPUs eager suits matmul_precision medium."""
     threads: int = 0

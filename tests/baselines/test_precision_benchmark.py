@@ -32,9 +32,10 @@ def test_every_setting_is_measured_and_torch_is_left_as_it_was(
         assert f"{row['matmul_precision']}, {row['attn_implementation']}" in printed
     assert results[0]["shift"] == 0.0
     assert results[0]["drift"] < 1e-4
+    assert results[0]["product_error"] < 1e-3
 
 
 def test_ratios_are_to_the_first_setting() -> None:
-    first = benchmark.Costs("highest", "sdpa", (2.0, 4.0, 3.0), (10.0, 10.0, 10.0), 0.0, 0.0)
-    other = benchmark.Costs("medium", "eager", (1.5, 1.5, 9.0), (5.0, 4.0, 5.0), 0.0, 0.0)
+    first = benchmark.Costs("highest", "sdpa", (2.0, 4.0, 3.0), (10.0, 10.0, 10.0), 0.0, 0.0, 0.0)
+    other = benchmark.Costs("medium", "eager", (1.5, 1.5, 9.0), (5.0, 4.0, 5.0), 0.0, 0.0, 0.0)
     assert other.row(first).split()[2:6] == ["1.50", "0.50", "5.00", "0.50"]  # medians 1.5 of 3 and 5 of 10
