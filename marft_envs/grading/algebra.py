@@ -12,15 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from hashlib import blake2b
 
 MAX_BITS = 8_000
 """Of a numerator or denominator: some 2,400 digits."""
 MAX_TERMS = 120
 """Of a sum. (a + b + c + d)^6 has 84."""
 MAX_POWER = 64
+"""Of a sum, which is multiplied out, and of a root's degree; no answer in GSM8K or MATH comes near."""
 MAX_ROOTED = 10**9
 """Largest number under a root that is taken apart into primes."""
 MAX_FACTORIAL = 120
+"""120! has 199 digits."""
 
 Product = tuple[tuple[str, Fraction], ...]
 """Atoms with their exponents, in the order of the atoms; no exponent is 0."""
@@ -116,8 +119,11 @@ class Value:
 
     @property
     def key(self) -> str:
-        """The same text for values that were written alike; equal values may have others."""
-        return f"({self.above.key})/({self.below.key})"
+        """The same text for values that were written alike; equal values may have others.
+
+        A digest, so that what is opaque within what is opaque keeps a name of fixed length.
+        """
+        return blake2b(f"({self.above.key})/({self.below.key})".encode(), digest_size=16).hexdigest()
 
 
 def ratio(above: Sum, below: Sum) -> Value:

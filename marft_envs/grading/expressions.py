@@ -5,7 +5,7 @@ fractions, mixed numbers, factorials, binomials, absolute values, π, e, i, Gree
 functions such as sin and log (opaque: sin 0 is not 0). Everything else is unreadable, which is no error: the caller
 compares the text instead.
 
-Bounds: `MAX_TOKENS` tokens, `MAX_DEPTH` nested brackets, and those of `marft_envs.grading.algebra`.
+Bounds: `MAX_TOKENS` tokens, `MAX_DEPTH` brackets, roots and functions in each other, and those of the algebra module.
 """
 
 import re
@@ -93,15 +93,11 @@ class _Reader:
 
     def sum(self) -> Value:
         """Terms with + and − between them."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise UnreadableError("too deep")
         total = self._signed()
         while self.peek() in ("+", "-", "−"):  # the minus sign
             sign = self.take()
             term = self._product()
             total = total.plus(term if sign == "+" else term.negative())
-        self.depth -= 1
         return total
 
     def _signed(self) -> Value:
@@ -155,8 +151,15 @@ class _Reader:
             return self._atom().negative()
         return self._atom()
 
-    def _atom(self) -> Value:  # noqa: PLR0911  # one way out for each kind of token
-        token = self.take()
+    def _atom(self) -> Value:
+        self.depth += 1  # whatever nests, brackets, roots or functions, nests here
+        if self.depth > MAX_DEPTH:
+            raise UnreadableError("too deep")
+        value = self._begun_by(self.take())
+        self.depth -= 1
+        return value
+
+    def _begun_by(self, token: str) -> Value:  # noqa: PLR0911  # one way out for each kind of token
         if _is_number(token):
             return self._number(token)
         if token in ("(", "[", "{"):

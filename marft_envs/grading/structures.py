@@ -7,6 +7,7 @@ mathematics that is understood is the text that it is. `marft_envs.grading.equal
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from marft_envs.grading.algebra import TooLargeError, Value
 from marft_envs.grading.expressions import UnreadableError, read_expression
@@ -86,8 +87,11 @@ def read_answer(text: str) -> Answer:
 
 
 def as_text(text: str) -> str:
-    """An answer as text is compared: words unwrapped, no spaces, no case, no brackets around a single letter."""
-    return _plain(_cleaned(text))
+    """An answer as text is compared: words unwrapped, no spaces, no case, no brackets around a single letter.
+
+    What is too long for an answer stays as it is.
+    """
+    return text if len(text) > MAX_CHARS else _plain(_cleaned(text))
 
 
 # ---- reading
@@ -100,7 +104,7 @@ def _cleaned(text: str) -> str:
     text = _SPACING.sub(" ", text)
     text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text)
     text = text.strip().rstrip(". \n\t")
-    if text.startswith("{") and text.endswith("}") and all(_depth_at(text, end) for end in range(1, len(text))):
+    if text.startswith("{") and text.endswith("}") and all(_depths(text)[1:-1]):
         return text[1:-1].strip()
     return text
 
@@ -159,7 +163,8 @@ def _read_union(text: str, depth: int) -> Answer | None:
 
 
 def _read_relation(text: str, depth: int) -> Answer | None:
-    places = [match for match in _RELATION.finditer(text) if _depth_at(text, match.start()) == 0]
+    depths = _depths(text)
+    places = [match for match in _RELATION.finditer(text) if depths[match.start()] == 0]
     if not places:
         return None
     signs = tuple(_NAMES.get(match[0], match[0]) for match in places)
@@ -174,10 +179,11 @@ def _read_brackets(text: str, depth: int) -> Answer | None:
         inner = text[2:-2]
         parts = [part for part in _split(inner, ",") if part.strip()]
         return Group("{}", _bounded([_read(part, depth + 1) for part in parts]))
-    if len(text) < 2 or text[0] not in "([" or text[-1] not in ")]" or _depth_at(text, len(text) - 1) != 1:  # noqa: PLR2004
+    depths = _depths(text)
+    if text[0] not in "([" or text[-1] not in ")]" or depths[-2] != 1 or not all(depths[1:-2]):
         return None
     parts = list(_split(text[1:-1], ","))
-    if len(parts) == 1 or any(_depth_at(text, place) == 0 for place in range(1, len(text) - 1)):
+    if len(parts) == 1:
         return None
     return Group(text[0] + text[-1], _bounded([_read(part, depth + 1) for part in parts]))
 
@@ -238,9 +244,10 @@ def _split(text: str, separator: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _depth_at(text: str, end: int) -> int:
-    before = text[:end]
-    return sum(before.count(one) for one in _OPENING) - sum(before.count(one) for one in _CLOSING)
+def _depths(text: str) -> list[int]:
+    """How many brackets are open before each character, and after the last."""
+    steps = ((character in _OPENING) - (character in _CLOSING) for character in text)
+    return list(accumulate(steps, initial=0))
 
 
 def _bounded(items: Sequence["Answer"]) -> tuple["Answer", ...]:
