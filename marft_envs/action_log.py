@@ -260,11 +260,18 @@ def _rewards(where: str, line: dict[str, Any]) -> Iterator[RewardEvent]:
 
 
 def _with_profiles(where: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options with a team of mappings turned back into profiles."""
+    try:
+        return options_from_plain(options)
+    except (TypeError, TeamFileError) as error:
+        raise LogError(f"{where}: the team holds a broken profile ({error}); {_WAY_OUT}") from error
+
+
+def options_from_plain(options: dict[str, Any]) -> dict[str, Any]:
+    """What `plain_options` was made from: a team of mappings turned back into profiles.
+
+    Raises: TypeError, TeamFileError for a mapping that is no profile.
+    """
     team = options.get("team")
     if not isinstance(team, list):
         return options
-    try:
-        return {**options, "team": tuple(Profile(**profile) for profile in team)}
-    except (TypeError, TeamFileError) as error:
-        raise LogError(f"{where}: the team holds a broken profile ({error}); {_WAY_OUT}") from error
+    return {**options, "team": tuple(Profile(**profile) for profile in team)}

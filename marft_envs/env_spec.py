@@ -88,7 +88,7 @@ class EnvSpec:
 
         Raises: RegistrationError for anything else.
         """
-        from marft_envs.profiles import Profile
+        from marft_envs.action_log import options_from_plain
 
         try:
             record = json.loads(text)
@@ -101,12 +101,10 @@ class EnvSpec:
             raise RegistrationError("id and entry_point of a spec are text; write one with to_json")
         if not isinstance(options, dict):
             raise RegistrationError(f"kwargs of a spec are {options!r:.60}, no object; write one with to_json")
-        if isinstance(options.get("team"), list):
-            try:
-                options["team"] = tuple(Profile(**profile) for profile in options["team"])
-            except (TypeError, TeamFileError) as error:
-                raise RegistrationError(f"the team of a spec holds a broken profile ({error})") from error
-        return cls(record["id"], record["entry_point"], options)
+        try:
+            return cls(record["id"], record["entry_point"], options_from_plain(options))
+        except (TypeError, TeamFileError) as error:
+            raise RegistrationError(f"the team of a spec holds a broken profile ({error})") from error
 
 
 def _plain(value: object) -> object:

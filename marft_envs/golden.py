@@ -70,11 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m marft_envs.golden", description=__doc__.partition("\n")[0])
     parser.add_argument("--add", action="store_true", help="record the ids that are missing")
     add = parser.parse_args(arguments).add
-    recorded, ours = recorded_hashes(), [env_id for env_id in registered_ids() if is_ours(env_id)]
-    differing = [env_id for env_id in ours if recorded.get(env_id) not in (None, behaviour_hash(env_id))]
-    missing = [env_id for env_id in ours if env_id not in recorded]
+    recorded = recorded_hashes()
+    found = {env_id: behaviour_hash(env_id) for env_id in registered_ids() if is_ours(env_id)}
+    differing = [env_id for env_id in found if recorded.get(env_id, found[env_id]) != found[env_id]]
+    missing = [env_id for env_id in found if env_id not in recorded]
     if add and missing:
-        recorded |= {env_id: behaviour_hash(env_id) for env_id in missing}
+        recorded |= {env_id: found[env_id] for env_id in missing}
         GOLDEN.write_text(json.dumps(recorded, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         missing = []
     for env_id in differing:

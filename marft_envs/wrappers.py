@@ -16,12 +16,10 @@ from pettingzoo import ParallelEnv
 from pettingzoo.utils.conversions import turn_based_aec_to_parallel
 from pettingzoo.utils.wrappers import BaseWrapper
 
+from marft_envs.episode import Policy
 from marft_envs.errors import OptionError, TurnError
 from marft_envs.flex_mg import FlexMG
-from marft_envs.transcript import Message
 
-Policy = Callable[[str, list[Message]], str]
-"""Answers an agent's name and its messages so far with its action."""
 Choices = Callable[[FlexMG, str], Sequence[str]]
 """(environment, agent whose turn is open) -> the texts that it can choose from."""
 

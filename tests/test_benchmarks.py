@@ -1,18 +1,11 @@
 """What the benchmarks count is what they say they count."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-PATH = Path(__file__).parents[1] / "benchmarks" / "env_steps.py"
-spec = importlib.util.spec_from_file_location("benchmarks_env_steps", PATH)
-assert spec is not None and spec.loader is not None
-env_steps = importlib.util.module_from_spec(spec)
-sys.modules[spec.name] = env_steps  # where dataclasses look their own annotations up
-spec.loader.exec_module(env_steps)
+from benchmarks import env_steps, math_answers
 
 OURS = [name for name in env_steps.contestants() if not name.startswith("TextArena")]
 
@@ -55,3 +48,15 @@ def test_a_missing_textarena_is_told(
     monkeypatch.setattr(env_steps, "find_spec", lambda name: None)
     env_steps.main(["--repeats", "1", "--cpu-s", "0.001", "--out", str(tmp_path / "out.json")])
     assert "TextArena is not installed, so it was not measured: pip install -e '.[bench]'" in capsys.readouterr().out
+
+
+def test_the_grader_is_counted_on_the_golds_of_both_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gsm8k, mathematics = tmp_path / "gsm8k.jsonl", tmp_path / "math.jsonl"
+    gsm8k.write_text(json.dumps({"answer": "6 * 7 = 42\n#### 42"}) + "\n")
+    mathematics.write_text("".join(json.dumps({"final_answer": gold}) + "\n" for gold in ("(1,2)", "\\frac{1}{2}", "")))
+    math_answers.main(["--gsm8k", str(gsm8k), "--math", str(mathematics)])
+    first, second = capsys.readouterr().out.split("MATH: 3 golds\n")
+    assert first.startswith("GSM8K: 1 golds\n  boxed                1.0000   missed: none\n")
+    assert "  boxed                0.6667   missed: [(2, '')]\n" in second
+    assert "  swapped                   0   accepted of 1 \n" in second
+    assert "  dfrac                1.0000   of 1\n" in second

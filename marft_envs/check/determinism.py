@@ -17,7 +17,7 @@ import numpy as np
 
 from marft_envs.action_log import write_log
 from marft_envs.check.grader import NotApplicable, Violation, grader
-from marft_envs.check.subject import VARIED, Style, Subject, play_out, sometimes_right
+from marft_envs.check.subject import VARIED, Style, Subject, generators_kept, play_out, sometimes_right
 from marft_envs.check.traces import Recorder, commits, moment, require_equal, rest, trace
 from marft_envs.env_spec import EnvSpec
 from marft_envs.flex_mg import FlexMG
@@ -234,14 +234,10 @@ def _replay_in_process(spec: EnvSpec, path: Path, hash_seed: str) -> None:
 @contextmanager
 def _global_generators(seed: int) -> Iterator[None]:
     """Python's and NumPy's global generators as after seeding; afterwards as they were."""
-    before = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    try:
+    with generators_kept():
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
         yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
 
 
 def _same_state(one: object, other: object) -> bool:

@@ -2,14 +2,11 @@
 
 import contextlib
 import io
-import random
 import warnings
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
 from marft_envs.check.grader import NotApplicable, Violation, grader
-from marft_envs.check.subject import Subject, at, play_out, sometimes_right
+from marft_envs.check.subject import Subject, at, generators_kept, play_out, sometimes_right
 from marft_envs.check.traces import require_equal_episodes
 from marft_envs.flex_mg import FlexMG
 from marft_envs.registry import make
@@ -140,11 +137,6 @@ def spec_round_trip(subject: Subject) -> None:
 
 def _quietly(test: Callable[[], None]) -> None:
     """Runs a test of PettingZoo's without what it prints, and with the global generators that it seeds put back."""
-    before = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            test()
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
+    with generators_kept(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        test()

@@ -15,7 +15,9 @@ FLOOR = 0.3
 """Share of the reward range that empty, echoed and random play must stay below the maximum."""
 NUM_FLOOR_EPISODES = 30
 MOST_CPU_S_PER_STEP = 1.0
+"""A step takes microseconds; a second is no busy machine any more."""
 MOST_BYTES_PER_STEP = 64 * 1024 * 1024
+"""Besides 16 bytes for each character of the action."""
 
 ODD_TEXTS = (
     "",

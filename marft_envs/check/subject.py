@@ -6,7 +6,10 @@ the same text to the same question, so that two plays of one seed can be compare
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from marft_envs.errors import OptionError
 from marft_envs.flex_mg import FlexMG
@@ -57,6 +60,17 @@ class Subject:
 def at(level: str | None) -> dict[str, object]:
     """The option for a level, if there are levels."""
     return {} if level is None else {"level": level}
+
+
+@contextmanager
+def generators_kept() -> Iterator[tuple[object, object]]:
+    """Puts Python's and NumPy's global generators back afterwards; yields the states that they had."""
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002  # the one that nobody should touch
+    try:
+        yield before
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
 
 
 # ---- styles

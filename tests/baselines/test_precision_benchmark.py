@@ -1,19 +1,12 @@
 """The benchmark of matrix products measures every setting by turns, and leaves torch as it was."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "matmul_precision.py"
-spec = importlib.util.spec_from_file_location("benchmarks_matmul_precision", PATH)
-assert spec is not None and spec.loader is not None
-benchmark = importlib.util.module_from_spec(spec)
-sys.modules[spec.name] = benchmark  # where dataclasses look their own annotations up
-spec.loader.exec_module(benchmark)
+from benchmarks import matmul_precision as benchmark
 
 
 def test_every_setting_is_measured_and_torch_is_left_as_it_was(
