@@ -19,8 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from marft_envs.grading.answers import stated_answer
-from marft_envs.grading.equality import same_answer
+from marft_envs.grading.equality import is_right
 
 _WHOLE = re.compile(r"-?[0-9]+")
 _DECIMAL = re.compile(r"-?[0-9.]+")
@@ -78,31 +77,30 @@ def golds_of(path: Path) -> Iterator[str]:
         yield (record["final_answer"] if "final_answer" in record else record["answer"].rpartition("####")[2]).strip()
 
 
-def accepts(reply: str, gold: str) -> bool:
-    """Whether a reply earns the point."""
-    answer = stated_answer(reply)
-    return answer is not None and same_answer(answer, gold)
+def boxed(answer: str) -> str:
+    """A reply that commits to an answer."""
+    return f"Hence $\\boxed{{{answer}}}$."
 
 
 def report(name: str, golds: Sequence[str]) -> Iterator[str]:
     """The table of one data set, line by line."""
     yield f"{name}: {len(golds)} golds"
-    for form, reply in (("boxed", "Hence $\\boxed{%s}$."), ("stated", "The answer is %s.")):
-        missed = [(index, gold) for index, gold in enumerate(golds) if not accepts(reply % gold, gold)]
+    for form, reply in (("boxed", boxed), ("stated", "The answer is {}.".format)):
+        missed = [(index, gold) for index, gold in enumerate(golds) if not is_right(reply(gold), gold)]
         yield f"  {form:<18}{1 - len(missed) / len(golds):>9.4f}   missed: {missed or 'none'}"
     for label, rewrite in REWRITES.items():
         changed = [(rewrite(gold), gold) for gold in golds if rewrite(gold) != gold]
-        accepted = sum(same_answer(one, gold) for one, gold in changed)
+        accepted = sum(is_right(boxed(one), gold) for one, gold in changed)
         if changed:
             yield f"  {label:<18}{accepted / len(changed):>9.4f}   of {len(changed)}"
     for label, perturb in PERTURBATIONS.items():
         changed = [(perturb(gold), gold) for gold in golds if perturb(gold) != gold]
-        accepted_ones = [(one, gold) for one, gold in changed if same_answer(one, gold)]
+        accepted_ones = [(one, gold) for one, gold in changed if is_right(boxed(one), gold)]
         yield f"  {label:<18}{len(accepted_ones):>9}   accepted of {len(changed)} {accepted_ones[:3] or ''}"
     times = []
     for gold in golds:
         began = time.process_time()
-        accepts(f"Hence $\\boxed{{{gold}}}$.", gold)
+        is_right(boxed(gold), gold)
         times.append(time.process_time() - began)
     yield f"  {'CPU-ms':<18}{1e3 * median(times):>9.3f}   median; at most {1e3 * max(times):.1f}"
 

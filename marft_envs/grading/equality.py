@@ -6,12 +6,45 @@
 - Words without regard to case.
 
 Two answers where one is wanted ("42 or 43") are never the same as the one.
+
+Equal is not yet right: 40 + 2 equals 42, and whoever was asked for the sum has not answered. `is_right` says what
+earns a reward.
 """
 
+from collections.abc import Iterator
+
 from marft_envs.grading.algebra import Sum, TooLargeError, Value
+from marft_envs.grading.answers import stated_answer
 from marft_envs.grading.structures import Answer, Expression, Group, Relation, Words, as_text, read_answer
 
 _FLIPPED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "=": "=", "≠": "≠"}
+
+
+def is_right(reply: str, wanted: str) -> bool:
+    """Whether a reply commits to the wanted answer, worked out; never raises.
+
+    Where a number is wanted, written as one (42, 3/4, 2.5), a number has to be given: `6 * 7` repeats the question. Of
+    a chain `40 + 2 = 42` the end is the answer. What is no number has no such form: (x + 1)² passes for x² + 2x + 1.
+    """
+    given = stated_answer(reply)
+    return given is not None and same_answer(given, wanted) and (_leaves_work(wanted) or not _leaves_work(given))
+
+
+def _leaves_work(answer: str) -> bool:
+    """Whether some part has a rational value and is not written as a number."""
+    return any(part.value.number is not None and not part.is_number for part in _answered(read_answer(answer)))
+
+
+def _answered(answer: Answer) -> Iterator[Expression]:
+    """The expressions that an answer consists of; of an equation, what it ends in."""
+    match answer:
+        case Expression():
+            yield answer
+        case Group():
+            for item in answer.items:
+                yield from _answered(item)
+        case Relation():
+            yield from _answered(answer.sides[-1])
 
 
 def same_answer(given: str, wanted: str) -> bool:

@@ -6,8 +6,9 @@ mathematics that is understood is the text that it is. `marft_envs.grading.equal
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
+from math import gcd
 
 from marft_envs.grading.algebra import TooLargeError, Value
 from marft_envs.grading.expressions import UnreadableError, read_expression
@@ -32,6 +33,13 @@ _PLAIN_UNIT = re.compile(
     rf"(?:\s+(?P<words>[A-Za-z][A-Za-z .'-]+[A-Za-z.])|\s*(?P<known>{_KNOWN_UNIT}\.?))"
 )
 """Three letters make a word; two are a product (2 xy), unless they are a unit that is known."""
+_DIGITS = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+_BRACES = r"\s*\{\s*[-+]?\s*([0-9]+)\s*\}"
+_RATIO = re.compile(rf"\\frac\s*(?:([0-9])\s*([0-9])|{_BRACES}{_BRACES})|([0-9]+)\s*/\s*([0-9]+)")
+_DECIMAL = re.compile(
+    rf"{_DIGITS}(?:\s*(?:\\times|\\cdot|[×·*])\s*10\s*\^\s*(?:[0-9]|\{{\s*-?[0-9]+\s*\}}))?"
+    r"|[0-9]*\.[0-9]*\\overline\s*\{[0-9]+\}"
+)
 _RELATION = re.compile(r"\\(?:leq|le|geq|ge|neq|ne|in|lt|gt|approx)(?![A-Za-z])|<=|>=|[=<>≤≥≠∈]")
 _NAMES = {
     "\\leq": "≤", "\\le": "≤", "<=": "≤", "\\geq": "≥", "\\ge": "≥", ">=": "≥", "\\neq": "≠", "\\ne": "≠",
@@ -47,6 +55,8 @@ class Expression:
 
     value: Value
     unit: str = ""
+    is_number: bool = field(default=False, compare=False)
+    """Whether it is written as a number: no sum, product, power or root is left to be worked out."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +217,20 @@ def _read_expression(text: str) -> Answer:
     text = words
     if re.search(r"(?<![A-Za-z\\])[A-Za-z]{3}", text):  # a word, no product of letters
         return Words(_plain(text))
-    return Expression(read_expression(text), unit)
+    return Expression(read_expression(text), unit, _is_number(text))
+
+
+def _is_number(text: str) -> bool:
+    """Whether this is a number and no work is left: a decimal, a power of ten behind one, a fraction in lowest terms,
+    a mixed number; perhaps in brackets."""
+    text = text.strip("()[] -+")
+    if _DECIMAL.fullmatch(text):
+        return True
+    ratio = _RATIO.search(text)
+    if ratio is None or ratio.end() != len(text) or not re.fullmatch(r"(?:[0-9]+\s*)?", text[: ratio.start()]):
+        return False
+    above, below = (int(digits) for digits in ratio.groups() if digits is not None)
+    return below > 1 and gcd(above, below) == 1
 
 
 def _without_unit(text: str) -> tuple[str, str]:

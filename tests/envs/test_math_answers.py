@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marft_envs.grading.answers import stated_answer
-from marft_envs.grading.equality import same_answer
+from marft_envs.grading.equality import is_right, same_answer
 
 SAME = [
     # numbers
@@ -216,3 +216,46 @@ def test_any_text_is_compared_without_an_error_and_equals_itself(text: str, math
         same_answer(f"({one}, {one})", f"[{one})")
         stated_answer(one)
         stated_answer(f"\\boxed{{{one}}}")
+
+
+# ---- what earns a reward: the right answer, worked out
+
+WORKED_OUT = [
+    ("\\boxed{42}", "42"),
+    ("40 + 2 = 42", "42"),
+    ("x = 42", "42"),
+    ("The answer is $\\frac{1}{2}$.", "0.5"),
+    ("0.5", "\\frac12"),
+    ("0.\\overline{3}", "1/3"),
+    ("2 1/3", "7/3"),
+    ("-\\left(\\frac{1}{2}\\right)", "-0.5"),
+    ("3 \\times 10^8", "300000000"),
+    ("5 cm", "5"),
+    ("\\boxed{1}, \\boxed{2}", "1,2"),
+    ("2^{10}", "2^{10}"),  # this form is wanted
+    ("\\frac{10}{4}", "\\frac{10}{4}"),
+    ("\\sqrt{12}", "2\\sqrt{3}"),  # no number, so no form
+]
+LEAVES_WORK = [
+    ("40 + 2", "42"),
+    ("42 = 40 + 2", "42"),
+    ("6 * 7", "42"),
+    ("(6)(7)", "42"),
+    ("84/2", "42"),
+    ("\\frac{10}{4}", "\\frac{5}{2}"),
+    ("2^{10}", "1024"),
+    ("\\sqrt{25}", "5"),
+    ("5!", "120"),
+    ("(1, 1 + 1)", "(1, 2)"),
+]
+
+
+@pytest.mark.parametrize(("reply", "wanted"), WORKED_OUT)
+def test_an_answer_that_is_worked_out_is_right(reply: str, wanted: str) -> None:
+    assert is_right(reply, wanted)
+
+
+@pytest.mark.parametrize(("reply", "wanted"), LEAVES_WORK)
+def test_an_answer_that_leaves_work_is_equal_and_not_right(reply: str, wanted: str) -> None:
+    assert same_answer(stated_answer(reply) or "", wanted)
+    assert not is_right(reply, wanted)
