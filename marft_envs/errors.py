@@ -9,10 +9,12 @@
     ├─ TurnError                RuntimeError  a call out of order: before reset, or not this agent's turn
     ├─ ActionTypeError          TypeError     an action that is not text
     ├─ OutcomeError             ValueError    an environment author's mistake in what `act` or a hook returns
+    ├─ DataError                ValueError    tasks that cannot be read from a file, a folder or a hub
     ├─ LogError                 ValueError    an action log that cannot be read
     └─ ReplayMismatchError      ValueError    a log and its replay differ
 
-`OutdatedEnvironmentWarning` is no mistake: an old version was asked for, and is made.
+Two warnings are no mistakes: `OutdatedEnvironmentWarning` (an old version was asked for, and is made) and
+`SkippedRecordsWarning` (records of a data set cannot be tasks, and are left out).
 
 Each message names the value, the rule and the way out. What a *model* writes is never an error: text of any
 kind is a legal action.
@@ -33,6 +35,10 @@ class RegistrationError(MarftError, ValueError):
 
 class OutdatedEnvironmentWarning(UserWarning):
     """An id names an old version of an environment; it is made all the same."""
+
+
+class SkippedRecordsWarning(UserWarning):
+    """Some records of a data set have no answer, or are in train and in test; they are left out, and counted."""
 
 
 class OptionError(MarftError, ValueError):
@@ -57,6 +63,10 @@ class ActionTypeError(MarftError, TypeError):
 
 class OutcomeError(MarftError, ValueError):
     """An environment returned what no episode can hold: a reward that is not finite, an unknown agent."""
+
+
+class DataError(MarftError, ValueError):
+    """Tasks cannot be read; the message names the file and the line, or what the hub said."""
 
 
 class LogError(MarftError, ValueError):

@@ -186,7 +186,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         for _ in range(_MAX_DRAWS):
             self.start(self.rng, options)
             key = self.instance_key()
-            if key is None or split_of(self.source, key) == self.split:
+            if key is None or (self.instance_split() or split_of(self.source, key)) == self.split:
                 return
         raise OutcomeError(
             f"none of {_MAX_DRAWS} instances of {type(self).__name__}, level {self.level!r}, belongs to the split "

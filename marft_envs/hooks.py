@@ -30,15 +30,18 @@ class Hooks:
     """`name` at least. The base class fills in `render_modes` and `is_parallelizable`."""
     default_team: ClassVar[str] = ""
     """The team that plays unless the option `team` says otherwise: a file in `teams/` beside the environment."""
-    levels: ClassVar[tuple[str, ...]] = ()
+    levels: tuple[str, ...] = ()
     """Difficulties from easy to hard; the first is the default. Empty if there is only one."""
-    recall: ClassVar[Literal["team", "parents"]] = "team"
+    recall: Literal["team", "parents"] = "team"
     """Who is told what was said in *earlier* rounds: "team", everybody who has not heard it yet; "parents", nobody, so
     that an agent never hears anything but what D_t let through."""
     reward_range: ClassVar[tuple[float, float]] = (-float("inf"), float("inf"))
     """The lowest and the highest return that an agent can have in one episode."""
-    source: ClassVar[str] = ""
-    """Names the data that instances come from. Environments with the same source share their test instances."""
+    source: str = ""
+    """Names the data that instances come from. Environments with the same source share their test instances.
+
+    An environment whose options decide about `levels`, `recall` or `source` sets them before it calls the base's
+    `__init__`."""
 
     # ---- The episode, for hooks and everybody else to read -----------------------------------------------------
 
@@ -136,6 +139,10 @@ class Hooks:
 
         Instances that teach the same have the same key: 3 + 5 and 5 + 3. None, the default: there is no split.
         """
+        return None
+
+    def instance_split(self) -> str | None:
+        """The split to which the data assign this instance; None, the default: a hash of `instance_key` decides."""
         return None
 
     def best_welfare(self) -> float | None:

@@ -109,6 +109,17 @@ def stated_answer(reply: str) -> str | None:
     return line if len(line.split()) <= _MOST_WORDS else None
 
 
+def last_boxed(text: str) -> str | None:
+    r"""What stands in the last `\boxed{…}` of a worked solution, or behind a last `\boxed` without braces."""
+    opening = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
+    if opening < 0:
+        return None
+    begins = text[opening:].partition("boxed" if text.startswith("\\boxed", opening) else "fbox")[2]
+    if begins.lstrip().startswith("{"):
+        return next(_contents(begins.lstrip(), [0]), None)
+    return begins.split("$")[0].split()[0].rstrip(".") if begins.split("$")[0].split() else None
+
+
 _MOST_BOXES = 20
 """In one line; no list of answers is longer."""
 _MOST_WORDS = 8

@@ -30,20 +30,9 @@ import numpy as np
 from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.answers import last_integer, stated_integer
-from marft_envs.math.arithmetic import LEVELS, SPLIT_LEVELS, Problem, draw, num_instances
+from marft_envs.math.arithmetic import LEVELS, QUESTION, SPLIT_LEVELS, Problem, draw, num_instances
+from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, share
 from marft_envs.records import Outcome
-
-# Chosen by measuring which wording gives an untrained SmolLM2-135M-Instruct a first signal. With this one the untrained
-# duo answers 5 of 64 held-out problems of add_digit_long right (greedy, one round, at most 16 and 8 new tokens).
-QUESTION = "What is {problem}? Be brief."
-TRY_AGAIN = "Try again."
-RIGHT = "judge: The answer is correct."
-WRONG = "judge: The answer is incorrect."
-
-
-def share(verdicts: Mapping[str, bool]) -> float:
-    """The share of agents whose verdict is True, 0 to 1."""
-    return sum(verdicts.values()) / len(verdicts)
 
 
 class ReasonAct(FlexMG):

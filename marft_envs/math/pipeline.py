@@ -1,0 +1,143 @@
+r"""Pipeline: a problem passes through a team of specialists, one of whom answers, until the judge is content.
+
+| | |
+|---|---|
+| id | `math/pipeline-v0` |
+| agents | `reasoner_0`, `actor_0`, `verifier_0`; or the team solo, duo, quartet or octet, or any in which somebody `answers` |
+| D | sequence: everybody reads everybody who stands before them on the team |
+| observation | the problem, later the judge's verdict and a request to try again |
+| action | any text; who answers ends with the answer: in `\boxed{}`, as `The answer is 12`, or alone on the last line |
+| reward | at the end, to the whole team: the share of answers that are right, 0 to 1 |
+| horizon | 3 rounds, an option; a right answer terminates, the horizon truncates |
+| recall | team, an option; with parents, nobody is told what was said in earlier rounds |
+| levels | one_digit, add_digit, add_digit_long, two_digit, signed, three_terms, expression |
+| split | train; test where the source has enough tasks, or a test part of its own |
+| source | option `source`: arithmetic; reasoning_gym:GENERATOR; gsm8k, math or jsonl, from a file, folder or hub (`data`) |
+| info | `correct`: share of right answers; `right_value`: the best share so far, if any last integer counted as an answer |
+| versions | v0: the first |
+
+The shape and the roles of the teams are those of MARFT's mathematics (arXiv 2504.16129): solo (solver), duo (reasoner,
+actor), trio (and a verifier), quartet (decomposer, planner, executor, verifier), octet (parser, generator, selector,
+solver, numeric, symbolic, verifier, aggregator). A verifier stands behind who answers: it is heard in the next round.
+The levels above are those of `arithmetic`; other sources have their own, and data sets default to `all`.
+Deviates: the wording is ours; the reward goes to the whole team; answers are compared exactly and have to be worked
+out (`is_right` in `marft_envs.grading.equality`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack
+
+import numpy as np
+
+from marft_envs.errors import OptionError, TeamFileError
+from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.grading.answers import last_integer, parse_integer
+from marft_envs.grading.equality import is_right
+from marft_envs.math.arithmetic import LEVELS
+from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, share
+from marft_envs.math.source import Task
+from marft_envs.math.sources import find_source
+from marft_envs.records import Outcome
+
+RECALLS = ("team", "parents")
+
+
+class Pipeline(FlexMG):
+    """A team has `horizon` rounds to answer one problem; everybody reads those who stand before them."""
+
+    metadata = {"name": "pipeline_v0"}  # noqa: RUF012  # PettingZoo declares it so
+    default_team = "trio"
+    levels = tuple(LEVELS)
+    reward_range = (0.0, 1.0)
+
+    task: Task
+    """This episode's problem."""
+
+    def __init__(
+        self,
+        *,
+        horizon: int = 3,
+        source: str = "arithmetic",
+        data: str | None = None,
+        recall: Literal["team", "parents"] = "team",
+        **base: Unpack[BaseOptions],
+    ) -> None:
+        """Raises: OptionError, TeamFileError, DataError.
+
+        Args:
+            horizon: Rounds after which an episode is truncated.
+            source: Where problems come from: `arithmetic`, `reasoning_gym:GENERATOR`, `gsm8k`, `math` or `jsonl`.
+            data: For the last three: a file, a folder, or an id on the Hugging Face Hub.
+            recall: "team": everybody is told what it missed of earlier rounds; "parents": nobody is.
+        """
+        if recall not in RECALLS:
+            raise OptionError(f"recall is {recall!r}; use 'team' or 'parents'")
+        self.recall = recall
+        self._source = find_source(source, data)
+        self.source = self._source.name
+        self.levels = self._source.levels
+        if base.get("level") is None:
+            base["level"] = self._source.default_level
+        super().__init__(horizon=horizon, **base)
+        self._check_split()
+        if not any(profile.answers for profile in self.profiles.values()):
+            raise TeamFileError(
+                f"nobody in the team ({', '.join(self.profiles)}) answers, so there is nothing to judge; "
+                "write 'answers: true' in at least one profile"
+            )
+
+    def _check_split(self) -> None:
+        why = self._source.why_not(self.split, self.level)
+        if why:
+            raise OptionError(f"split is {self.split!r}, but {why}; use another split, level or source")
+
+    def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
+        """Draws a problem of the level."""
+        if options.get("level") is not None:
+            self._check_split()
+        self.task = self._source.draw(self.level, rng)
+        self._correct: dict[str, bool] = {}
+        self._right_value: dict[str, bool] = {}
+        self._best_right_value = 0.0
+
+    def view(self, agent: str) -> str:
+        """The problem, and for who answers how to write it; then the request to try again."""
+        if self.round > 0:
+            return TRY_AGAIN
+        form = self._source.answer_form if self.profiles[agent].answers else ""
+        return f"{self.task.question}\n{form}" if form else self.task.question
+
+    def act(self, agent: str, action: str) -> None:
+        """Judges an answer; what the others write is only read."""
+        if self.profiles[agent].answers:
+            wanted = self.task.answer
+            self._correct[agent] = is_right(action, wanted)
+            number = parse_integer(wanted)
+            self._right_value[agent] = self._correct[agent] or (number is not None and last_integer(action) == number)
+
+    def end_round(self) -> Outcome:
+        """Pays for right answers; one is enough to end the episode."""
+        correct = share(self._correct)
+        self._best_right_value = max(self._best_right_value, share(self._right_value))
+        return Outcome(
+            rewards=correct,
+            terminated=correct > 0,
+            feedback=RIGHT if correct > 0 else WRONG,
+            info={"correct": correct, "right_value": self._best_right_value},
+        )
+
+    def hidden(self) -> str:
+        """The answer."""
+        return self.task.answer
+
+    def instance_key(self) -> str:
+        """The problem, in a form that is the same for problems that teach the same."""
+        return self.task.key
+
+    def instance_split(self) -> str | None:
+        """The part of the data that it stands in, where the data are split."""
+        return self.task.split
+
+    def reference_action(self, agent: str) -> str:
+        """The answer, boxed by those who answer."""
+        return f"\\boxed{{{self.task.answer}}}" if self.profiles[agent].answers else f"It is {self.task.answer}."
