@@ -15,11 +15,13 @@ import argparse
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
 from marft_envs.grading.equality import is_right
+from marft_envs.grading.second_opinion import SecondOpinion
 
 _WHOLE = re.compile(r"-?[0-9]+")
 _DECIMAL = re.compile(r"-?[0-9.]+")
@@ -105,16 +107,33 @@ def report(name: str, golds: Sequence[str]) -> Iterator[str]:
     yield f"  {'CPU-ms':<18}{1e3 * median(times):>9.3f}   median; at most {1e3 * max(times):.1f}"
 
 
+def second_opinion(golds: Sequence[str], count: int) -> Iterator[str]:
+    """What math-verify says on every so-manieth gold, so rewritten and so perturbed."""
+    sample = golds[:: max(len(golds) // count, 1)]
+    yield f"  math-verify on {len(sample)} golds: accepted, rejected, no verdict"
+    with SecondOpinion() as opinion:
+        for title, changes in (("golds", {"": str}), ("rewrites", REWRITES), ("perturbations", PERTURBATIONS)):
+            pairs = [(change(gold), gold) for change in changes.values() for gold in sample]
+            changed = [pair for pair in pairs if title == "golds" or pair[0] != pair[1]]
+            verdicts = Counter(opinion.same(one, gold) for one, gold in changed)
+            yield f"  {title:<18}{verdicts[True]:>9}{verdicts[False]:>9}{verdicts[None]:>9}"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table for each data set."""
     parser = argparse.ArgumentParser(description="The grader of mathematical answers on gold answers.")
     parser.add_argument("--gsm8k", type=Path, help="JSON lines with `answer`")
     parser.add_argument("--math", type=Path, help="JSON lines with `final_answer`")
+    parser.add_argument("--second-opinion", type=int, default=0, metavar="N", help="ask math-verify about N golds, too")
     options = parser.parse_args(arguments)
     for name, path in (("GSM8K", options.gsm8k), ("MATH", options.math)):
         if path is not None:
-            for line in report(name, list(golds_of(path))):
+            golds = list(golds_of(path))
+            for line in report(name, golds):
                 print(line)
+            if options.second_opinion:
+                for line in second_opinion(golds, options.second_opinion):
+                    print(line)
 
 
 if __name__ == "__main__":

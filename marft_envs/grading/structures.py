@@ -221,8 +221,10 @@ def _read_expression(text: str) -> Answer:
 
 
 def _is_number(text: str) -> bool:
-    """Whether this is a number and no work is left: a decimal, a power of ten behind one, a fraction in lowest terms,
-    a mixed number; perhaps in brackets."""
+    """Whether this is a number and no work is left, perhaps in brackets.
+
+    A decimal, one with a power of ten behind it, a fraction in lowest terms, a mixed number.
+    """
     text = text.strip("()[] -+")
     if _DECIMAL.fullmatch(text):
         return True

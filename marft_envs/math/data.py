@@ -3,7 +3,7 @@ r"""Tasks from data sets: the formats of GSM8K and MATH, and any JSON lines with
 | format | question | answer | levels |
 |---|---|---|---|
 | `gsm8k` (arXiv 2110.14168) | `question` | what follows `####` in `answer` | steps: the lines of the worked answer |
-| `math` (arXiv 2103.03874) | `problem` | `answer`, `final_answer`, or the last `\boxed{…}` of `solution` | `level`, 1 to 5 |
+| `math` (arXiv 2103.03874) | `problem` | `answer`, `final_answer`, or the last box of `solution` | `level`, 1 to 5 |
 | `jsonl` | `question` | `answer`, text or a number | `level`, where the records have one |
 
 Where the data have a part "test" of their own, that is the test split, and what it shares with the part "train" is left
@@ -64,9 +64,7 @@ class DataSet(Source):
         place = place or how.hub_id
         if not place:
             raise DataError(f"source is {format!r}, which lies nowhere by itself; give the path of a file or folder")
-        parts = {
-            split: _tasks(how, records, place) for split, records in read_parts(place, how.configurations).items()
-        }
+        parts = {split: _tasks(how, records, place) for split, records in read_parts(place, how.configurations).items()}
         if len(parts) > 1:
             parts["train"] = _without(parts["train"], parts["test"], place)
         self._parts = frozenset(parts)

@@ -28,10 +28,10 @@ GENERATORS = (
     "leg_counting",
     "letter_counting",
     "products",
-    "simple_equations",
+    "simple_equations",  # solves with SymPy, whose caches grow until they are full
 )
 _MOST_DRAWS = 4 * MIN_SPLIT_INSTANCES
-"""Until so many different tasks must have come up, if there are enough: of 8,000 draws from 2,500 tasks 2,400 differ."""
+"""Until enough different tasks must have come up, if there are: of 8,000 draws from 2,500 tasks 2,400 differ."""
 _NUM_SEEDS = 2**31
 """reasoning-gym seeds Python's `Random`; some of its generators take no more than 32 bits."""
 
@@ -83,7 +83,7 @@ class ReasoningGym(Source):
         return f"{self.name} has fewer than {MIN_SPLIT_INSTANCES:,} tasks at level {level!r}, too few to hold some out"
 
 
-def _factory() -> Any:  # noqa: ANN401  # a module without types
+def _factory() -> Any:  # a module without types
     """reasoning-gym's registry; imported here, since it takes a second. Raises: OptionError if it is not installed."""
     try:
         import reasoning_gym  # noqa: F401  # registers its generators

@@ -3,7 +3,7 @@ r"""Pipeline: a problem passes through a team of specialists, one of whom answer
 | | |
 |---|---|
 | id | `math/pipeline-v0` |
-| agents | `reasoner_0`, `actor_0`, `verifier_0`; or the team solo, duo, quartet or octet, or any in which somebody `answers` |
+| agents | `reasoner_0`, `actor_0`, `verifier_0`; or the team solo, duo, quartet, octet, or any with one who `answers` |
 | D | sequence: everybody reads everybody who stands before them on the team |
 | observation | the problem, later the judge's verdict and a request to try again |
 | action | any text; who answers ends with the answer: in `\boxed{}`, as `The answer is 12`, or alone on the last line |
@@ -12,8 +12,8 @@ r"""Pipeline: a problem passes through a team of specialists, one of whom answer
 | recall | team, an option; with parents, nobody is told what was said in earlier rounds |
 | levels | one_digit, add_digit, add_digit_long, two_digit, signed, three_terms, expression |
 | split | train; test where the source has enough tasks, or a test part of its own |
-| source | option `source`: arithmetic; reasoning_gym:GENERATOR; gsm8k, math or jsonl, from a file, folder or hub (`data`) |
-| info | `correct`: share of right answers; `right_value`: the best share so far, if any last integer counted as an answer |
+| source | an option: arithmetic; reasoning_gym:GENERATOR; gsm8k, math or jsonl, from a file, folder or hub (`data`) |
+| info | `correct`: share of right answers; `right_value`: the best share so far, if any last integer counted |
 | versions | v0: the first |
 
 The shape and the roles of the teams are those of MARFT's mathematics (arXiv 2504.16129): solo (solver), duo (reasoner,

@@ -31,7 +31,8 @@ def read_parts(place: str, configurations: tuple[str, ...] = ()) -> dict[str, li
     parts = {split: part for split in SPLITS if (part := _part_of(path, split)) is not None} if path.is_dir() else {}
     if parts:
         return {split: list(_read_part(part)) for split, part in parts.items()}
-    if not path.exists() and (path.suffix in _SUFFIXES or not _HUB_ID.fullmatch(place)):
+    folder = Path(place.partition(":")[0]).expanduser()
+    if not folder.exists() and (path.suffix in _SUFFIXES or not _HUB_ID.fullmatch(place)):
         raise DataError(f"{place}: no such file or folder, and no id on the hub (owner/name); check the path")
     return _load(place, configurations)
 
@@ -93,7 +94,7 @@ def _load(place: str, configurations: tuple[str, ...]) -> dict[str, list[Record]
     for one in ((configuration,) if colon else configurations) or (None,):
         try:
             loaded = datasets.load_dataset(name, one)
-        except Exception as error:  # noqa: BLE001  # whatever went wrong there, its words say what
+        except Exception as error:  # whatever went wrong there, its words say what
             raise DataError(f"{place}: datasets cannot load it ({' '.join(str(error).split())})") from error
         for split in SPLITS:
             if split in loaded:

@@ -1,0 +1,219 @@
+"""Plays episodes of every environment with text that nobody would write, and looks for what must never happen.
+
+    python benchmarks/fuzz_episodes.py --episodes 100000
+
+Half of the texts come from hypothesis (any Unicode, lone surrogates too, and pieces of answers, LaTeX and code put
+together), half are random bytes; one in eight is right instead. Every episode draws its environment, level, split,
+team, horizon, recall, seed, and the order in which ready agents are stepped. Nothing may raise. Checked in every
+episode: it ends within the horizon; returns are finite and in the declared range; every agent's text is valid UTF-8 and
+only grows; a secret that was put into the hidden state is in nobody's observation; and for one episode in a hundred,
+that its replay is the same. At the end, memory is compared with what it was after the first fifth.
+"""
+
+import argparse
+import gc
+import itertools
+import math
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import strategies as st
+from rich.progress import track
+
+import marft_envs
+from marft_envs import FlexMG, OptionError
+
+Texts = Callable[[int], Iterator[list[str]]]
+"""How many episodes -> the texts of each, to be said in turn and again from the start."""
+
+TEXTS_PER_EPISODE = 6
+EPISODES_PER_COPY = 50
+"""Then the environment is made anew, with other options."""
+REPLAYED = 100
+"""One episode in so many is replayed."""
+_BATCH = 5_000
+"""Examples that hypothesis makes in one go."""
+RIGHT = 8
+"""One text in so many is what a perfect agent would write, so that episodes also end by success."""
+_PIECES = (
+    *("", " ", "\n", "\\boxed{", "}", "{", "(", ")", "[", "]", "\\frac{", "\\sqrt{", "^", "_", "-", "+", "*", "/", "="),
+    *("0", "1", "12", "-7", "3.5", "1,000", "9" * 30, "9**9**9", "x", "\\pi", "%", "$", "°", "or", "and", "\\text{"),
+    *("The answer is ", "Answer: ", "####", "judge: The answer is correct.", "reasoner_0:\n> ", "<|im_end|>", "```"),
+    *("__import__('os').abort()", "{0.__class__}", "\x00", "\u202e", "\ud800", "\u2028", "١٢", "½", "−", "∞", "call: "),
+)
+
+
+def by_hypothesis(count: int) -> Iterator[list[str]]:
+    """Any text, and pieces put together."""
+    pieces = st.lists(st.sampled_from(_PIECES), max_size=12).map("".join)
+    anything = st.text(st.characters(), max_size=60)
+    strategy = st.lists(st.one_of(pieces, anything, st.tuples(pieces, anything).map("".join)), min_size=1, max_size=6)
+    for begun in range(0, count, _BATCH):
+        yield from _drawn(strategy, min(_BATCH, count - begun), number=begun)
+
+
+def _drawn(strategy: st.SearchStrategy[list[str]], count: int, number: int) -> list[list[str]]:
+    """So many examples, the same for the same number."""
+    drawn: list[list[str]] = []
+
+    @seed(number)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def draw(texts: list[str]) -> None:
+        drawn.append(texts)
+
+    draw()
+    return drawn
+
+
+def random_bytes(count: int) -> Iterator[list[str]]:
+    """Bytes, read as UTF-8 with lone surrogates for what is none, or each as a character."""
+    drawn = random.Random(20_504)
+    for _ in range(count):
+        texts = (drawn.randbytes(drawn.choice((0, 1, 8, 64, 512))) for _ in range(TEXTS_PER_EPISODE))
+        yield [
+            text.decode("utf-8", "surrogateescape") if drawn.getrandbits(1) else text.decode("latin-1")
+            for text in texts
+        ]
+
+
+@dataclass
+class Fuzzed:
+    """What was played."""
+
+    episodes: int = 0
+    turns: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+
+
+class Arena:
+    """Copies of every environment, under ever new options."""
+
+    def __init__(self, seed: int) -> None:
+        self._drawn = random.Random(seed)
+        self._ids = marft_envs.registered_ids()
+        self._teams = {env_id: _team_names(env_id) for env_id in self._ids}
+        self._left = 0
+        self._secret = f"secret-{self._drawn.getrandbits(64):x}"  # no literal: hypothesis tries those of the code
+        self._env: FlexMG
+
+    def play(self, texts: Sequence[str], fuzzed: Fuzzed) -> None:
+        """One episode, with all that is checked. Raises: AssertionError, or whatever an environment raised."""
+        if not self._left:
+            self._env, self._left = self._made(), EPISODES_PER_COPY
+        self._left -= 1
+        env, drawn = self._env, self._drawn
+        env.reset(seed=drawn.getrandbits(40))
+        known = dict.fromkeys(env.possible_agents, "")
+        for text in itertools.cycle(texts):
+            if not env.ready:
+                break
+            assert env.round < env.horizon, "it goes on behind its horizon"
+            agent = drawn.choice(env.ready)
+            env.select(agent)
+            env.step(text if drawn.randrange(RIGHT) else env.reference_action(agent))
+            fuzzed.turns += 1
+            for agent in env.possible_agents:
+                now = env.observe(agent)["text"]
+                now.encode("utf-8")
+                assert now.startswith(known[agent]), f"the text of {agent} was rewritten"
+                assert self._secret not in now, f"{agent} was told what is hidden"
+                known[agent] = now
+        self._check_end(env)
+        fuzzed.episodes += 1
+        fuzzed.ends["terminated" if env.terminated else "truncated"] += 1
+
+    def _check_end(self, env: FlexMG) -> None:
+        assert env.terminated != env.truncated
+        assert self._secret in env.state()
+        low, high = env.reward_range
+        episode = env.episode()
+        for value in episode.returns.values():
+            assert math.isfinite(value) and low - 1e-9 <= value <= high + 1e-9, f"a return of {value}"
+        if not self._drawn.randrange(REPLAYED):
+            assert marft_envs.replay(episode) == episode
+
+    def _made(self) -> FlexMG:
+        drawn = self._drawn
+        env_id = drawn.choice(self._ids)
+        options: dict[str, object] = {"horizon": drawn.randint(1, 4), "team": drawn.choice(self._teams[env_id])}
+        plain = marft_envs.make(env_id)
+        assert isinstance(plain, FlexMG), env_id
+        if plain.levels:
+            options["level"] = drawn.choice(plain.levels)
+        if "recall" in marft_envs.known_options(type(plain)).defaults:
+            options["recall"] = drawn.choice(("team", "parents"))
+        try:
+            env = marft_envs.make(env_id, split=drawn.choice(("train", "test")), **options)
+        except OptionError:  # this level has no test split
+            env = marft_envs.make(env_id, **options)
+        assert isinstance(env, FlexMG), env_id
+        hidden = env.hidden
+        env.hidden = lambda: f"{hidden()}\n{self._secret}"  # type: ignore[method-assign]  # on this copy only
+        return env
+
+
+def _team_names(env_id: str) -> list[str | None]:
+    """The teams that come with an environment, and its default."""
+    module = sys.modules[type(marft_envs.make(env_id)).__module__]
+    files = sorted((Path(str(module.__file__)).parent / "teams").glob("*.yaml"))
+    return [None, *(file.stem for file in files)]
+
+
+def resident_bytes() -> int:
+    """Memory of this process; 0 where the system does not tell."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * 4096 if statm.exists() else 0
+
+
+def fuzz(episodes: int, sources: Sequence[Texts] = (by_hypothesis, random_bytes), number: int = 0) -> dict[str, float]:
+    """Plays so many episodes; returns what was seen. Raises: what an environment raised, AssertionError."""
+    arena, fuzzed = Arena(number), Fuzzed()
+    share = episodes // len(sources)
+    texts = itertools.chain.from_iterable(source(share) for source in sources)
+    seen = {}
+    began = time.process_time()
+    for played in track(texts, "fuzzing", total=share * len(sources), transient=True):
+        arena.play(played, fuzzed)
+        if fuzzed.episodes == share * len(sources) // 5:
+            gc.collect()
+            seen = {"objects_before": len(gc.get_objects()), "bytes_before": resident_bytes()}
+    gc.collect()
+    return {
+        "episodes": fuzzed.episodes,
+        "turns": fuzzed.turns,
+        "terminated": fuzzed.ends["terminated"],
+        "cpu_s": time.process_time() - began,
+        **seen,
+        "objects_after": len(gc.get_objects()),
+        "bytes_after": resident_bytes(),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fuzz, and print what was seen."""
+    parser = argparse.ArgumentParser(description="Episodes of every environment with text that nobody would write.")
+    parser.add_argument("--episodes", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    seen = fuzz(options.episodes, number=options.seed)
+    print(f"environments   {', '.join(marft_envs.registered_ids())}")
+    for name, value in seen.items():
+        print(f"{name:<15}{value:,.0f}")
+
+
+if __name__ == "__main__":
+    main()
