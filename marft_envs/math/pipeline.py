@@ -9,7 +9,7 @@ r"""Pipeline: a problem passes through a team of specialists, one of whom answer
 | action | any text; who answers ends with the answer: in `\boxed{}`, as `The answer is 12`, or alone on the last line |
 | reward | at the end, to the whole team: the share of answers that are right, 0 to 1 |
 | horizon | 3 rounds, an option; a right answer terminates, the horizon truncates |
-| recall | team, an option; with parents, nobody is told what was said in earlier rounds |
+| recall | team by default; with the option parents, nobody is told what was said in earlier rounds |
 | levels | one_digit, add_digit, add_digit_long, two_digit, signed, three_terms, expression |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: arithmetic; reasoning_gym:GENERATOR; gsm8k, math or jsonl, from a file, folder or hub (`data`) |
