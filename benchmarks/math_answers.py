@@ -112,11 +112,10 @@ def second_opinion(golds: Sequence[str], count: int) -> Iterator[str]:
     sample = golds[:: max(len(golds) // count, 1)]
     yield f"  math-verify on {len(sample)} golds: accepted, rejected, no verdict"
     with SecondOpinion() as opinion:
-        for title, changes in (("golds", {"": str}), ("rewrites", REWRITES), ("perturbations", PERTURBATIONS)):
-            pairs = [(change(gold), gold) for change in changes.values() for gold in sample]
-            changed = [pair for pair in pairs if title == "golds" or pair[0] != pair[1]]
+        for label, change in {"golds": str, **REWRITES, **PERTURBATIONS}.items():
+            changed = [(change(gold), gold) for gold in sample if label == "golds" or change(gold) != gold]
             verdicts = Counter(opinion.same(one, gold) for one, gold in changed)
-            yield f"  {title:<18}{verdicts[True]:>9}{verdicts[False]:>9}{verdicts[None]:>9}"
+            yield f"  {label:<18}{verdicts[True]:>9}{verdicts[False]:>9}{verdicts[None]:>9}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -25,6 +25,7 @@ out (`is_right` in `marft_envs.grading.equality`).
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -58,7 +59,7 @@ class Pipeline(FlexMG):
         *,
         horizon: int = 3,
         source: str = "arithmetic",
-        data: str | None = None,
+        data: str | Path | None = None,
         recall: Literal["team", "parents"] = "team",
         **base: Unpack[BaseOptions],
     ) -> None:

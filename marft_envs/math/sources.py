@@ -12,7 +12,7 @@ _GYM = "reasoning_gym:"
 _Stamp = tuple[int, int]
 
 
-def find_source(name: str, data: str | None = None) -> Source:
+def find_source(name: str, data: str | Path | None = None) -> Source:
     """The source of this name.
 
     Args:
@@ -25,8 +25,11 @@ def find_source(name: str, data: str | None = None) -> Source:
         known = ("arithmetic", *FORMATS, f"{_GYM}GENERATOR, with one of {', '.join(GENERATORS)}")
         raise OptionError(f"source is {name!r}; use one of {', '.join(known)}")
     if data is None or name in FORMATS:
-        return _found(name, str(data or ""), _stamp(str(data or "")))
-    raise OptionError(f"data is {data!r}, but the source {name!r} makes its tasks; leave it out, or use {[*FORMATS]}")
+        place = str(data or "")
+        return _found(name, place, _stamp(place))
+    raise OptionError(
+        f"data is {str(data)!r}, but the source {name!r} makes its tasks; leave it out, or use {[*FORMATS]}"
+    )
 
 
 def _stamp(place: str) -> _Stamp:
