@@ -115,7 +115,7 @@ def test_the_timeline_has_a_bar_for_every_turn_a_box_for_every_wait_and_a_line_f
 
 
 def test_the_table_names_every_symbol_and_everything_that_it_names_exists(played: play_page.Played) -> None:
-    rows = re.findall(r"^\| (\w) \|", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| (\w), ", PAGE, re.MULTILINE)
     assert sorted(rows) == sorted("VNSOATRγD")
     env = played.namespace["env"]
     named = set(re.findall(r"`env\.(\w+)", PAGE)) | set(re.findall(r"the hooks? `(\w+)`", PAGE))
