@@ -10,7 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import checkout  # noqa: F401  # first: it says which marft_envs is meant
+
 import marft_envs
+from marft_envs.golden import is_ours
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN = "<!-- environments: written by docs/make_tables.py from the docstrings -->"
@@ -21,9 +24,15 @@ COLUMNS = ("agents", "D", "reward")
 _ROW = re.compile(r"\| *(?P<key>[\w ]+?) *\| *(?P<value>.*?) *\|")
 
 
+def our_ids() -> list[str]:
+    """The ids of the suite: no page here tells of a plug-in that happens to be installed."""
+    return [env_id for env_id in marft_envs.registered_ids() if is_ours(env_id)]
+
+
 def docstring_of(env_id: str) -> str:
     """The page of an environment: the docstring of its class' module."""
-    return inspect.cleandoc(sys.modules[type(marft_envs.make(env_id)).__module__].__doc__ or "")
+    env = marft_envs.make(marft_envs.spec(env_id))  # by its spec: an old version needs no warning here
+    return inspect.cleandoc(sys.modules[type(env).__module__].__doc__ or "")
 
 
 def facts_in(docstring: str) -> dict[str, str]:
@@ -34,7 +43,7 @@ def facts_in(docstring: str) -> dict[str, str]:
 def table() -> str:
     """The table of every registered environment of the suite, in Markdown."""
     lines = [f"| id | task | {' | '.join(COLUMNS)} |", "|---" * (2 + len(COLUMNS)) + "|"]
-    for env_id in marft_envs.registered_ids():
+    for env_id in our_ids():
         docstring = docstring_of(env_id)
         facts = facts_in(docstring)
         title = docstring.partition("\n")[0]

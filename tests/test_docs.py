@@ -1,33 +1,27 @@
 """What scripts in docs/ make is up to date, and what pages say about files and environments is true."""
 
-import importlib.util
 import inspect
 import re
+import shutil
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt  # rich brings it
+from markdown_it.token import Token
 
 import marft_envs
+from tests.docs_scripts import ROOT, script
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-
-def script(name: str) -> ModuleType:
-    """A script of docs/, loaded and not run."""
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look their own annotations up
-    spec.loader.exec_module(module)
-    return module
-
-
-make_tables = script("make_tables")
+fences = script("fences")
 make_flex_mg = script("make_flex_mg")
+make_pages = script("make_pages")
+make_tables = script("make_tables")
 
 # --- The table of environments ----------------------------------------------------------------------------------------
 
@@ -38,7 +32,7 @@ def test_the_table_of_environments_is_what_the_docstrings_say() -> None:
 
 def test_the_table_has_a_row_for_every_environment() -> None:
     rows = [line for line in README.splitlines() if re.match(r"\| `\w+/\w+-v\d+` \|", line)]
-    assert [row.split("`")[1] for row in rows] == list(marft_envs.registered_ids())
+    assert [row.split("`")[1] for row in rows] == make_tables.our_ids()
 
 
 @pytest.fixture
@@ -69,12 +63,89 @@ def test_a_page_without_a_place_for_the_table_is_refused() -> None:
         make_tables.with_table("# marft-envs\n")
 
 
+# --- A page for every environment -------------------------------------------------------------------------------------
+
+
+def test_every_environment_has_its_page_and_no_page_is_out_of_date_or_left_over() -> None:
+    assert make_pages.problems(make_pages.pages()) == {}, "run python docs/make_pages.py"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the pages, to be spoilt."""
+    copy = tmp_path / "environments"
+    shutil.copytree(make_pages.PAGES, copy)
+    monkeypatch.setattr(make_pages, "PAGES", copy)
+    return copy
+
+
+def lengthen(page: Path) -> None:
+    page.write_text(page.read_text(encoding="utf-8") + "More.\n", encoding="utf-8")
+
+
+def leave_over(page: Path) -> None:
+    page.with_name("no_such-v0.md").write_text("# Gone\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lengthen, "reason_act-v0.md is out of date"),
+        (Path.unlink, "reason_act-v0.md is missing"),
+        (leave_over, "no_such-v0.md is of no environment that exists"),
+    ],
+)
+def test_a_page_that_is_stale_missing_or_left_over_fails_the_check_and_is_mended_without(
+    spoil, problem: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make_pages.main(["--check"]) == 0
+    spoil(folder / "math" / "reason_act-v0.md")
+    assert make_pages.main(["--check"]) == 1
+    assert f"docs/environments/math/{problem}; run python docs/make_pages.py" in capsys.readouterr().err
+    assert make_pages.main([]) == 0
+    assert make_pages.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("env_id", make_tables.our_ids())
+def test_a_page_shows_both_plays_as_they_are_rendered_and_what_the_first_to_act_is_told(env_id: str) -> None:
+    page = (make_pages.PAGES / f"{env_id}.md").read_text(encoding="utf-8")
+    blocks = [block.text.rstrip("\n") for block in fences.blocks_of(page)]
+    env = marft_envs.make(env_id)
+    assert isinstance(env, marft_envs.FlexMG)
+    env.reset(seed=make_pages.SEED)
+    assert make_pages._listed(env.messages(env.agent_selection)) in blocks
+    for policy in (lambda agent, _: env.reference_action(agent), lambda agent, _: make_pages.CLUELESS):
+        marft_envs.play(env, policy, seed=make_pages.SEED)
+        assert env.render() in blocks
+
+
+def parsed(page: str) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(page)
+
+
+HOSTILE = st.text(st.sampled_from("`~|\\\n\r >#-<a\u2028"), max_size=40) | st.text(max_size=40)
+
+
+@given(HOSTILE)
+def test_no_text_breaks_out_of_a_block(text: str) -> None:
+    tokens = parsed(f"{fences.fenced(text)}\n\nafter")
+    assert [token.type for token in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]
+
+
+@given(HOSTILE, HOSTILE)
+def test_no_text_breaks_out_of_a_span_or_out_of_its_cell(one: str, other: str) -> None:
+    tokens = parsed(f"{fences.table(('a', 'b'), [(fences.span(one), fences.span(other))])}\n\nafter")
+    assert [token.type for token in tokens].count("td_open") == 2
+    cells = [token.children for token in tokens if token.type == "inline"][2:4]
+    assert [[child.type for child in cell or []] for cell in cells] == [["code_inline"]] * 2
+
+
 # --- The docstrings themselves ----------------------------------------------------------------------------------------
 
 ROWS = ("id", "agents", "D", "observation", "action", "reward", "horizon", "recall", "levels", "split", "versions")
 
 
-@pytest.fixture(params=marft_envs.registered_ids())
+@pytest.fixture(params=make_tables.our_ids())
 def env(request: pytest.FixtureRequest) -> marft_envs.FlexMG:
     made = marft_envs.make(request.param)
     assert isinstance(made, marft_envs.FlexMG)
@@ -98,7 +169,7 @@ def test_a_docstring_names_the_id_and_the_newest_version(env: marft_envs.FlexMG,
 
 
 def test_a_docstring_names_the_levels_the_horizon_and_the_recall(env: marft_envs.FlexMG, facts: dict[str, str]) -> None:
-    assert facts["levels"].split(", ") == list(env.levels)
+    assert facts["levels"].split(", ") == (list(env.levels) or ["none"])
     assert re.findall(r"\d+", facts["horizon"])[:1] == [str(env.horizon)]
     assert facts["recall"].split()[0] == env.recall
 
@@ -150,3 +221,23 @@ def test_the_tree_has_every_module_of_the_environments_and_every_part_of_the_tra
     modules = {f"marft_envs/{path.name}" for path in (ROOT / "marft_envs").glob("[!_]*.py")}
     parts = {f"baselines/{path.parent.name}/" for path in (ROOT / "baselines").glob("*/__init__.py")}
     assert (modules | parts) - tree() == set()
+
+
+# --- Links ------------------------------------------------------------------------------------------------------------
+
+MARKDOWN = sorted((ROOT / "docs").rglob("*.md"))
+LINK = re.compile(r"\]\((?!https?:|mailto:)(?P<path>[^)#\s]*)(?:#(?P<heading>[^)\s]+))?\)")
+
+
+def headings_of(page: Path) -> set[str]:
+    """What a link to a heading is called, as GitHub makes it of the heading's words."""
+    lines = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.name)
+def test_links_of_the_pages_lead_to_files_and_headings_that_exist(page: Path) -> None:
+    for link in LINK.finditer(page.read_text(encoding="utf-8")):
+        target = page.parent / link["path"] if link["path"] else page
+        assert target.exists(), link[0]
+        assert link["heading"] is None or link["heading"] in headings_of(target), link[0]
