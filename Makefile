@@ -7,7 +7,8 @@
 #   WORKERS       processes that the tests run in
 #
 # On Linux the default index serves the CUDA build of torch: several GB, which a machine without a GPU can save with
-# TORCH_INDEX. Once .venv exists, `make clean` comes before another PYTHON, TORCH or TORCH_INDEX.
+# TORCH_INDEX. Once .venv exists, `make clean` comes before another PYTHON, TORCH or TORCH_INDEX. The same holds for
+# .venv-clients, which `make clients` makes for itself: the libraries that it tests pin versions of others.
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -21,16 +22,17 @@ DEMO ?= --env-options horizon 1 --gamma 0 --matmul-precision medium --attn-imple
 
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS_VENV := .venv-clients
 # A stamp is touched when its step has succeeded, and is older than what the step depends on when it must run again.
-MADE := $(VENV)/.made
-TORCHED := $(VENV)/.torch-installed
+# It lies in the environment that it tells of.
 TRAINABLE := $(VENV)/.train-installed
 TESTABLE := $(VENV)/.dev-installed
-PIP := $(BIN)/python -m pip --disable-pip-version-check install
+CLIENTS := $(CLIENTS_VENV)/.clients-installed
+PIP = $(@D)/bin/python -m pip --disable-pip-version-check install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help train test check format lint types model clean
+.PHONY: help train test check format lint types clients model clean
 
 help: ## list the targets
 	@echo "marft-envs: teams of LLM agents that learn"
@@ -59,23 +61,26 @@ lint: $(TESTABLE) ## format and lint, as a check
 types: $(TESTABLE) ## mypy, strict
 	@$(BIN)/mypy
 
+clients: $(CLIENTS) ## step every environment through Tianshou, RLlib and TorchRL, in .venv-clients (2 GB)
+	@OMP_NUM_THREADS=1 $(CLIENTS_VENV)/bin/python -m pytest tests/clients $(ARGS)
+
 model: $(TRAINABLE) ## fetch the default model into the user's cache; instant if it is there
 	@$(BIN)/python -m baselines.policies.models
 
-clean: ## remove .venv and what the tools cached; runs/ and the fetched model stay
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove both environments and what the tools cached; runs/ and the fetched model stay
+	rm -rf $(VENV) $(CLIENTS_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(MADE):
+$(VENV)/.made $(CLIENTS_VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "marft-envs needs Python 3.11 or newer, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.12" >&2; \
 		exit 1; }
-	@echo "Making the environment $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv $(VENV)
+	@echo "Making the environment $(@D) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(@D)
 	@touch $@
 
 # torch goes first and alone: its build is a choice of its own, and what is installed already is left as it is.
-$(TORCHED): $(MADE)
+$(VENV)/.torch-installed $(CLIENTS_VENV)/.torch-installed: %/.torch-installed: %/.made
 	@if [ -z "$(TORCH_INDEX)" ] && [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
 		echo "Installing $(TORCH). No NVIDIA GPU was found here, and the default index may serve the CUDA build, several GB;"; \
 		echo "for the CPU build (200 MB) stop here and add TORCH_INDEX=https://download.pytorch.org/whl/cpu"; \
@@ -83,7 +88,7 @@ $(TORCHED): $(MADE)
 	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) '$(TORCH)'
 	@touch $@
 
-$(TRAINABLE): $(TORCHED) pyproject.toml
+$(TRAINABLE): $(VENV)/.torch-installed pyproject.toml
 	@echo "Installing marft-envs and what training needs (about 100 MB)"
 	@$(PIP) --quiet --editable '.[train]'
 	@touch $@
@@ -91,4 +96,9 @@ $(TRAINABLE): $(TORCHED) pyproject.toml
 $(TESTABLE): $(TRAINABLE)
 	@echo "Installing what the checks need"
 	@$(PIP) --quiet --editable '.[dev]'
+	@touch $@
+
+$(CLIENTS): $(CLIENTS_VENV)/.torch-installed pyproject.toml
+	@echo "Installing Tianshou, RLlib, TorchRL and what the checks need"
+	@$(PIP) --quiet --editable '.[clients,dev]'
 	@touch $@
