@@ -176,7 +176,7 @@ class Probe:
         for reply in (reply for row in rows for reply in row.examples):
             say(*_example(reply), "")
         if not report.has_signal:
-            say("No first signal: the untrained team earns no more than its silence.", "")
+            say(f"No first signal in {report.num_instances} episodes: the team earned no more than its silence.", "")
         if report.num_instances < self.instances:
             note(f"There are no more than {report.num_instances} instances{level}, split {self.split}.")
 
