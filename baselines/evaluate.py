@@ -57,9 +57,9 @@ def evaluate_team(
 ) -> Evaluation:
     """Play every task and summarise."""
     batch = collector.collect(tasks, sampling, lambda done: status(f"evaluating {done}/{len(tasks)}"))
-    interval = _over_instances(batch.rollouts, lambda rollout: rollout.team_return)
+    interval = over_instances(batch.rollouts, lambda rollout: rollout.team_return)
     names = sorted({name for rollout in batch.rollouts for name in rollout.info})
-    info = {name: _over_instances(batch.rollouts, partial(_reported, name)) for name in names}
+    info = {name: over_instances(batch.rollouts, partial(_reported, name)) for name in names}
     return Evaluation(
         mean=interval.mean,
         low=interval.low,
@@ -72,7 +72,8 @@ def evaluate_team(
     )
 
 
-def _over_instances(rollouts: Sequence[Rollout], score: Callable[[Rollout], float]) -> Interval:
+def over_instances(rollouts: Sequence[Rollout], score: Callable[[Rollout], float]) -> Interval:
+    """The mean score of episodes, and how sure it is: instances are what was drawn, so they are what is resampled."""
     by_instance: dict[Hashable, list[float]] = {}
     for rollout in rollouts:
         by_instance.setdefault(rollout.instance, []).append(score(rollout))
@@ -88,15 +89,20 @@ def held_out_tasks(env: TextEnv, level: str | None, num_instances: int) -> list[
 
     `env` must offer the test split if it is a Flex-MG environment; other environments are drawn by seed alone.
     """
-    seeds = np.random.default_rng(np.random.SeedSequence(EVALUATION_SEED))
+    return distinct_tasks(env, level, num_instances, EVALUATION_SEED)
+
+
+def distinct_tasks(env: TextEnv, level: str | None, num_instances: int, seed: int) -> list[Task]:
+    """Episodes with distinct instances of the environment's split, drawn by `seed`; fewer if there are no more."""
+    drawn = np.random.default_rng(np.random.SeedSequence(seed))
     tasks: dict[str, Task] = {}
     for _ in range(num_instances * MAX_DRAWS_PER_INSTANCE):
-        seed = int(seeds.integers(2**62))
-        instance = str(seed)
+        episode_seed = int(drawn.integers(2**62))
+        instance = str(episode_seed)
         if isinstance(env, FlexMG):
-            env.reset(seed=seed, options=None if level is None else {"level": level})
+            env.reset(seed=episode_seed, options=None if level is None else {"level": level})
             instance = env.instance_key() or instance
-        tasks.setdefault(instance, Task(seed, level))
+        tasks.setdefault(instance, Task(episode_seed, level))
         if len(tasks) == num_instances:
             break
     return list(tasks.values())

@@ -158,3 +158,11 @@ class Hooks:
         Raises: NotImplementedError unless the environment provides it. No trainer reads it during RL.
         """
         raise NotImplementedError(f"{type(self).__name__} has no reference action for {agent!r}")
+
+    def gradable(self, agent: str, action: str) -> bool | None:
+        """Whether a text has the form of an answer, right or wrong. None, the default: it is not graded, only read.
+
+        Asked with the agent's turn open, before the action is submitted, by those who measure how much of what a
+        model writes is lost on the form. It tells and changes nothing: no attribute, no draw, no reward.
+        """
+        return None

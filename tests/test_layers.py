@@ -60,6 +60,7 @@ LAYERS = {
     "leaderboard.statistics": 4,
     "baselines.algorithms": 5,
     "baselines.evaluate": 5,
+    "baselines.probe": 5,
     "baselines.rerun": 5,
     "leaderboard.page": 5,
     "leaderboard.validate": 5,

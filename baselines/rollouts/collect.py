@@ -10,6 +10,7 @@ from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.rollouts.games import Game, as_game
+from baselines.rollouts.scripted import Script, scripted_game
 from marft_envs import FlexMG, Message
 
 
@@ -58,10 +59,15 @@ class Collector:
         *,
         num_envs: int,
         examples: Mapping[str, Sequence[Message]] | None = None,
+        scripts: Mapping[str, Script] | None = None,
     ) -> None:
-        """`examples`: messages put into each agent's prompt after its system text (few-shot)."""
+        """`examples`: messages put into each agent's prompt after its system text (few-shot).
+
+        `scripts`: who plays agents in place of the team; its own agents alone are asked.
+        """
         self._team = team
-        self._seats = [_Seat(as_game(make_env())) for _ in range(num_envs)]
+        games = [scripted_game(make_env(), scripts) if scripts else as_game(make_env()) for _ in range(num_envs)]
+        self._seats = [_Seat(game) for game in games]
         self._examples = examples or {}
         self.agents = self._seats[0].game.agents
 

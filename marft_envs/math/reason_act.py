@@ -107,3 +107,7 @@ class ReasonAct(FlexMG):
         """The bare answer from those who answer, the solved equation from the others."""
         answer = str(self.problem.answer)
         return answer if self.profiles[agent].answers else f"{self.problem.text} = {answer}"
+
+    def gradable(self, agent: str, action: str) -> bool | None:
+        """Whether those who answer state an integer; what the others write is only read."""
+        return stated_integer(action) is not None if self.profiles[agent].answers else None

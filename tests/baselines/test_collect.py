@@ -5,6 +5,7 @@
 3. What an agent reads: its messages, examples after the system text, ids that only grow.
 4. What a turn holds: rewards where they were paid, the state that the critic reads, parents, times.
 5. What was played can be replayed.
+6. Scripts may take seats: the team is asked for the others alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from itertools import pairwise
 import pytest
 
 import marft_envs
+from baselines.errors import EnvironmentKindError
 from baselines.evaluate import episodes_of
 from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.team import Team
@@ -21,6 +23,7 @@ from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.player import TeamPlayer
 from marft_envs import Message
 from tests.baselines.toy_envs import Letters
+from tests.foreign_env import Echo
 
 LoadTeam = Callable[..., Team]
 AGENTS = ("writer_0", "editor_0", "critic_0")
@@ -231,3 +234,36 @@ def test_a_team_in_the_plain_loop_says_what_the_collector_made_it_say(load_team:
         player = TeamPlayer(team, env, GREEDY)
         episode = marft_envs.play(env, player, seed=rollout.seed, options={"level": "one_digit"})
         assert [turn.action for turn in episode.turns] == [turn.text for turn in rollout.turns]
+
+
+# Scripts take seats.
+
+CAPITALS = {"editor_0": lambda env, agent: f"BY {agent} IN ROUND {env.round}"}
+
+
+@pytest.mark.parametrize("shape", ["sequence", "together"])
+def test_scripts_play_their_seats_and_the_team_is_asked_for_the_others(
+    team: Team, calls: list[list[str]], shape: str
+) -> None:
+    collector = Collector(lambda: Letters(shape=shape), team, num_envs=2, scripts=CAPITALS)
+    batch = collector.collect(TASKS[:3], SAMPLED)
+    for rollout in batch.rollouts:
+        assert [turn.agent for turn in rollout.turns] == [*AGENTS, *AGENTS]
+        scripted = [turn for turn in rollout.turns if turn.agent == "editor_0"]
+        assert [turn.text for turn in scripted] == ["BY editor_0 IN ROUND 0", "BY editor_0 IN ROUND 1"]
+        assert [turn.action_ids for turn in scripted] == [[], []]
+        total = sum(len(turn.text) for turn in rollout.turns) / 100 + 2.0
+        assert rollout.team_return == pytest.approx(total)
+    assert {adapter for call in calls for adapter in call} == {"writer_0", "critic_0"}
+
+
+def test_scripts_may_play_everybody(team: Team, calls: list[list[str]]) -> None:
+    scripts = dict.fromkeys(AGENTS, lambda env, agent: "ab")
+    batch = Collector(Letters, team, num_envs=2, scripts=scripts).collect(TASKS[:3], SAMPLED)
+    assert [rollout.team_return for rollout in batch.rollouts] == pytest.approx([2 * (3 * 0.02 + 1)] * 3)
+    assert not any(calls)
+
+
+def test_a_script_in_an_environment_of_others_is_refused(team: Team) -> None:
+    with pytest.raises(EnvironmentKindError, match="no FlexMG environment, so no script can play caller"):
+        Collector(Echo, team, num_envs=1, scripts={"caller": lambda env, agent: ""})

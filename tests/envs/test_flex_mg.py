@@ -432,6 +432,12 @@ def test_nothing_follows_from_an_action_before_the_round_is_complete(first):
     assert env.num_rounds == 1
 
 
+def test_an_environment_that_says_nothing_about_the_form_of_answers_grades_none():
+    env = scripted("ab", horizon=1)
+    env.reset(seed=0)
+    assert env.gradable("a_0", "anything") is None
+
+
 def test_the_hooks_are_asked_in_the_documented_order():
     calls = []
     hooks = {}

@@ -125,6 +125,31 @@ def test_only_those_who_answer_are_judged(env):
     assert env.info == {"correct": 0.0, "right_value": 0.0}
 
 
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [("14", True), ("13", True), ("8 + 6 = 13", True), ("", False), ("14 or 15", False), ("fourteen", False)],
+)
+def test_an_answer_is_gradable_if_its_form_is_right_whatever_its_value(env, action, expected):
+    say(env, "Make ten.")
+    assert env.gradable("actor_0", action) is expected
+
+
+def test_what_is_only_read_is_not_gradable_either_way(env):
+    assert [env.gradable("reasoner_0", action) for action in ("14", "Make ten.")] == [None, None]
+
+
+@given(st.text())
+def test_asking_whether_a_text_is_gradable_changes_nothing(action):
+    env, untouched = opened(), opened()
+    for agent in env.possible_agents:
+        env.gradable(agent, action)
+    for played in (env, untouched):
+        say(played, "a", action, "b", played.reference_action("actor_0"))
+    assert env.episode() == untouched.episode()
+    assert env.state() == untouched.state()
+    assert env.rng.bit_generator.state == untouched.rng.bit_generator.state
+
+
 def test_the_answer_stands_in_the_state_and_in_no_observation(env):
     assert env.hidden() == "14"
     assert "hidden:\n14" in env.state()
