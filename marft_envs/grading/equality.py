@@ -30,6 +30,12 @@ def is_right(reply: str, wanted: str) -> bool:
     return given is not None and same_answer(given, wanted) and (_leaves_work(wanted) or not _leaves_work(given))
 
 
+def has_form(reply: str, wanted: str) -> bool:
+    """Whether a reply states an answer that can be read: mathematics, unless words are wanted."""
+    given = stated_answer(reply)
+    return given is not None and (isinstance(read_answer(wanted), Words) or not isinstance(read_answer(given), Words))
+
+
 def _leaves_work(answer: str) -> bool:
     """Whether some part has a rational value and is not written as a number."""
     return any(part.value.number is not None and not part.is_number for part in _answered(read_answer(answer)))

@@ -33,7 +33,7 @@ import numpy as np
 from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.answers import last_integer, parse_integer
-from marft_envs.grading.equality import is_right
+from marft_envs.grading.equality import has_form, is_right
 from marft_envs.math.arithmetic import LEVELS
 from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, share
 from marft_envs.math.source import Task
@@ -142,3 +142,7 @@ class Pipeline(FlexMG):
     def reference_action(self, agent: str) -> str:
         """The answer, boxed by those who answer."""
         return f"\\boxed{{{self.task.answer}}}" if self.profiles[agent].answers else f"It is {self.task.answer}."
+
+    def gradable(self, agent: str, action: str) -> bool | None:
+        """Whether those who answer state something that can be compared; what the others write is only read."""
+        return has_form(action, self.task.answer) if self.profiles[agent].answers else None

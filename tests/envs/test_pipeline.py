@@ -116,6 +116,22 @@ def test_a_right_integer_in_a_sentence_is_reported_and_pays_nothing():
     assert env.info == {"correct": 0.0, "right_value": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("reply", "has_form"),
+    [
+        ("\\boxed{7}", True),
+        ("6 1/2", True),
+        ("no idea", False),
+        ("", False),
+        ("I think it is six and a half, roughly", False),
+    ],
+)
+def test_a_reply_can_be_graded_if_it_states_some_mathematics(one_task, reply, has_form):
+    env = opened(team=BARE_TRIO, source="jsonl", data=str(one_task))
+    assert env.gradable("reasoner_0", reply) is None
+    assert env.gradable("actor_0", reply) is has_form
+
+
 # Teams.
 
 
