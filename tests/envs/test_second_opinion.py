@@ -1,6 +1,8 @@
 """The second opinion: math-verify in a process that can be killed."""
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +65,9 @@ def test_without_math_verify_the_way_out_is_told(monkeypatch):
     monkeypatch.setattr(second_opinion, "find_spec", lambda name: None)
     with pytest.raises(OptionError, match=r"pip install 'marft-envs\[verify\]'"):
         SecondOpinion()
+
+
+def test_no_environment_and_no_grader_asks_it() -> None:
+    package = Path(second_opinion.__file__).parents[1]
+    asking = [path.name for path in package.rglob("*.py") if re.search(r"import.*second_opinion", path.read_text())]
+    assert asking == []
