@@ -20,6 +20,8 @@ The shape and the roles of the teams are those of MARFT's mathematics (arXiv 250
 actor), trio (and a verifier), quartet (decomposer, planner, executor, verifier), octet (parser, generator, selector,
 solver, numeric, symbolic, verifier, aggregator). A verifier stands behind who answers: it is heard in the next round.
 The levels above are those of `arithmetic`; other sources have their own, and data sets default to `all`.
+An untrained SmolLM2-135M-Instruct answers of 64 held-out problems of add_digit_long (greedy, one round, at most 16 new
+tokens): solo 0.16, trio 0.17, quartet 0.05, octet 0.09; intervals are about 0.08 to either side.
 Deviates: the wording is ours; the reward goes to the whole team; answers are compared exactly and have to be worked
 out (`is_right` in `marft_envs.grading.equality`).
 """
