@@ -8,7 +8,7 @@ and nobody gains by taking fewer turns.
 """
 
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 import torch
 from torch import Tensor
@@ -73,6 +73,62 @@ def entropy_from_logits(logits: Tensor, temperature: float) -> Tensor:
     assert_alike((3,), logits)
     logprobs = _scaled_logits(logits, temperature).log_softmax(-1)
     return -(logprobs.exp() * logprobs.masked_fill(logprobs == -torch.inf, 0.0)).sum(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenTokens:
+    """What a policy says of tokens that were chosen, all (M,), with gradients to the logits."""
+
+    logprobs: Tensor
+    entropy: Tensor
+    """Of the distribution that each was chosen from, in nats."""
+
+
+def chosen_tokens(logits: Tensor, rows: Tensor, actions: Tensor, temperature: float) -> ChosenTokens:
+    """Log-probability of each chosen token, and the entropy of where it was chosen; several may share a row of logits.
+
+    The same as `token_logprobs` and `entropy_from_logits`, in a third of the passes over (R, V) numbers, of which only
+    the logits are kept for the backward.
+
+    Shapes: logits (R, V); rows, actions (M,): which row of logits each token was chosen from -> (M,).
+    """
+    assert logits.ndim == 2, logits.shape  # noqa: PLR2004  # rows and vocabulary
+    assert_alike((1,), rows, actions)
+    logprobs, entropy = _ChosenTokens.apply(  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+        logits, rows, actions, temperature
+    )
+    return ChosenTokens(logprobs, entropy)
+
+
+class _ChosenTokens(torch.autograd.Function):
+    """With z the scaled logits, p = softmax(z) and H its entropy: ∂ log p_a/∂z = 1_a - p, ∂H/∂z = -p (log p + H)."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, rows: Tensor, actions: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+        scaled = _scaled_logits(logits, temperature)
+        normalisers = scaled.logsumexp(-1)
+        probabilities = (scaled - normalisers[:, None]).exp_()
+        forbidden = probabilities == 0
+        means = probabilities.mul_(scaled.masked_fill(forbidden, 0.0)).sum(-1)
+        entropy = normalisers - means
+        ctx.temperature = temperature
+        ctx.save_for_backward(logits, rows, actions, normalisers, entropy)
+        return scaled[rows, actions] - normalisers[rows], entropy[rows]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        logits, rows, actions, normalisers, entropy = ctx.saved_tensors
+        to_logprobs, to_entropy = gradients
+        per_row = torch.zeros_like(normalisers)
+        from_logprobs = per_row.index_add(0, rows, to_logprobs)
+        from_entropy = per_row.index_add(0, rows, to_entropy)
+        logprobs = _scaled_logits(logits, ctx.temperature).sub(normalisers[:, None])
+        probabilities = logprobs.exp()
+        logprobs.masked_fill_(probabilities == 0, 0.0)
+        weights = logprobs.add_(entropy[:, None]).mul_(from_entropy[:, None]).add_(from_logprobs[:, None])
+        grad = probabilities.mul_(weights).neg_()
+        grad.index_put_((rows, actions), to_logprobs, accumulate=True)
+        return grad.div_(ctx.temperature).to(logits.dtype), None, None, None
 
 
 def sequence_logprobs(token_logprobs: Tensor, mask: Tensor, kind: SequenceKind) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from baselines.learning.losses import (
     SequenceKind,
     approx_kl,
+    chosen_tokens,
     clip_fraction,
     entropy_from_logits,
     explained_variance,
@@ -336,3 +337,44 @@ def test_shapes_that_would_broadcast_are_refused(wrong: Tensor) -> None:
         value_loss(right, wrong, mask, 10.0)
     with pytest.raises(AssertionError):
         approx_kl(right, right, mask.int())
+
+
+# --- 5. Chosen tokens: the same, with fewer passes ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_chosen_tokens_are_token_logprobs_and_entropies_with_their_gradients(temperature: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 5, generator=generator, dtype=FLOAT).requires_grad_()
+    rows, actions = torch.tensor([0, 2, 2, 1, 2]), torch.tensor([4, 0, 3, 3, 3])  # three were chosen from row 2
+    found = chosen_tokens(logits, rows, actions, temperature)
+    torch.testing.assert_close(
+        found.logprobs[:, None], token_logprobs(logits[rows][:, None], actions[:, None], temperature)
+    )
+    torch.testing.assert_close(found.entropy[:, None], entropy_from_logits(logits[rows][:, None], temperature))
+    assert torch.autograd.gradcheck(
+        lambda x: tuple(
+            getattr(chosen_tokens(x, rows, actions, temperature), name) for name in ("logprobs", "entropy")
+        ),
+        logits,
+    )
+
+
+def test_a_forbidden_token_has_no_part_in_the_entropy_or_the_gradient() -> None:
+    logits = torch.tensor([[0.0, 0.0, -math.inf]], dtype=FLOAT, requires_grad=True)
+    found = chosen_tokens(logits, torch.tensor([0]), torch.tensor([1]), 1.0)
+    torch.testing.assert_close(found.entropy, torch.tensor([math.log(2)], dtype=FLOAT))
+    (found.logprobs + found.entropy).sum().backward()
+    # log p_1 = -log 2: its gradient is 1_a - p = (-1/2, 1/2, 0); at the uniform distribution entropy has none.
+    torch.testing.assert_close(logits.grad, torch.tensor([[-0.5, 0.5, 0.0]], dtype=FLOAT))
+
+
+def test_chosen_tokens_of_bf16_logits_are_normalised_in_float32() -> None:
+    logits = torch.randn(2, 1000, generator=torch.Generator().manual_seed(0)).bfloat16().requires_grad_()
+    found = chosen_tokens(logits, torch.tensor([0, 1]), torch.tensor([3, 4]), 1.0)
+    assert found.logprobs.dtype == torch.float32
+    exact = logits.double().log_softmax(-1)[[0, 1], [3, 4]]
+    torch.testing.assert_close(found.logprobs.double(), exact, atol=1e-5, rtol=0)
+    found.logprobs.sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.dtype == torch.bfloat16
