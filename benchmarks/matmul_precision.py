@@ -108,7 +108,7 @@ def update(team: Team, said: Sequence[Scored], batch: int) -> None:
 
 def logprobs(team: Team, said: Sequence[Scored], batch: int) -> Tensor:
     """Of every token, in one row."""
-    return torch.cat(team.score_all(AGENT, said, TEMPERATURE, batch_size=batch))
+    return torch.cat(team.score_all(AGENT, said, TEMPERATURE))
 
 
 def product_error() -> float:

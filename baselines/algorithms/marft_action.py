@@ -15,7 +15,6 @@ A2PO, arXiv 2302.06205.
 Deviates from the reference implementation: predecessor ratios where it only rotates through the agents; no discount per
 agent hop; the sampler is the policy (whole vocabulary) where it samples from the top 50; truncated episodes are
 bootstrapped; the end-of-sequence token is trained.
-Left out: packing of shared prefixes; this is the plain path.
 """
 
 import time
@@ -41,7 +40,7 @@ from baselines.learning.losses import (
 )
 from baselines.learning.sequential import ActingOrder, predecessor_weights
 from baselines.policies.critic import Critic
-from baselines.policies.team import Team, chunks_by_length
+from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.rollouts.credit import Credit, assign_credit, require_team_reward
 from baselines.runs.experiment import Experiment, ExperimentConfig, Metrics, Status
@@ -81,8 +80,6 @@ class Config(ExperimentConfig):
     """Passes over the batch per agent and iteration."""
     num_minibatches: int = 2
     """Optimiser steps per pass."""
-    update_batch_size: int = 16
-    """Most sequences in one forward pass; gradients accumulate up to the minibatch."""
     clip_coef: float = 0.2
     """PPO clip range of the ratio."""
     clip_coef_high: float | None = None
@@ -131,7 +128,7 @@ class MarftAction:
         texts = [*map(self._critic_text, turns)]
         if self.config.gamma > 0:  # at 0 whatever would have come next is worth nothing
             texts += [self._next_text(rollout, agent) for rollout, agent in cut]
-        features = self.team.features(texts, batch_size=self.config.rollout_batch_size)
+        features = self.team.features(texts)
         with torch.no_grad():
             read = self.critic(features).cpu()
         values, next_values = read[: len(turns)], read[len(turns) :] if self.config.gamma > 0 else torch.zeros(len(cut))
@@ -236,7 +233,7 @@ class MarftAction:
         chosen = [turn for turn, is_mine in zip(turns, mine.tolist(), strict=True) if is_mine]
         if self.config.old_logprobs == "sampler":
             return [torch.tensor(turn.logprobs) for turn in chosen]
-        return self.team.score_all(adapter, chosen, self.config.temperature, batch_size=self.config.update_batch_size)
+        return self.team.score_all(adapter, chosen, self.config.temperature)
 
     def _update_block(
         self,
@@ -274,7 +271,7 @@ class MarftAction:
                 break
         log_ratios = torch.zeros(len(turns))
         if needs_ratios:
-            new = self.team.score_all(adapter, turns, config.temperature, batch_size=config.update_batch_size)
+            new = self.team.score_all(adapter, turns, config.temperature)
             log_ratios = torch.stack([(after - before).sum() for after, before in zip(new, old, strict=True)])
         planned = config.update_epochs * min(config.num_minibatches, len(turns))
         metrics: Metrics = {
@@ -299,7 +296,7 @@ class MarftAction:
         totals = {"loss": 0.0, "kl": 0.0, "clip_fraction": 0.0, "entropy": 0.0}
         drift = 0.0
         num_tokens = sum(len(turns[position].action_ids) for position in positions)
-        for chunk in chunks_by_length(turns, positions, config.update_batch_size):
+        for chunk in self.team.parts(turns, positions):
             scores = self.team.score(adapter, [turns[position] for position in chunk], config.temperature)
             old_tokens = torch.nn.utils.rnn.pad_sequence([old[position] for position in chunk], batch_first=True)
             old_tokens = old_tokens.to(scores.logprobs.device)
@@ -343,7 +340,7 @@ def _per_rollout(batch: Batch, next_values: Iterable[float]) -> list[dict[str, f
 
 def _check(config: Config) -> None:
     """Raises: `ConfigError` for a number out of its range."""
-    for name in ("update_epochs", "num_minibatches", "update_batch_size"):
+    for name in ("update_epochs", "num_minibatches"):
         if getattr(config, name) < 1:
             raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least 1")
     for name in ("gamma", "gae_lambda"):

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines.policies.engines.hf import left_padded
-
 Tokenise = Callable[[str], list[int]]
-Trunk = Callable[[Tensor, Tensor], Tensor]
-"""Token ids and attention mask, both (B, T), to the last hidden states (B, T, H)."""
+Read = Callable[[Sequence[list[int]]], list[Tensor]]
+"""Token ids of some texts to the last hidden states of each, (L, H)."""
 
 _NOTHING = [0]
 """Stands for a text without tokens: something has to be read."""
@@ -29,30 +27,17 @@ class _Row:
     """Text -> how many of the tokens are its own."""
 
 
-def text_features(
-    texts: Sequence[str],
-    tokenise: Tokenise,
-    trunk: Trunk,
-    *,
-    batch_size: int,
-    max_tokens: int,
-    device: torch.device,
-) -> Tensor:
+def text_features(texts: Sequence[str], tokenise: Tokenise, read: Read, *, max_tokens: int) -> Tensor:
     """The last hidden state at each text's last token, (N, H) in float32.
 
     Equal texts are read once, and so are texts that begin others. Of a text beyond `max_tokens` the end is read.
     Where a text goes on from another one, the two parts are tokenised apart.
     """
-    rows = sorted(_rows(texts, tokenise, max_tokens), key=lambda row: len(row.ids))
+    rows = list(_rows(texts, tokenise, max_tokens))
     found: dict[str, Tensor] = {}
-    for start in range(0, len(rows), batch_size):
-        chosen = rows[start : start + batch_size]
-        tokens, mask = left_padded([row.ids for row in chosen], 0, device)
-        hidden = trunk(tokens, mask)
-        width = tokens.shape[1]
-        for number, row in enumerate(chosen):
-            for text, end in row.ends.items():
-                found[text] = hidden[number, width - len(row.ids) + end - 1].float()
+    for row, hidden in zip(rows, read([row.ids for row in rows]), strict=True):
+        for text, end in row.ends.items():
+            found[text] = hidden[end - 1].float()
     return torch.stack([found[text] for text in texts])
 
 

@@ -5,7 +5,7 @@ no layer is replaced, and PEFT's adapters act as ever. On CPUs attention is comp
 whose block mask needs one comparison per token.
 
 A model that does not hand the keyword down, or mixes tokens by other means than full attention (sliding windows, state
-spaces), would be silently wrong on a tree. `check` compares a small pack with the plain path, and refuses.
+spaces), would be silently wrong on a tree. `check_packing` compares a small pack with the plain path, and refuses.
 """
 
 import inspect
@@ -105,7 +105,7 @@ def block_mask(packed: Pack) -> BlockMask:
 
 
 @torch.no_grad()
-def check(model: PeftModel) -> None:
+def check_packing(model: PeftModel) -> None:
     """Raises: `ConfigError` if this model computes something else on a tree than on its branches."""
     base = cast("PreTrainedModel", model.get_base_model())
     kinds = set(getattr(base.config, "layer_types", None) or ["full_attention"])

@@ -15,14 +15,18 @@ from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dic
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import Parameter
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from baselines.errors import CheckpointError, ConfigError
-from baselines.learning.losses import entropy_from_logits, token_logprobs
+from baselines.learning.losses import chosen_tokens, entropy_from_logits, token_logprobs
+from baselines.learning.masks import length_mask
+from baselines.learning.packing import pack, packs_within
 from baselines.policies.chat import ChatEncoder, Conversation
 from baselines.policies.engines.hf import Reply, Request, end_ids, generate, left_padded
 from baselines.policies.features import text_features
 from baselines.policies.models import resolve_model
+from baselines.policies.packed import check_packing, run_pack, run_trunk
 
 _PEFT_PARTS = frozenset({"base_model", "base_layer", "lora_A", "lora_B"})
 """What PEFT adds to the paths of an adapted model."""
@@ -60,6 +64,18 @@ class Lora:
 
 
 @dataclass(frozen=True, slots=True)
+class Compute:
+    """How what a model says of given tokens is computed, and how much of it in one forward pass."""
+
+    path: Literal["packed", "plain"] = "packed"
+    """Each distinct token once, or each sequence by itself."""
+    max_packed_tokens: int = 4096
+    """Distinct tokens of a pack."""
+    batch_size: int = 16
+    """Sequences on the plain path."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What the current policy says of actions already taken; all (B, A), right-padded where `mask` is False."""
 
@@ -71,14 +87,21 @@ class Scores:
 class Team:
     """Policies of all agents on one base model."""
 
-    def __init__(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, adapter_of: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        model: PeftModel,
+        tokenizer: PreTrainedTokenizerBase,
+        adapter_of: Mapping[str, str],
+        compute: Compute | None = None,
+    ) -> None:
         self.model = model
+        self.compute = compute or Compute()
         self.tokenizer = tokenizer
         self.adapter_of = dict(adapter_of)
         self.encoder = ChatEncoder(tokenizer, end_ids(model, tokenizer))
 
     @classmethod
-    def load(
+    def load(  # noqa: PLR0913  # each is a setting of its own
         cls,
         agents: Sequence[str],
         *,
@@ -88,6 +111,7 @@ class Team:
         device: str = "cpu",
         dtype: str = "float32",
         attn_implementation: str | None = None,
+        compute: Compute | None = None,
         checkpoint: Path | None = None,
     ) -> "Team":
         """Load the base once and give every agent its adapter: a fresh one, or that of a checkpoint.
@@ -96,7 +120,7 @@ class Team:
         choice.
 
         Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError` (device, dtype or attention that this machine or
-        model lacks).
+        model lacks; a model that cannot be packed).
         """
         where = str(resolve_model(model))
         base = _base_model(where, _dtype(dtype), attn_implementation)
@@ -121,7 +145,9 @@ class Team:
         for name in names[1:]:
             peft_model.add_adapter(name, config)
         peft_model.eval()  # no dropout anywhere: the policy that is trained is the policy that was sampled
-        team = cls(peft_model, tokenizer, adapter_of)
+        team = cls(peft_model, tokenizer, adapter_of, compute)
+        if team.compute.path == "packed":
+            check_packing(peft_model)
         if checkpoint is not None:
             team.load_adapters(checkpoint)
         return team
@@ -149,10 +175,28 @@ class Team:
     def score(self, adapter: str, sequences: Sequence[TokenSequence], temperature: float) -> Scores:
         """Log-probabilities and entropies of action tokens under one adapter, with gradients if they are enabled.
 
-        Prompts are padded on the left and actions on the right, so that the head runs over action positions only. Call
-        `backward` before another adapter is scored: PEFT's switch between the two would silently drop the gradient.
+        All sequences in one forward pass; `parts` says how many that may be. Call `backward` before another adapter is
+        scored: PEFT's switch between the two would silently drop the gradient.
         """
         self.model.set_adapter(adapter)
+        score = self._score_packed if self.compute.path == "packed" else self._score_plain
+        return score(sequences, temperature)
+
+    def _score_packed(self, sequences: Sequence[TokenSequence], temperature: float) -> Scores:
+        """Every distinct token once; the head runs where an action token is predicted."""
+        packed = pack([[*s.prompt_ids, *s.action_ids] for s in sequences]).to(self.model.device)
+        lengths = [len(s.action_ids) for s in sequences]
+        predicting = [path[-1 - length : -1] for path, length in zip(packed.paths, lengths, strict=True)]
+        kept, rows = torch.unique(torch.cat(predicting), return_inverse=True)
+        actions = torch.cat([path[len(path) - length :] for path, length in zip(packed.paths, lengths, strict=True)])
+        chosen = chosen_tokens(run_pack(self.model, packed, keep=kept), rows, packed.ids[actions], temperature)
+        logprobs, entropy = (
+            pad_sequence(torch.split(flat, lengths), batch_first=True) for flat in (chosen.logprobs, chosen.entropy)
+        )
+        return Scores(logprobs, entropy, length_mask(torch.tensor(lengths, device=logprobs.device), logprobs.shape[1]))
+
+    def _score_plain(self, sequences: Sequence[TokenSequence], temperature: float) -> Scores:
+        """Prompts padded on the left and actions on the right, so that the head runs over action positions only."""
         prompts, prompt_mask = left_padded([s.prompt_ids for s in sequences], 0, self.model.device)
         lengths = torch.tensor([len(s.action_ids) for s in sequences])
         longest = int(lengths.max())
@@ -174,38 +218,59 @@ class Team:
         return Scores(token_logprobs(logits, actions, temperature), entropy_from_logits(logits, temperature), mask)
 
     @torch.no_grad()
-    def score_all(
-        self, adapter: str, sequences: Sequence[TokenSequence], temperature: float, *, batch_size: int
-    ) -> list[Tensor]:
+    def score_all(self, adapter: str, sequences: Sequence[TokenSequence], temperature: float) -> list[Tensor]:
         """Log-probabilities of every action token, one (A,) tensor on the CPU per sequence, without gradients."""
         found: dict[int, Tensor] = {}
-        for chunk in chunks_by_length(sequences, range(len(sequences)), batch_size):
+        for chunk in self.parts(sequences, range(len(sequences))):
             logprobs = self.score(adapter, [sequences[position] for position in chunk], temperature).logprobs.cpu()
             for row, position in zip(logprobs, chunk, strict=True):
                 found[position] = row[: len(sequences[position].action_ids)]
         return [found[position] for position in range(len(sequences))]
 
+    def parts(self, sequences: Sequence[TokenSequence], positions: Sequence[int]) -> list[list[int]]:
+        """Positions in the groups that one forward pass each takes: those that share most, or are of similar length."""
+        if self.compute.path == "plain":
+            return chunks_by_length(sequences, positions, self.compute.batch_size)
+        full = [[*sequences[position].prompt_ids, *sequences[position].action_ids] for position in positions]
+        return [
+            [positions[number] for number in numbers] for numbers in packs_within(full, self.compute.max_packed_tokens)
+        ]
+
     @torch.no_grad()
-    def features(self, texts: Sequence[str], *, batch_size: int, max_tokens: int = 2048) -> Tensor:
+    def features(self, texts: Sequence[str], *, max_tokens: int = 2048) -> Tensor:
         """What the *untrained* base makes of texts: its last hidden state at each text's last token, (N, H) in float32.
 
         See `text_features`: texts that begin others are read along with them.
         """
         with self.model.disable_adapter():
-            return text_features(
-                texts,
-                self._plain_ids,
-                self._trunk,
-                batch_size=batch_size,
-                max_tokens=max_tokens,
-                device=self.model.device,
-            )
+            return text_features(texts, self._plain_ids, self._read, max_tokens=max_tokens)
 
     def _plain_ids(self, text: str) -> list[int]:
         """Tokens of text that is no chat message; control tokens in it are split into ordinary ones."""
         return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
-    def _trunk(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def _read(self, sequences: Sequence[list[int]]) -> list[Tensor]:
+        """The last hidden states of each sequence, (L, H)."""
+        found: dict[int, Tensor] = {}
+        if self.compute.path == "packed":
+            for numbers in packs_within(sequences, self.compute.max_packed_tokens):
+                packed = pack([sequences[number] for number in numbers]).to(self.model.device)
+                hidden = run_trunk(self._base, packed)
+                found.update(zip(numbers, (hidden[path] for path in packed.paths), strict=True))
+        else:
+            order = sorted(range(len(sequences)), key=lambda number: len(sequences[number]))
+            for start in range(0, len(order), self.compute.batch_size):
+                numbers = order[start : start + self.compute.batch_size]
+                hidden = self._trunk([sequences[number] for number in numbers])
+                found.update(
+                    (number, row[len(row) - len(sequences[number]) :])
+                    for number, row in zip(numbers, hidden, strict=True)
+                )
+        return [found[number] for number in range(len(sequences))]
+
+    def _trunk(self, sequences: Sequence[list[int]]) -> Tensor:
+        """The last hidden states, (B, T, H), padded on the left."""
+        ids, mask = left_padded(sequences, 0, self.model.device)
         output = self._base.base_model(
             input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0), use_cache=False
         )

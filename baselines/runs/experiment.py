@@ -18,7 +18,7 @@ from pettingzoo import AECEnv
 
 import marft_envs
 from baselines.errors import ConfigError
-from baselines.policies.team import Lora, Team
+from baselines.policies.team import Compute, Lora, Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
@@ -78,6 +78,13 @@ class ExperimentConfig:
     on CPUs "medium" lets oneDNN choose: bfloat16 inside on some processors, its own float32 kernels on others."""
     attn_implementation: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None = None
     """How attention is computed; default: what Transformers chooses. On CPUs eager suits matmul_precision medium."""
+    update_path: Literal["packed", "plain"] = "packed"
+    """How log-probabilities and features are computed: each distinct token once, or each sequence by itself. The
+    numbers are the same; plain is the reference, and for models whose attention is not full."""
+    max_packed_tokens: int = 4096
+    """Distinct tokens in one forward pass; gradients accumulate up to the minibatch. Memory grows with it."""
+    update_batch_size: int = 16
+    """Sequences in one forward pass on the plain path."""
     threads: int = 0
     """CPU threads of torch; 0 takes what torch chooses. With other load on the machine fewer can be faster."""
 
@@ -290,6 +297,7 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
             device=config.device,
             dtype=config.dtype,
             attn_implementation=config.attn_implementation,
+            compute=Compute(config.update_path, config.max_packed_tokens, config.update_batch_size),
             checkpoint=checkpoint,
         )
 
@@ -304,6 +312,8 @@ def check_ranges(config: ExperimentConfig) -> None:
         "rollout_batch_size",
         "lora_rank",
         "checkpoint_every",
+        "max_packed_tokens",
+        "update_batch_size",
     )
     for name in at_least_one:
         if getattr(config, name) < 1:

@@ -20,7 +20,7 @@ from baselines.algorithms import marft_action
 from baselines.algorithms.marft_action import Config, MarftAction, train
 from baselines.errors import ConfigError
 from baselines.evaluate import play_held_out
-from baselines.policies.team import Team
+from baselines.policies.team import Compute, Team
 from baselines.rollouts.batch import Batch, Turn
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.runs.experiment import Experiment, Metrics, load_team
@@ -75,7 +75,7 @@ def replies(team: Team) -> tuple[list[Turn], list[Tensor], Tensor]:
     for number, length in enumerate((1, 4, 2, 6, 3, 1)):
         ids = [*rng.integers(256, size=length - 1).tolist(), eos]
         turns.append(Turn("writer_0", 0, rng.integers(256, size=3 + number).tolist(), ids, [], "", "", ""))
-    now = team.score_all("writer_0", turns, TEMPERATURE, batch_size=6)
+    now = team.score_all("writer_0", turns, TEMPERATURE)
     shifts = (0.05, -0.5, 0.1, 0.6, -0.1, 0.3)
     old = [logprobs + shift / len(logprobs) for logprobs, shift in zip(now, shifts, strict=True)]
     return turns, old, torch.tensor([1.0, 2.0, -1.0, -0.5, 0.7, 1.5], dtype=torch.float64)
@@ -97,7 +97,7 @@ def objective(team: Team, turns: list[Turn], old: list[Tensor], advantages: Tens
 def test_the_gradient_is_that_of_the_surrogate_by_finite_differences(load_team: LoadTeam, ent_coef: float) -> None:
     team = load_team(*AGENTS, scale=0.1)  # larger adapters bend the objective too much for a difference to be a slope
     turns, old, advantages = replies(team)
-    ppo = learner(team, clip_coef=0.2, clip_coef_high=0.3, ent_coef=ent_coef, update_batch_size=2)
+    ppo = learner(team, clip_coef=0.2, clip_coef_high=0.3, ent_coef=ent_coef)
     found = ppo._accumulate("writer_0", turns, old, advantages, [4, 1, 0, 3, 2, 5])
     assert found["loss"] == pytest.approx(objective(team, turns, old, advantages, ent_coef), abs=1e-9)
     # Ratios e^-0.05 e^0.5 e^-0.1 e^-0.6 e^0.1 e^-0.3 = 0.95 1.65 0.90 0.55 1.11 0.74: three of six leave [0.8, 1.3]
@@ -122,11 +122,12 @@ def test_the_gradient_is_that_of_the_surrogate_by_finite_differences(load_team: 
 def test_a_minibatch_has_the_same_gradient_however_it_is_cut_up(team: Team) -> None:
     turns, old, advantages = replies(team)
     found = []
-    for size in (1, 4, 6):
+    plain = [Compute("plain", batch_size=size) for size in (1, 4, 6)]
+    packed = [Compute("packed", max_packed_tokens=size) for size in (1, 12, 100)]
+    for compute in (*plain, *packed):
+        team.compute = compute
         team.model.zero_grad()
-        totals = learner(team, ent_coef=0.3, update_batch_size=size)._accumulate(
-            "writer_0", turns, old, advantages, list(range(6))
-        )
+        totals = learner(team, ent_coef=0.3)._accumulate("writer_0", turns, old, advantages, list(range(6)))
         found.append((totals, [parameter.grad for parameter in team.parameters("writer_0")]))
     for totals, gradients in found[1:]:
         assert totals == pytest.approx(found[0][0], abs=1e-9)
@@ -195,7 +196,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
 
 def summed_log_ratios(team: Team, batch: Batch, agent: str) -> list[float]:
     turns = [turn for turn in batch.turns() if turn.agent == agent]
-    new = team.score_all(agent, turns, TEMPERATURE, batch_size=16)
+    new = team.score_all(agent, turns, TEMPERATURE)
     return [float(after.sum()) - sum(turn.logprobs) for after, turn in zip(new, turns, strict=True)]
 
 
@@ -256,9 +257,7 @@ def test_old_log_probabilities_of_all_agents_are_frozen_before_the_first_update(
     batch = collected(team)
     agents = [turn.agent for turn in batch.turns()]
     before = {
-        agent: team.score_all(
-            agent, [turn for turn in batch.turns() if turn.agent == agent], TEMPERATURE, batch_size=16
-        )
+        agent: team.score_all(agent, [turn for turn in batch.turns() if turn.agent == agent], TEMPERATURE)
         for agent in AGENTS
     }
     events: list[str] = []

@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,17 @@ from torch import Tensor
 
 from baselines.errors import CheckpointError, ConfigError
 from baselines.policies.engines.hf import Reply, Request
-from baselines.policies.team import SHARED, Lora, Team
+from baselines.policies.team import SHARED, Compute, Lora, Team
 
 LoadTeam = Callable[..., Team]
 AGENTS = ("reasoner_0", "actor_0")
 QUESTIONS = ("What is 1 + 1?", "Say anything at all, as long as it is short.", "?")
+
+
+@pytest.fixture(params=["packed", "plain"])
+def load_team(load_team: LoadTeam, request: pytest.FixtureRequest) -> LoadTeam:
+    """Loads a team whose log-probabilities are computed one way or the other."""
+    return partial(load_team, compute=Compute(request.param))
 
 
 @dataclass
@@ -239,7 +246,7 @@ def test_scores_are_the_log_probabilities_that_the_sampler_drew_with(load_team: 
     for adapter in AGENTS:
         mine = [number for number, request in enumerate(asked) if request.adapter == adapter]
         sequences = [said(asked, replies)[number] for number in mine]
-        for number, scored in zip(mine, team.score_all(adapter, sequences, temperature, batch_size=3), strict=True):
+        for number, scored in zip(mine, team.score_all(adapter, sequences, temperature), strict=True):
             assert scored.tolist() == pytest.approx(replies[number].logprobs, abs=1e-4)
 
 
@@ -249,7 +256,7 @@ def test_another_adapter_or_temperature_would_score_them_otherwise(load_team: Lo
     (reply,) = team.act(asked, temperature=1.0, batch_size=1)
     sequences = said(asked, [reply])
     for adapter, temperature in (("reasoner_0", 1.0), ("actor_0", 0.9)):
-        (scored,) = team.score_all(adapter, sequences, temperature, batch_size=1)
+        (scored,) = team.score_all(adapter, sequences, temperature)
         assert (scored - torch.tensor(reply.logprobs)).abs().max() > 1e-2
 
 
@@ -277,10 +284,14 @@ def test_the_end_of_a_reply_is_scored_and_what_pads_it_is_not(load_team: LoadTea
 def test_scores_come_back_in_the_order_they_were_asked_in_whatever_the_batches(load_team: LoadTeam) -> None:
     team = load_team()
     sequences = [Said([60] * (9 - number), [100 + number] * (1 + number % 3)) for number in range(7)]
-    one_by_one = team.score_all("actor_0", sequences, 1.0, batch_size=1)
-    by_three = team.score_all("actor_0", sequences, 1.0, batch_size=3)
-    for single, batched in zip(one_by_one, by_three, strict=True):
-        torch.testing.assert_close(single, batched, atol=2e-5, rtol=0)
+    path = team.compute.path
+    found = []
+    for batch_size, max_tokens in ((1, 1), (3, 12), (100, 1000)):
+        team.compute = Compute(path, max_tokens, batch_size)
+        found.append(team.score_all("actor_0", sequences, 1.0))
+    for together in found[1:]:
+        for single, batched in zip(found[0], together, strict=True):
+            torch.testing.assert_close(single, batched, atol=2e-5, rtol=0)
 
 
 # Gradients.
@@ -314,7 +325,7 @@ def test_sampling_and_features_leave_the_scored_adapter_trainable(load_team: Loa
     team = load_team()
     team.score("actor_0", [Said([70], [100])], 1.0)
     team.act(requests(team, AGENTS), temperature=1.0, batch_size=2)
-    team.features(["x"], batch_size=1)
+    team.features(["x"])
     team.score("actor_0", [Said([70, 71], [100, 101])], 1.0).logprobs.sum().backward()
     assert all(found is not None and bool(found.any()) for found in gradients(team, "actor_0"))
 
@@ -338,7 +349,7 @@ def test_features_are_the_untrained_base_models_last_hidden_states(load_team: Lo
             ids = torch.tensor([fresh.tokenizer(text)["input_ids"]])
             expected.append(base(ids, output_hidden_states=True).hidden_states[-1][0, -1])
     for team in (fresh, trained):
-        features = team.features(texts, batch_size=2)
+        features = team.features(texts)
         assert features.shape == (4, team.hidden_size)
         torch.testing.assert_close(features, torch.stack(expected), atol=1e-4, rtol=0)
 
@@ -346,16 +357,16 @@ def test_features_are_the_untrained_base_models_last_hidden_states(load_team: Lo
 def test_a_text_has_the_same_features_in_any_company(load_team: LoadTeam) -> None:
     team = load_team()
     texts = ["", "a", "ab", "b", "abc and on and on"]
-    together = team.features(texts, batch_size=3)
+    together = team.features(texts)
     for row, text in zip(together, texts, strict=True):
-        torch.testing.assert_close(team.features([text], batch_size=1)[0], row, atol=1e-4, rtol=0)
+        torch.testing.assert_close(team.features([text])[0], row, atol=1e-4, rtol=0)
 
 
 def test_of_a_text_beyond_the_bound_the_end_is_read(load_team: LoadTeam) -> None:
     team = load_team()
     long, tail = "x" * 30 + "abcde", "abcde"
     torch.testing.assert_close(
-        team.features([long], batch_size=1, max_tokens=5), team.features([tail], batch_size=1), atol=1e-4, rtol=0
+        team.features([long], max_tokens=5), team.features([tail]), atol=1e-4, rtol=0
     )
 
 
@@ -419,7 +430,7 @@ def test_adapters_are_float32_on_a_bfloat16_base(load_team: LoadTeam) -> None:
     team = load_team(*AGENTS, dtype="bfloat16")
     assert {parameter.dtype for adapter in AGENTS for parameter in team.parameters(adapter)} == {torch.float32}
     assert team.model.get_base_model().lm_head.weight.dtype == torch.bfloat16
-    assert team.features(["x"], batch_size=1).dtype == torch.float32
+    assert team.features(["x"]).dtype == torch.float32
 
 
 def test_the_kind_of_attention_is_the_one_asked_for_and_changes_no_number(load_team: LoadTeam) -> None:
@@ -438,7 +449,8 @@ def test_the_head_gets_its_positions_in_one_piece(load_team: LoadTeam) -> None:
     head = team.model.get_base_model().get_output_embeddings()
     head.register_forward_pre_hook(lambda module, args: given.append(args[0]))
     team.score("actor_0", [Said([65, 66, 67, 68], [70, 71]), Said([65, 66], [72, 73])], 0.7)
-    assert [hidden.shape[:2] for hidden in given] == [(2, 3)]  # two rows: two replies' tokens and one before them
+    # Two rows, two replies' tokens and one before them; or one row: both replies begin behind another token.
+    assert [hidden.shape[:2] for hidden in given] == [(2, 3) if team.compute.path == "plain" else (1, 4)]
     assert given[0].is_contiguous()
 
 
