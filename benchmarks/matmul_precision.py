@@ -31,7 +31,7 @@ from torch import Tensor
 
 import marft_envs
 from baselines.policies.engines.hf import Reply, Request
-from baselines.policies.team import Team
+from baselines.policies.team import Compute, Team
 
 RESULTS = Path(__file__).parent / "results" / "matmul_precision.json"
 SETTINGS = (("highest", "sdpa"), ("highest", "eager"), ("medium", "sdpa"), ("medium", "eager"))
@@ -106,7 +106,7 @@ def update(team: Team, said: Sequence[Scored], batch: int) -> None:
         parameter.grad = None
 
 
-def logprobs(team: Team, said: Sequence[Scored], batch: int) -> Tensor:
+def logprobs(team: Team, said: Sequence[Scored]) -> Tensor:
     """Of every token, in one row."""
     return torch.cat(team.score_all(AGENT, said, TEMPERATURE))
 
@@ -123,7 +123,9 @@ def compare(model: str, num_replies: int, batch: int, repeats: int) -> list[Cost
     """See how exact every setting is, which also warms it up; then let all of them run by turns."""
     torch.manual_seed(0)
     kinds = dict.fromkeys(kind for _, kind in SETTINGS)
-    teams = {kind: Team.load([AGENT], model=model, attn_implementation=kind) for kind in kinds}
+    teams = {
+        kind: Team.load([AGENT], model=model, attn_implementation=kind, compute=Compute("plain")) for kind in kinds
+    }
     asked = requests_for(next(iter(teams.values())), num_replies)
     drifts, scores, errors = {}, {}, {}
     common: list[Scored] = []
@@ -134,8 +136,8 @@ def compare(model: str, num_replies: int, batch: int, repeats: int) -> list[Cost
             said = scored(asked, replies)
             common = common or said
             drawn = torch.cat([torch.tensor(reply.logprobs) for reply in replies])
-            drifts[setting] = float((logprobs(team, said, batch) - drawn).abs().max())
-            scores[setting] = logprobs(team, common, batch)
+            drifts[setting] = float((logprobs(team, said) - drawn).abs().max())
+            scores[setting] = logprobs(team, common)
             update(team, common, batch)
             errors[setting] = product_error()
     rollouts: dict[tuple[str, str], list[float]] = {setting: [] for setting in SETTINGS}

@@ -8,7 +8,6 @@ A model that does not hand the keyword down, or mixes tokens by other means than
 spaces), would be silently wrong on a tree. `check_packing` compares a small pack with the plain path, and refuses.
 """
 
-import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -18,7 +17,6 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 from transformers import AttentionInterface, PreTrainedModel
-from transformers.cache_utils import Cache
 
 from baselines.errors import ConfigError
 from baselines.learning.packing import Pack, pack, tiled_attention, visible
@@ -51,15 +49,27 @@ def _tiled(
 AttentionInterface.register(TILED, _tiled)
 
 
-def run_pack(model: PeftModel, packed: Pack, cache: Cache | None = None, keep: Tensor | None = None) -> Tensor:
-    """The model's logits at the tokens `keep` (all by default), (K, V); `cache` gets the keys and values of the row."""
+def run_pack(
+    model: PeftModel,
+    packed: Pack,
+    *,
+    keep: Tensor,
+    cache: Mapping[str, object] | None = None,
+    adapter: str | None = None,
+) -> Tensor:
+    """The model's logits at the tokens `keep`, (K, V).
+
+    `cache`: arguments by which the model fills one with the keys and values of the row. `adapter`: named where the
+    model is to act with it whichever is set, which PEFT does in eval mode and without gradients alone.
+    """
     base = cast("PreTrainedModel", model.get_base_model())
     with _attention(base, packed) as arguments:
         output = model(
             input_ids=packed.ids[None],
             position_ids=packed.positions[None],
-            logits_to_keep=0 if keep is None else keep,
-            **_cache_argument(base, cache),
+            logits_to_keep=keep,
+            **(cache or {"use_cache": False}),
+            **({} if adapter is None else {"adapter_names": [adapter]}),
             **arguments,
         )
     return cast("Tensor", output.logits[0])
@@ -72,14 +82,6 @@ def run_trunk(base: PreTrainedModel, packed: Pack) -> Tensor:
             input_ids=packed.ids[None], position_ids=packed.positions[None], use_cache=False, **arguments
         )
     return cast("Tensor", output.last_hidden_state[0])
-
-
-def _cache_argument(base: PreTrainedModel, cache: Cache | None) -> dict[str, object]:
-    """`cache`, under the name that this release of Transformers has for it."""
-    if cache is None:
-        return {"use_cache": False}
-    name = "cache" if "cache" in inspect.signature(type(base).forward).parameters else "past_key_values"
-    return {name: cache, "use_cache": True}
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from baselines.learning.losses import chosen_tokens, entropy_from_logits, token_
 from baselines.learning.masks import length_mask
 from baselines.learning.packing import pack, packs_within
 from baselines.policies.chat import ChatEncoder, Conversation
-from baselines.policies.engines.hf import Reply, Request, end_ids, generate, left_padded
+from baselines.policies.engines.hf import Reply, Request, end_ids, generate
+from baselines.policies.engines.prefill import left_padded
 from baselines.policies.features import text_features
 from baselines.policies.models import resolve_model
 from baselines.policies.packed import check_packing, run_pack, run_trunk
@@ -166,7 +167,14 @@ class Team:
 
     def act(self, requests: Sequence[Request], *, temperature: float, batch_size: int) -> list[Reply]:
         """Draw a reply to each request; adapters may be mixed. Temperature 0 is greedy."""
-        return generate(self.model, self.tokenizer, requests, temperature=temperature, batch_size=batch_size)
+        return generate(
+            self.model,
+            self.tokenizer,
+            requests,
+            temperature=temperature,
+            batch_size=batch_size,
+            is_packed=self.compute.path == "packed",
+        )
 
     def parameters(self, adapter: str) -> list[Parameter]:
         """The trainable tensors of one adapter, in the model's order."""
@@ -191,7 +199,8 @@ class Team:
         actions = torch.cat([path[len(path) - length :] for path, length in zip(packed.paths, lengths, strict=True)])
         chosen = chosen_tokens(run_pack(self.model, packed, keep=kept), rows, packed.ids[actions], temperature)
         logprobs, entropy = (
-            pad_sequence(torch.split(flat, lengths), batch_first=True) for flat in (chosen.logprobs, chosen.entropy)
+            pad_sequence(list(torch.split(flat, lengths)), batch_first=True)
+            for flat in (chosen.logprobs, chosen.entropy)
         )
         return Scores(logprobs, entropy, length_mask(torch.tensor(lengths, device=logprobs.device), logprobs.shape[1]))
 

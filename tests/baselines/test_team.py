@@ -222,7 +222,8 @@ def test_the_models_own_generation_settings_do_not_bend_the_policy(
     }
     settings |= {"no_repeat_ngram_size": 1, "suppress_tokens": list(range(0, 256, 2)), "max_length": 3}
     (folder / "generation_config.json").write_text(json.dumps(settings))
-    plain, opinionated = load_team(), Team.load(AGENTS, model=str(folder))
+    plain = load_team()
+    opinionated = Team.load(AGENTS, model=str(folder), compute=plain.compute)
     for adapter in AGENTS:
         for copy, original in zip(opinionated.parameters(adapter), plain.parameters(adapter), strict=True):
             copy.data.copy_(original)
@@ -365,9 +366,7 @@ def test_a_text_has_the_same_features_in_any_company(load_team: LoadTeam) -> Non
 def test_of_a_text_beyond_the_bound_the_end_is_read(load_team: LoadTeam) -> None:
     team = load_team()
     long, tail = "x" * 30 + "abcde", "abcde"
-    torch.testing.assert_close(
-        team.features([long], max_tokens=5), team.features([tail]), atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(team.features([long], max_tokens=5), team.features([tail]), atol=1e-4, rtol=0)
 
 
 # Saved and read back.

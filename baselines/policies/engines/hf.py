@@ -1,25 +1,25 @@
-"""Sampling replies with Hugging Face Transformers: many prompts, different adapters mixed in one `generate` call.
+"""Sampling replies with Hugging Face Transformers: many prompts, different adapters mixed in one batch.
 
-The sampler *is* the policy that is trained: temperature only, the whole vocabulary (`top_p = 1`, `top_k` off), and each
-token's log-probability is kept as it was when drawn.
+The sampler *is* the policy that is trained: temperature only, the whole vocabulary, and each token's log-probability is
+kept as it was when drawn. Every distinct beginning of a batch's prompts is read once, and a row that ended is dropped.
 
-Left out: shared prefill of equal prompts; rows that finished stay in the batch.
+Why not `generate`: it reads equal prompts once each, keeps rows that ended, and draws from the global generator, so
+that a reply would depend on who else is in the batch. What it does per token is one call of the model, which is done
+here, through the model's public arguments (cache, adapter names).
+Left out: the words of an episode's earlier turns are read again at every turn.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import Random
 from typing import cast
 
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import (
-    GenerationConfig,
-    GenerationMixin,
-    PreTrainedTokenizerBase,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
+from transformers import GenerationMixin, PreTrainedTokenizerBase
+
+from baselines.policies.engines.prefill import cache_argument, prefill
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Request:
     max_chars: int
     """The environment would shorten a longer action. It is cut here instead, at a token, so that what is trained on is
     what was used."""
+    seed: int | str = 0
+    """Decides what is drawn: the same request with the same seed is answered alike. Greedy replies need none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +46,12 @@ class Reply:
     text: str
 
 
-class _RowLimits(StoppingCriteria):
-    """Ends each row at its own number of new tokens."""
-
-    def __init__(self, prompt_length: int, limits: Tensor) -> None:
-        self.prompt_length = prompt_length
-        self.limits = limits
-
-    def __call__(self, input_ids: Tensor, scores: object, **kwargs: object) -> Tensor:
-        return self.limits <= input_ids.shape[1] - self.prompt_length
-
-
 def end_ids(model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Every token that ends a reply: the tokenizer's and those that the model's generation settings name."""
     base = cast("GenerationMixin", model.get_base_model())
     configured = base.generation_config.eos_token_id
     ids = configured if isinstance(configured, list) else [configured]
     return sorted({int(token) for token in [*ids, tokenizer.eos_token_id] if token is not None})
-
-
-def left_padded(prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Prompts as one tensor with their ends aligned, and its attention mask; both (B, P)."""
-    width = max(len(prompt) for prompt in prompts)
-    ids = torch.full((len(prompts), width), pad_id, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
-        mask[row, width - len(prompt) :] = 1
-    return ids.to(device), mask.to(device)
 
 
 def generate(
@@ -81,79 +61,90 @@ def generate(
     *,
     temperature: float,
     batch_size: int,
+    is_packed: bool = True,
 ) -> list[Reply]:
     """Draw one reply per request, in the order of `requests`; temperature 0 is greedy.
 
-    Requests of similar length share a batch, so that little of it is padding. Random numbers come from torch's global
-    generator.
+    `is_packed`: whether prompts are read as a tree, or each by itself. What a request draws follows from its own seed:
+    neither its company nor the size of batches matters, beyond rounding.
     """
     assert temperature >= 0 and batch_size >= 1, (temperature, batch_size)
-    order = sorted(range(len(requests)), key=lambda position: len(requests[position].prompt_ids))
+    order = sorted(range(len(requests)), key=lambda number: (requests[number].adapter, requests[number].prompt_ids))
     replies: dict[int, Reply] = {}
+    ends = end_ids(model, tokenizer)
     was_training = model.training
     model.eval()  # mixed adapters are exact in eval mode and refused in train mode
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        drawn = _generate_batch(model, tokenizer, [requests[position] for position in chosen], temperature)
-        replies.update(zip(chosen, drawn, strict=True))
+        drawn = _draw(model, [requests[position] for position in chosen], temperature, ends, is_packed=is_packed)
+        for position, row in zip(chosen, drawn, strict=True):
+            ids, text = _cut_to_chars(tokenizer, row.ids, ends, requests[position].max_chars)
+            replies[position] = Reply(ids, row.logprobs[: len(ids)] if temperature else [], text)
     model.train(was_training)
     return [replies[position] for position in range(len(requests))]
 
 
+@dataclass(slots=True)
+class _Row:
+    """A reply that is being drawn."""
+
+    request: Request
+    noise: Random
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+    def take(self, token: int, logprob: float, ends: Sequence[int]) -> bool:
+        """Append a token; whether more are to come."""
+        self.ids.append(token)
+        self.logprobs.append(logprob)
+        return token not in ends and len(self.ids) < self.request.max_new_tokens
+
+
 @torch.no_grad()  # not inference_mode: ids made there cannot take part in a later backward
-def _generate_batch(
-    model: PeftModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], temperature: float
-) -> list[Reply]:
-    ends = end_ids(model, tokenizer)
-    ids, mask = left_padded([request.prompt_ids for request in requests], ends[0], model.device)
-    limits = torch.tensor([request.max_new_tokens for request in requests], device=model.device)
-    sampling = (
-        {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        if temperature
-        else {"do_sample": False}
-    )
-    output = model.generate(
-        input_ids=ids,
-        attention_mask=mask,
-        adapter_names=[request.adapter for request in requests],
-        generation_config=GenerationConfig(
-            max_new_tokens=int(limits.max()),
-            eos_token_id=ends,
-            pad_token_id=ends[0],
-            return_dict_in_generate=True,
-            output_logits=temperature > 0,
-            **sampling,
-        ),
-        stopping_criteria=StoppingCriteriaList([_RowLimits(ids.shape[1], limits)]),
-    )
-    drawn = output.sequences[:, ids.shape[1] :]
-    logprobs = _drawn_logprobs(output.logits, drawn, temperature) if temperature else torch.zeros(drawn.shape)
-    replies = []
-    for request, row, row_logprobs in zip(requests, drawn.tolist(), logprobs.tolist(), strict=True):
-        action_ids = _up_to_end(row[: request.max_new_tokens], ends)
-        action_ids, text = _cut_to_chars(tokenizer, action_ids, ends, request.max_chars)
-        replies.append(Reply(action_ids, row_logprobs[: len(action_ids)] if temperature else [], text))
-    return replies
+def _draw(
+    model: PeftModel, requests: Sequence[Request], temperature: float, ends: Sequence[int], *, is_packed: bool
+) -> list[_Row]:
+    """Read all prompts once, then draw token by token; a row that ended leaves the batch."""
+    rows = [_Row(request, Random(request.seed)) for request in requests]
+    prefilled = prefill(model, [(r.adapter, r.prompt_ids) for r in requests], is_packed=is_packed)
+    logits, mask = prefilled.logits, prefilled.mask
+    active = list(range(len(rows)))
+    while True:
+        drawn = _drawn(logits, [rows[number].noise.random() for number in active], temperature)
+        going_on = [
+            place
+            for place, (number, token, logprob) in enumerate(zip(active, *drawn, strict=True))
+            if rows[number].take(token, logprob, ends)
+        ]
+        if not going_on:
+            return rows
+        if len(going_on) < len(active):
+            active = [active[place] for place in going_on]
+            kept = torch.tensor(going_on, device=mask.device)
+            prefilled.cache.batch_select_indices(kept)
+            mask = mask[kept]
+        mask = torch.cat([mask, mask.new_ones(len(active), 1)], dim=1)
+        logits = model(
+            input_ids=torch.tensor([[rows[number].ids[-1]] for number in active], device=mask.device),
+            attention_mask=mask,
+            position_ids=mask.sum(-1, keepdim=True) - 1,
+            adapter_names=[rows[number].request.adapter for number in active],
+            **cache_argument(model, prefilled.cache),
+        ).logits[:, -1]
 
 
-def _drawn_logprobs(logits: Sequence[Tensor], drawn: Tensor, temperature: float) -> Tensor:
-    """Log-probability of each drawn token, (B, A).
+def _drawn(logits: Tensor, noise: Sequence[float], temperature: float) -> tuple[list[int], list[float]]:
+    """A token for each row, and its log-probability; greedy at temperature 0.
 
-    Step by step, because (B, A, V) in float32 would be the largest tensor of the run.
+    The token at which the cumulated probability passes the row's noise, a number from 0 to 1. Shapes: logits (B, V).
     """
-    steps = [
-        (step.float() / temperature).log_softmax(-1).gather(-1, drawn[:, position : position + 1])
-        for position, step in enumerate(logits)
-    ]
-    return torch.cat(steps, dim=1)
-
-
-def _up_to_end(ids: list[int], ends: Sequence[int]) -> list[int]:
-    """Everything up to the first end-of-sequence token, it included; padding may be the same token."""
-    for position, token in enumerate(ids):
-        if token in ends:
-            return ids[: position + 1]
-    return ids
+    if temperature == 0:
+        return logits.argmax(-1).tolist(), [0.0] * len(logits)
+    logprobs = (logits.float() / temperature).log_softmax(-1)
+    passed = logprobs.exp().cumsum(-1)
+    at = torch.tensor(noise, device=logits.device)[:, None] * passed[:, -1:]
+    tokens = torch.searchsorted(passed, at, right=True).clamp(max=logits.shape[-1] - 1)
+    return tokens[:, 0].tolist(), logprobs.gather(-1, tokens)[:, 0].tolist()
 
 
 def _cut_to_chars(

@@ -1,0 +1,114 @@
+"""Reading prompts before a reply is drawn: every distinct beginning once per adapter.
+
+Either way a row of the cache belongs to a request, with prompts aligned at their ends:
+
+- *packed*: an adapter's prompts are one tree (`learning/packing.py`), whose keys and values are handed out to the rows;
+- *plain*: equal prompts are read once, each by itself, for models that cannot follow a tree.
+
+The last token's logits come from the same pass, so no cache covers a whole prompt and is then asked for nothing. A
+cache is used with the adapters that filled it, and lives no longer than its batch.
+"""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import Cache, DynamicLayer
+
+from baselines.learning.packing import pack
+from baselines.policies.packed import run_pack
+
+Prompt = tuple[str, list[int]]
+"""Adapter and token ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """Prompts that were read, a row each."""
+
+    logits: Tensor
+    """(B, V): what follows each prompt."""
+    cache: Cache
+    mask: Tensor
+    """(B, P): 1 where the cache holds a token of the prompt, padded on the left."""
+
+
+def prefill(model: PeftModel, prompts: Sequence[Prompt], *, is_packed: bool) -> Prefilled:
+    """Read all prompts; equal ones of an adapter once."""
+    return (_packed if is_packed else _plain)(model, prompts)
+
+
+def _packed(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
+    base = cast("PreTrainedModel", model.get_base_model())
+    width = max(len(ids) for _, ids in prompts)
+    mask = _aligned_mask([len(ids) for _, ids in prompts], width, base.device)
+    rows: list[int] = []
+    logits: list[Tensor] = []
+    layers: list[list[tuple[Tensor, Tensor]]] = []
+    for adapter in dict.fromkeys(adapter for adapter, _ in prompts):
+        own = [number for number, (name, _) in enumerate(prompts) if name == adapter]
+        packed = pack([prompts[number][1] for number in own]).to(base.device)
+        cache = DynamicCache()
+        last = torch.stack([path[-1] for path in packed.paths])
+        kept, places = torch.unique(last, return_inverse=True)
+        logits.append(run_pack(model, packed, keep=kept, cache=cache_argument(model, cache), adapter=adapter)[places])
+        paths = torch.stack([torch.cat([path.new_zeros(width - len(path)), path]) for path in packed.paths])
+        layers.append([_handed_out(layer, paths) for layer in cache.layers])
+        rows += own
+    back = torch.tensor(sorted(range(len(rows)), key=rows.__getitem__), device=base.device)
+    together = DynamicCache()
+    for number, parts in enumerate(zip(*layers, strict=True)):
+        keys, values = (torch.cat(tensors)[back] for tensors in zip(*parts, strict=True))
+        together.update(keys, values, number)
+    return Prefilled(torch.cat(logits)[back], together, mask)
+
+
+def _handed_out(layer: object, paths: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values along paths. Shapes: those of the layer (1, G, T, D); paths (B, P) -> (B, G, P, D)."""
+    assert isinstance(layer, DynamicLayer) and layer.keys is not None and layer.values is not None, layer
+    return layer.keys[0][:, paths].transpose(0, 1), layer.values[0][:, paths].transpose(0, 1)
+
+
+def _plain(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
+    keys = [(adapter, tuple(ids)) for adapter, ids in prompts]
+    distinct = list(dict.fromkeys(keys))
+    ids, mask = left_padded([list(prompt) for _, prompt in distinct], 0, model.device)
+    cache = DynamicCache()
+    output = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+        adapter_names=[adapter for adapter, _ in distinct],
+        logits_to_keep=1,
+        **cache_argument(model, cache),
+    )
+    number = {key: place for place, key in enumerate(distinct)}
+    rows = torch.tensor([number[key] for key in keys], device=model.device)
+    cache.batch_select_indices(rows)
+    return Prefilled(output.logits[rows, -1], cache, mask[rows])
+
+
+def left_padded(prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Prompts as one tensor with their ends aligned, and its attention mask; both (B, P)."""
+    width = max(len(prompt) for prompt in prompts)
+    ids = torch.full((len(prompts), width), pad_id, dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
+    return ids.to(device), _aligned_mask([len(prompt) for prompt in prompts], width, device)
+
+
+def _aligned_mask(lengths: Sequence[int], width: int, device: torch.device) -> Tensor:
+    """1 at the last `lengths[b]` of `width` places, (B, P)."""
+    return (torch.arange(width) >= width - torch.tensor(lengths)[:, None]).long().to(device)
+
+
+def cache_argument(model: PeftModel, cache: Cache) -> dict[str, object]:
+    """The cache, under the name that this release of Transformers has for it."""
+    base = cast("PreTrainedModel", model.get_base_model())
+    name = "cache" if "cache" in inspect.signature(type(base).forward).parameters else "past_key_values"
+    return {name: cache, "use_cache": True}
