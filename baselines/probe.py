@@ -23,12 +23,10 @@ Left out: foreign environments know neither scripts nor a range, so their rows h
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from statistics import fmean
 from typing import Literal
-
-import torch
 
 from baselines.evaluate import over_instances
 from baselines.policies.team import Team
@@ -118,12 +116,12 @@ def probe(
     """Play every task in every company that tells something, and summarise.
 
     A team of n agents takes between n + 1 and 2 n + 1 plays of the tasks with models in them: two for an agent without
-    whom perfect others would succeed, and no play twice. The sampler begins each play from `seed`, so that no row
+    whom perfect others would succeed, and no play twice. Replies are drawn by `seed` and their task, so that no row
     depends on which others there are.
 
     Raises: `EnvironmentKindError`.
     """
-    stage = _Stage(make_env, team, tasks, sampling, min(num_envs, len(tasks)), seed, status)
+    stage = _Stage(make_env, team, tasks, replace(sampling, seed=seed), min(num_envs, len(tasks)), status)
     rows = [stage.row(agent, [agent], stage.company(agent), num_examples) for agent in stage.agents]
     rows.append(stage.row(TEAM, stage.agents, {}, 0))
     return ProbeReport(
@@ -144,7 +142,6 @@ class _Stage:
     tasks: Sequence[Task]
     sampling: Sampling
     num_envs: int
-    seed: int
     status: Status
 
     def __post_init__(self) -> None:
@@ -169,11 +166,9 @@ class _Stage:
         if key not in self._played:
             models = ", ".join(agent for agent in self.agents if agent not in scripts) or "scripts"
             collector = Collector(self.make_env, self.team, num_envs=self.num_envs, scripts=scripts)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.seed)
-                batch = collector.collect(
-                    self.tasks, self.sampling, lambda done: self.status(f"{models}: {done}/{len(self.tasks)}")
-                )
+            batch = collector.collect(
+                self.tasks, self.sampling, lambda done: self.status(f"{models}: {done}/{len(self.tasks)}")
+            )
             self._played[key] = batch.rollouts
         return self._played[key]
 

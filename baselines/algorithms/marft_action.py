@@ -38,6 +38,7 @@ from baselines.learning.losses import (
     sequence_logprobs,
     value_loss,
 )
+from baselines.learning.minibatches import minibatches
 from baselines.learning.sequential import ActingOrder, predecessor_weights
 from baselines.policies.critic import Critic
 from baselines.policies.team import Team
@@ -111,7 +112,7 @@ class MarftAction:
     def __init__(self, config: Config, team: Team) -> None:
         self.config = config
         self.team = team
-        self.critic = Critic(team.hidden_size).to(team.model.device)
+        self.critic = Critic.drawn(team.hidden_size, seed=config.seed).to(team.model.device)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr)
         self.optimizers = {adapter: torch.optim.Adam(team.parameters(adapter), lr=config.lr) for adapter in team.blocks}
         self.rng = np.random.default_rng(np.random.SeedSequence([config.seed, 1]))
@@ -146,7 +147,8 @@ class MarftAction:
         metrics = self._fit_critic(features, values, credit.returns)
         if not update_policies:
             return metrics | {"policy/skipped": "critic warm-up"}
-        return metrics | self._update_blocks(turns, credit, status)
+        instances = [rollout.instance for rollout in batch.rollouts for _ in rollout.turns]
+        return metrics | self._update_blocks(turns, instances, credit, status)
 
     def _critic_text(self, turn: Turn) -> str:
         return turn.state if self.config.critic_input == "state" else turn.observation
@@ -174,7 +176,7 @@ class MarftAction:
 
     # -- the agents ----------------------------------------------------------------------------------------------------
 
-    def _update_blocks(self, turns: list[Turn], credit: Credit, status: Status) -> Metrics:
+    def _update_blocks(self, turns: list[Turn], instances: list[str], credit: Credit, status: Status) -> Metrics:
         blocks = list(self.team.blocks)
         number = {adapter: position for position, adapter in enumerate(blocks)}
         block_of = torch.tensor([number[self.team.adapter_of[turn.agent]] for turn in turns])
@@ -201,6 +203,7 @@ class MarftAction:
             result = self._update_block(
                 adapter,
                 [turn for turn, is_mine in zip(turns, mine.tolist(), strict=True) if is_mine],
+                [instance for instance, is_mine in zip(instances, mine.tolist(), strict=True) if is_mine],
                 old[adapter],
                 weighted.advantages[mine],
                 needs_ratios=self.config.update == "sequential" and len(updated) < len(acting) - 1,
@@ -239,6 +242,7 @@ class MarftAction:
         self,
         adapter: str,
         turns: list[Turn],
+        instances: list[str],
         old: list[Tensor],
         advantages: Tensor,
         *,
@@ -252,11 +256,11 @@ class MarftAction:
         stop_reason: str | None = None
         drift = 0.0
         for epoch in range(config.update_epochs):
-            shuffled = self.rng.permutation(len(turns))
-            for minibatch, positions in enumerate(np.array_split(shuffled, min(config.num_minibatches, len(turns)))):
+            parts = minibatches(instances, config.num_minibatches, self.rng)
+            for minibatch, positions in enumerate(parts):
                 status(f"updating {adapter}, epoch {epoch + 1}, minibatch {minibatch + 1}")
                 optimizer.zero_grad()
-                step = self._accumulate(adapter, turns, old, advantages, positions.tolist())
+                step = self._accumulate(adapter, turns, old, advantages, positions)
                 if not steps:
                     drift = step["drift"]
                 if config.target_kl is not None and step["kl"] > config.target_kl:

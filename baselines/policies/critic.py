@@ -32,6 +32,13 @@ class Critic(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
+    @classmethod
+    def drawn(cls, hidden_size: int, *, seed: int) -> "Critic":
+        """A critic whose weights follow from `seed`, whatever was drawn before; torch's own generator stays as it is."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(hidden_size)
+
     def forward(self, features: Tensor) -> Tensor:
         """Shapes: features (N, H) -> (N,)."""
         values: Tensor = self.out(torch.tanh(self.hidden(self.normalise(features))))

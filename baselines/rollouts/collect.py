@@ -20,6 +20,8 @@ class Task:
 
     seed: int
     level: str | None = None
+    sample: int = 0
+    """Tells several plays of the same instance apart: each draws its own replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Sampling:
     max_new_tokens_by_role: Mapping[str, int] = field(default_factory=dict)
     """Roles (`reasoner` of `reasoner_0`) or agents that need another bound."""
     batch_size: int = 64
+    seed: int = 0
+    """With the task, the agent and its turn it decides what is drawn."""
 
     def limit(self, agent: str) -> int:
         """Most new tokens of one action of `agent`."""
@@ -46,7 +50,10 @@ class _Seat:
 
     game: Game
     number: int = -1
+    task: Task = Task(0)
     conversations: dict[str, Conversation] = field(default_factory=dict)
+    num_turns: dict[str, int] = field(default_factory=dict)
+    """Of each agent, in this episode."""
 
 
 class Collector:
@@ -96,9 +103,10 @@ class Collector:
     def _begin(self, seat: _Seat, waiting: Iterator[tuple[int, Task]]) -> bool:
         """Start the next task on a seat; False when there is none."""
         for number, task in waiting:
-            seat.number = number
+            seat.number, seat.task = number, task
             seat.game.reset(task.seed, task.level)
             seat.conversations = {agent: self._team.conversation() for agent in seat.game.agents}
+            seat.num_turns = dict.fromkeys(seat.game.agents, 0)
             return True
         return False
 
@@ -109,6 +117,7 @@ class Collector:
         replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
         for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
             seat.conversations[agent].record(reply.action_ids)
+            seat.num_turns[agent] += 1
             seat.game.submit(agent, _turn(agent, request, reply, seat.game))
 
     def _request(self, seat: _Seat, agent: str, sampling: Sampling) -> Request:
@@ -119,6 +128,7 @@ class Collector:
             prompt_ids=seat.conversations[agent].prompt(self._with_examples(agent, seat.game.messages(agent))),
             max_new_tokens=sampling.limit(agent),
             max_chars=seat.game.max_chars(agent),
+            seed=f"{sampling.seed} {seat.task.seed} {seat.task.sample} {agent} {seat.num_turns[agent]}",
         )
 
     def _with_examples(self, agent: str, messages: Sequence[Message]) -> Sequence[Message]:

@@ -17,6 +17,7 @@ class TeamPlayer:
         self._env = env
         self._sampling = sampling
         self._conversations: dict[str, Conversation] = {}
+        self._num_turns = 0
 
     def __call__(self, agent: str, messages: Sequence[Message]) -> str:
         """The agent's action, given everything it was told and said in this episode."""
@@ -26,7 +27,9 @@ class TeamPlayer:
             prompt_ids=conversation.prompt(messages),
             max_new_tokens=self._sampling.limit(agent),
             max_chars=self._env.profiles[agent].max_action_chars,
+            seed=f"{self._sampling.seed} {self._env.episode_seed} {agent} {self._num_turns}",
         )
         (reply,) = self._team.act([request], temperature=self._sampling.temperature, batch_size=1)
         conversation.record(reply.action_ids)
+        self._num_turns += 1
         return reply.text

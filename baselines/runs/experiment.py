@@ -96,6 +96,9 @@ class ExperimentConfig:
     """Stop after the iteration that exceeds it, in seconds."""
     episodes_per_iteration: int = 64
     """Episodes collected before each update."""
+    samples_per_instance: int = 1
+    """Episodes that play the same instance. They share their prompts, so more of them cost less each; but there are
+    fewer different instances in a batch."""
     num_envs: int = 64
     """Environment copies played at once."""
     temperature: float = 0.7
@@ -141,7 +144,6 @@ class Experiment:
         """
         check_ranges(config)
         set_up_torch(config)
-        torch.manual_seed(int(_stream(config.seed, _SAMPLER).integers(2**62)))
         probe = make_env(config.env_id, "train", config.env_options)
         known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
         agents = as_game(probe).agents
@@ -167,13 +169,19 @@ class Experiment:
     def collect(self, iteration: int, status: Status) -> Batch:
         """Play this iteration's episodes."""
         config = self.config
-        seeds = _stream(config.seed, _EPISODES, iteration).integers(2**62, size=config.episodes_per_iteration)
+        num_instances = -(-config.episodes_per_iteration // config.samples_per_instance)
+        seeds = _stream(config.seed, _EPISODES, iteration).integers(2**62, size=num_instances)
         levels = _stream(config.seed, _LEVELS, iteration)
-        tasks = [Task(int(seed), self.curriculum.draw(levels)) for seed in seeds]
+        drawn = [(int(seed), self.curriculum.draw(levels)) for seed in seeds]
+        samples = range(config.samples_per_instance)
+        tasks = [Task(seed, level, sample) for seed, level in drawn for sample in samples]
+        tasks = tasks[: config.episodes_per_iteration]
+        sampling = replace(sampling_for(config, config.temperature), seed=self._sampling_seed(iteration))
         status(f"collecting {len(tasks)} episodes")
-        return self.collector.collect(
-            tasks, sampling_for(config, config.temperature), lambda done: status(f"collecting {done}/{len(tasks)}")
-        )
+        return self.collector.collect(tasks, sampling, lambda done: status(f"collecting {done}/{len(tasks)}"))
+
+    def _sampling_seed(self, iteration: int) -> int:
+        return int(_stream(self.config.seed, _SAMPLER, 0, iteration).integers(2**62))
 
     def batch_metrics(self, batch: Batch) -> Metrics:
         """What a batch says before anything is learnt from it."""
@@ -307,6 +315,7 @@ def check_ranges(config: ExperimentConfig) -> None:
     at_least_one = (
         "num_iterations",
         "episodes_per_iteration",
+        "samples_per_instance",
         "num_envs",
         "max_new_tokens",
         "rollout_batch_size",

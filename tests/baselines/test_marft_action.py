@@ -269,10 +269,12 @@ def test_old_log_probabilities_of_all_agents_are_frozen_before_the_first_update(
         events.append(f"freeze {adapter}")
         return freeze(adapter, *args)
 
-    def updated(adapter: str, turns: list[Turn], old: list[Tensor], *args: object, **settings: object) -> object:
+    def updated(
+        adapter: str, turns: list[Turn], instances: list[str], old: list[Tensor], *args: object, **settings: object
+    ) -> object:
         events.append(f"update {adapter}")
         olds[adapter] = old
-        return update(adapter, turns, old, *args, **settings)
+        return update(adapter, turns, instances, old, *args, **settings)
 
     monkeypatch.setattr(ppo, "_old_logprobs", frozen)
     monkeypatch.setattr(ppo, "_update_block", updated)
