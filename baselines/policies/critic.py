@@ -34,7 +34,7 @@ class Critic(nn.Module):
 
     @classmethod
     def drawn(cls, hidden_size: int, *, seed: int) -> "Critic":
-        """A critic whose weights follow from `seed`, whatever was drawn before; torch's own generator stays as it is."""
+        """A critic whose weights follow from `seed` alone; torch's own generator stays as it is."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(hidden_size)
