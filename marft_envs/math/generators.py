@@ -2,9 +2,9 @@
 
 reasoning-gym (https://github.com/open-thought/reasoning-gym, Apache-2.0, the extra `data`) makes questions and
 answers here, deterministically; its scorers are not used: the answer is compared by our own grader. Offered are the
-generators of mathematical tasks for which that is exact: one right answer, a number; and neither the question nor a line
-of it, said back, is accepted as an answer, though the number may stand in it (in one of 20 tasks of `gsm_symbolic`). So
-no `simple_geometry`, whose convex polygons have angles of 233°, no rounded results, no yes or no.
+generators of mathematical tasks for which that is exact: there is one right answer, a number. It may happen to stand in
+the question (it does in 10 of 200 tasks of `gsm_symbolic`), but neither the question nor a line of it is accepted as an
+answer. So no `simple_geometry`, whose convex polygons have angles of 233°, no rounded results, no yes or no.
 """
 
 from functools import lru_cache
