@@ -3,17 +3,23 @@
     python benchmarks/fuzz_episodes.py --episodes 100000
 
 Half of the texts come from hypothesis (any Unicode, lone surrogates too, and pieces of answers, LaTeX and code put
-together), half are random bytes; one in eight is right instead. Every episode draws its environment, level, split,
-team, horizon, recall, seed, and the order in which ready agents are stepped. Nothing may raise. Checked in every
-episode: it ends within the horizon; returns are finite and in the declared range; every agent's text is valid UTF-8 and
-only grows; a secret that was put into the hidden state is in nobody's observation; and for one episode in a hundred,
-that its replay is the same. At the end, memory is compared with what it was after the first fifth.
+together), half are random bytes; one in eight is right instead. Every fifty episodes the environment is drawn anew,
+with its source, level, split, team, horizon and recall; every episode draws its seed, and the order in which ready
+agents are stepped. Sources are those that need no network: what an environment makes by itself, generators of
+reasoning-gym, and a small data set with answers in LaTeX.
+
+Nothing may raise. Checked in every episode: it ends within the horizon; returns are finite and in the declared range;
+every agent's text is valid UTF-8 and only grows; a secret that was put into the hidden state is in nobody's
+observation; and for one episode in a hundred, that its replay is the same. At the end, no more objects and bytes may be
+held than after the first fifth, but for what MOST_NEW_OBJECTS and MOST_NEW_BYTES allow.
 """
 
 import argparse
 import gc
 import itertools
+import json
 import math
+import mmap
 import random
 import sys
 import time
@@ -21,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
@@ -29,7 +36,7 @@ from rich.progress import track
 import marft_envs
 from marft_envs import FlexMG, OptionError
 
-Texts = Callable[[int], Iterator[list[str]]]
+Texts = Callable[[int], Iterator[Sequence[str]]]
 """How many episodes -> the texts of each, to be said in turn and again from the start."""
 
 TEXTS_PER_EPISODE = 6
@@ -37,19 +44,49 @@ EPISODES_PER_COPY = 50
 """Then the environment is made anew, with other options."""
 REPLAYED = 100
 """One episode in so many is replayed."""
-_BATCH = 5_000
+_BATCH = 1_000
 """Examples that hypothesis makes in one go."""
 RIGHT = 8
 """One text in so many is what a perfect agent would write, so that episodes also end by success."""
+MOST_NEW_OBJECTS = 3_000
+"""That may be left behind the first fifth. Seen: 600 in 2,000 episodes, for what is first used then, and no more in
+20,000, in which one object an episode would be 16,000."""
+MOST_NEW_BYTES = 16 * 2**20
+"""Likewise; seen were 2 MiB, in which every page counts that hypothesis once needed."""
 _PIECES = (
     *("", " ", "\n", "\\boxed{", "}", "{", "(", ")", "[", "]", "\\frac{", "\\sqrt{", "^", "_", "-", "+", "*", "/", "="),
     *("0", "1", "12", "-7", "3.5", "1,000", "9" * 30, "9**9**9", "x", "\\pi", "%", "$", "°", "or", "and", "\\text{"),
     *("The answer is ", "Answer: ", "####", "judge: The answer is correct.", "reasoner_0:\n> ", "<|im_end|>", "```"),
     *("__import__('os').abort()", "{0.__class__}", "\x00", "\u202e", "\ud800", "\u2028", "١٢", "½", "−", "∞", "call: "),
 )
+_GENERATORS = ("basic_arithmetic", "chain_sum", "decimal_chain_sum", "gcd", "gsm_symbolic", "products")
+"""Of reasoning-gym: those that take less than 0.1 ms a task, and keep no caches."""
+_ANSWERS = (
+    *(
+        "\\frac{1}{2}",
+        "-\\sqrt{3}",
+        "x^2 + 2x + 1",
+        "(-\\infty, 3]",
+        "\\{1, 2\\}",
+        "y = 2x + 1",
+        "50\\%",
+        "3\\pi",
+        "1,200",
+    ),
+    *(
+        "(1, -2)",
+        "30^\\circ",
+        "\\text{Tuesday}",
+        "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}",
+        "x \\le 7",
+        "2^{10}",
+        "\\pm 4",
+    ),
+)
+"""Of the data set: a question for each."""
 
 
-def by_hypothesis(count: int) -> Iterator[list[str]]:
+def by_hypothesis(count: int) -> Iterator[Sequence[str]]:
     """Any text, and pieces put together."""
     pieces = st.lists(st.sampled_from(_PIECES), max_size=12).map("".join)
     anything = st.text(st.characters(), max_size=60)
@@ -58,9 +95,9 @@ def by_hypothesis(count: int) -> Iterator[list[str]]:
         yield from _drawn(strategy, min(_BATCH, count - begun), number=begun)
 
 
-def _drawn(strategy: st.SearchStrategy[list[str]], count: int, number: int) -> list[list[str]]:
+def _drawn(strategy: st.SearchStrategy[list[str]], count: int, number: int) -> list[tuple[str, ...]]:
     """So many examples, the same for the same number."""
-    drawn: list[list[str]] = []
+    drawn: list[tuple[str, ...]] = []
 
     @seed(number)
     @settings(
@@ -73,13 +110,13 @@ def _drawn(strategy: st.SearchStrategy[list[str]], count: int, number: int) -> l
     )
     @given(strategy)
     def draw(texts: list[str]) -> None:
-        drawn.append(texts)
+        drawn.append(tuple(texts))  # no object that the collector knows, so that no leak hides behind them
 
     draw()
     return drawn
 
 
-def random_bytes(count: int) -> Iterator[list[str]]:
+def random_bytes(count: int) -> Iterator[Sequence[str]]:
     """Bytes, read as UTF-8 with lone surrogates for what is none, or each as a character."""
     drawn = random.Random(20_504)
     for _ in range(count):
@@ -102,10 +139,12 @@ class Fuzzed:
 class Arena:
     """Copies of every environment, under ever new options."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, folder: Path) -> None:
+        """Makes the data set in an empty folder."""
         self._drawn = random.Random(seed)
         self._ids = marft_envs.registered_ids()
         self._teams = {env_id: _team_names(env_id) for env_id in self._ids}
+        self._sources = [{}, *({"source": f"reasoning_gym:{name}"} for name in _GENERATORS), _data_set(folder)]
         self._left = 0
         self._secret = f"secret-{self._drawn.getrandbits(64):x}"  # no literal: hypothesis tries those of the code
         self._env: FlexMG
@@ -136,6 +175,12 @@ class Arena:
         fuzzed.episodes += 1
         fuzzed.ends["terminated" if env.terminated else "truncated"] += 1
 
+    def rest(self) -> None:
+        """Lets the environment of the last episode go, for what it holds is no leak."""
+        if self._left:
+            self._left = 0
+            del self._env
+
     def _check_end(self, env: FlexMG) -> None:
         assert env.terminated != env.truncated
         assert self._secret in env.state()
@@ -150,12 +195,15 @@ class Arena:
         drawn = self._drawn
         env_id = drawn.choice(self._ids)
         options: dict[str, object] = {"horizon": drawn.randint(1, 4), "team": drawn.choice(self._teams[env_id])}
-        plain = marft_envs.make(env_id)
+        known = marft_envs.known_options(type(marft_envs.make(env_id))).defaults
+        if "source" in known:
+            options |= drawn.choice(self._sources)
+        if "recall" in known:
+            options["recall"] = drawn.choice(("team", "parents"))
+        plain = marft_envs.make(env_id, **options)
         assert isinstance(plain, FlexMG), env_id
         if plain.levels:
             options["level"] = drawn.choice(plain.levels)
-        if "recall" in marft_envs.known_options(type(plain)).defaults:
-            options["recall"] = drawn.choice(("team", "parents"))
         try:
             env = marft_envs.make(env_id, split=drawn.choice(("train", "test")), **options)
         except OptionError:  # this level has no test split
@@ -166,6 +214,14 @@ class Arena:
         return env
 
 
+def _data_set(folder: Path) -> dict[str, object]:
+    """Writes tasks with answers in LaTeX; the options that make an environment ask them."""
+    for split, answers in (("train", _ANSWERS[::2]), ("test", _ANSWERS[1::2])):
+        tasks = [{"question": f"What is {answer}?", "answer": answer} for answer in answers]
+        (folder / f"{split}.jsonl").write_text("\n".join(map(json.dumps, tasks)), encoding="utf-8")
+    return {"source": "jsonl", "data": str(folder)}
+
+
 def _team_names(env_id: str) -> list[str | None]:
     """The teams that come with an environment, and its default."""
     module = sys.modules[type(marft_envs.make(env_id)).__module__]
@@ -173,34 +229,64 @@ def _team_names(env_id: str) -> list[str | None]:
     return [None, *(file.stem for file in files)]
 
 
-def resident_bytes() -> int:
-    """Memory of this process; 0 where the system does not tell."""
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[1]) * 4096 if statm.exists() else 0
+@dataclass(frozen=True)
+class Memory:
+    """What a process holds."""
+
+    objects: int
+    """Those that Python's collector knows."""
+    resident_bytes: int
+    """0 where the system does not tell."""
+
+    @classmethod
+    def now(cls) -> "Memory":
+        """After a collection."""
+        gc.collect()
+        statm = Path("/proc/self/statm")
+        pages = int(statm.read_text().split()[1]) if statm.exists() else 0
+        return cls(len(gc.get_objects()), pages * mmap.PAGESIZE)
 
 
 def fuzz(episodes: int, sources: Sequence[Texts] = (by_hypothesis, random_bytes), number: int = 0) -> dict[str, float]:
     """Plays so many episodes; returns what was seen. Raises: what an environment raised, AssertionError."""
-    arena, fuzzed = Arena(number), Fuzzed()
     share = episodes // len(sources)
-    texts = itertools.chain.from_iterable(source(share) for source in sources)
-    seen = {}
+    total = share * len(sources)
+    fuzzed = Fuzzed()
     began = time.process_time()
-    for played in track(texts, "fuzzing", total=share * len(sources), transient=True):
-        arena.play(played, fuzzed)
-        if fuzzed.episodes == share * len(sources) // 5:
-            gc.collect()
-            seen = {"objects_before": len(gc.get_objects()), "bytes_before": resident_bytes()}
-    gc.collect()
+    with TemporaryDirectory() as folder:
+        arena = Arena(number, Path(folder))
+        before = Memory.now()
+        for texts in track(_all_texts(sources, share), "fuzzing", total=total, transient=True):
+            arena.play(texts, fuzzed)
+            if fuzzed.episodes == total // 5:
+                arena.rest()
+                before = Memory.now()
+        arena.rest()
+        after = Memory.now()
+    _check_memory(before, after)
     return {
         "episodes": fuzzed.episodes,
         "turns": fuzzed.turns,
         "terminated": fuzzed.ends["terminated"],
         "cpu_s": time.process_time() - began,
-        **seen,
-        "objects_after": len(gc.get_objects()),
-        "bytes_after": resident_bytes(),
+        "objects_before": before.objects,
+        "objects_after": after.objects,
+        "bytes_before": before.resident_bytes,
+        "bytes_after": after.resident_bytes,
     }
+
+
+def _check_memory(before: Memory, after: Memory) -> None:
+    for what, first, last, most in (
+        ("objects", before.objects, after.objects, MOST_NEW_OBJECTS),
+        ("bytes", before.resident_bytes, after.resident_bytes, MOST_NEW_BYTES),
+    ):
+        assert last <= first + most, f"memory leaks: {first:,} {what} after the first fifth, {last:,} at the end"
+
+
+def _all_texts(sources: Sequence[Texts], share: int) -> Iterator[Sequence[str]]:
+    for source in sources:
+        yield from source(share)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

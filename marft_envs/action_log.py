@@ -8,7 +8,8 @@ An episode is a header line, a line per turn, and an end line:
     {"kind": "end", "terminated": true, "truncated": false, "returns": {"actor_0": 1.0}, "info": {"correct": 1}}
 
 (Here the turn is broken into two lines; in a file it is one.) `rewards` holds what was paid at the commit of that
-turn: agent, amount, time. Lines end with a line feed and nothing else; UTF-8, with every character as it is.
+turn: agent, amount, time. Where an option names data, `data_fingerprint` in the header says which they were. Lines end
+with a line feed and nothing else; UTF-8, with every character as it is.
 """
 
 import json
@@ -42,6 +43,8 @@ _FIELDS: Mapping[str, Mapping[str, type]] = {
     "end": {"terminated": bool, "truncated": bool, "returns": dict, "info": dict},
 }
 """The kinds of lines, and the type of each of their fields."""
+_FINGERPRINT = "data_fingerprint"
+"""A field of the header; it is left out where it is empty."""
 
 
 def env_id_missing(what: str) -> str:
@@ -101,6 +104,7 @@ def _lines(episode: Episode) -> Iterator[str]:
         options=plain_options(episode.options),
         seed=episode.seed,
         reset_options=dict(episode.reset_options),
+        **({_FINGERPRINT: episode.data_fingerprint} if episode.data_fingerprint else {}),
     )
     rewards: dict[int, list[tuple[str, float, int]]] = {}
     for event in episode.reward_events:
@@ -207,13 +211,18 @@ def _parsed_lines(path: Path, file: Iterable[bytes]) -> Iterator[Line]:
                 f"{where}: has format {value.get('format')!r}, this version reads {FORMAT}; "
                 "read it with the version of marft-envs that wrote it"
             )
-        for name, kind_of_value in _FIELDS[kind].items():
+        for name, kind_of_value in (*_FIELDS[kind].items(), *_optional(kind, value)):
             if type(value.get(name)) is not kind_of_value:
                 raise LogError(
                     f"{where}: {kind}.{name} is {value.get(name)!r:.60}, not of type {kind_of_value.__name__}; "
                     f"{_WAY_OUT}"
                 )
         yield where, value
+
+
+def _optional(kind: str, value: dict[str, Any]) -> list[tuple[str, type]]:
+    """Fields that need not be there, if they are."""
+    return [(_FINGERPRINT, str)] if kind == "episode" and _FINGERPRINT in value else []
 
 
 _WAY_OUT = "take the broken episode out, from its header to its end line, or restore the file"
@@ -237,6 +246,7 @@ def _read_episode(where: str, header: dict[str, Any], lines: Iterator[Line]) -> 
                 truncated=line["truncated"],
                 returns=line["returns"],
                 info=line["info"],
+                data_fingerprint=header.get(_FINGERPRINT, ""),
             )
         if line["kind"] != "turn" or line["index"] != len(turns):
             raise LogError(f"{at}: turn {len(turns)} or the end of the episode is missing; {_WAY_OUT}")

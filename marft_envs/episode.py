@@ -57,6 +57,12 @@ def replay(episode: Episode) -> Episode:
     env = make(spec(episode.env_id), **episode.options)  # an old log names an old version, and needs no warning
     if not isinstance(env, FlexMG):
         raise LogError(f"{episode.env_id} is no FlexMG environment, so it cannot be replayed turn by turn")
+    if env.data_fingerprint != episode.data_fingerprint:
+        named = ", ".join(f"{name}={value!r}" for name, value in episode.options.items() if isinstance(value, str))
+        raise ReplayMismatchError(
+            f"{episode}: the data are not those that were played: logged {episode.data_fingerprint!r}, found "
+            f"{env.data_fingerprint!r}; replay it where its options ({named or 'none'}) lead to the same data"
+        )
     env.reset(seed=episode.seed, options=dict(episode.reset_options))
     for turn in episode.turns:
         if turn.agent not in env.ready:

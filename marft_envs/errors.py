@@ -38,7 +38,7 @@ class OutdatedEnvironmentWarning(UserWarning):
 
 
 class SkippedRecordsWarning(UserWarning):
-    """Some records of a data set have no answer, or are in train and in test; they are left out, and counted."""
+    """Some records of a data set cannot be tasks, or are in train and in test; they are left out, and counted."""
 
 
 class OptionError(MarftError, ValueError):

@@ -13,6 +13,7 @@ every environment keeps the same promises:
 - **Order enforced.** A call out of order is a typed error. No wrapper is needed.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from math import isfinite
@@ -57,7 +58,7 @@ class BaseOptions(TypedDict, total=False):
 
     team: Team | None
     split: str
-    level: str | None
+    level: str | int | None
     render_mode: str | None
 
 
@@ -96,7 +97,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         horizon: int = 3,
         team: Team | None = None,
         split: str = "train",
-        level: str | None = None,
+        level: str | int | None = None,
         render_mode: str | None = None,
     ) -> None:
         """Sets what stays the same from episode to episode.
@@ -105,7 +106,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             horizon: Rounds after which an episode is truncated.
             team: A name (a file in `teams/` beside the environment), a path to a team file, or profiles.
             split: "train" or "test": which instances are drawn.
-            level: One of `levels`; by default the first.
+            level: One of `levels`, or its number where it is written as one; by default the first.
             render_mode: "human" prints what was committed, as it happens; "ansi" lets `render` return it.
 
         Raises: OptionError, TeamFileError.
@@ -142,7 +143,8 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             return self.levels[0] if self.levels else None
         if not self.levels:
             raise OptionError(f"level is {level!r}, but {type(self).__name__} has no levels; leave it out")
-        return _one_of("level", level, self.levels)
+        written = str(level) if type(level) is int else level  # a command line makes numbers of what looks like one
+        return written if written in self.levels else _one_of("level", level, self.levels)
 
     # ---- An episode --------------------------------------------------------------------------------------------
 
@@ -511,6 +513,9 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         options.pop("render_mode", None)  # who watched does not change what happened
         if not is_team_name(options.get("team")):
             options["team"] = tuple(self.profiles.values())  # nobody else has this path, or these objects
+        options = {
+            name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()
+        }
         return Episode(
             env_id=self.spec.id if self.spec else None,
             options=options,
@@ -522,6 +527,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             truncated=self.truncated,
             returns=returns,
             info=dict(self.info),
+            data_fingerprint=self.data_fingerprint,
         )
 
     def observation_space(self, agent: str) -> Space[dict[str, str]]:

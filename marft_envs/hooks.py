@@ -43,6 +43,11 @@ class Hooks:
     An environment whose options decide about `levels`, `recall` or `source` sets them before it calls the base's
     `__init__`."""
 
+    data_fingerprint: str = ""
+    """Identifies the data that instances are drawn from, where an option names them: a hash of all that is drawn, or
+    the version of what makes it. It is part of every episode, and a replay with other data is refused. Set it before
+    the base's `__init__`, too."""
+
     # ---- The episode, for hooks and everybody else to read -----------------------------------------------------
 
     profiles: dict[str, Profile]

@@ -87,6 +87,8 @@ class Episode:
     """Per agent, the sum of its reward events in their order."""
     info: Mapping[str, float]
     """What the environment reported last, such as `{"correct": 1}`."""
+    data_fingerprint: str = ""
+    """Identifies the data that an option names, which lie outside of the environment; empty where there are none."""
 
     def __str__(self) -> str:
         return f"episode of {self.env_id or 'an environment that is not registered'}, seed {self.seed}"
@@ -95,7 +97,7 @@ class Episode:
 def recorded_text(agent: str, action: object, max_chars: int) -> tuple[str, int]:
     """An action as it is kept, whole characters only and at most so many of them; and how many were dropped.
 
-    Halves of a character, which nobody could encode, log or tokenise, become U+FFFD. Raises: ActionTypeError.
+    Raises: ActionTypeError.
     """
     if not isinstance(action, str):
         way_out = "; None is only for agents whose episode is over" if action is None else ""
@@ -103,7 +105,12 @@ def recorded_text(agent: str, action: object, max_chars: int) -> tuple[str, int]
             f"the action of {agent!r} is {action!r:.80}, a {type(action).__name__}; pass text, a str{way_out}"
         )
     text = action if type(action) is str else str.__str__(action)
-    return _SURROGATES.sub("\ufffd", text[:max_chars]), max(0, len(text) - max_chars)
+    return whole_characters(text[:max_chars]), max(0, len(text) - max_chars)
+
+
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD for every half of a character, which nobody could encode, log or tokenise."""
+    return _SURROGATES.sub("\ufffd", text)
 
 
 def rewards_by_agent(rewards: Mapping[str, float] | float, agents: Mapping[str, object]) -> dict[str, float]:

@@ -7,43 +7,50 @@ r"""Tasks from data sets: the formats of GSM8K and MATH, and any JSON lines with
 | `jsonl` | `question` | `answer`, text or a number | `level`, where the records have one |
 
 Where the data have a part "test" of their own, that is the test split, and what it shares with the part "train" is left
-out there. A single file is split by a hash of the question, from 2,000 tasks up.
+out there. A single file is split by a hash of the question, from 2,000 tasks up; equal questions have one split, in
+whatever format they stand. Only equal ones: MATH's training file has 125 groups of problems that differ in nothing but
+their numbers, 49 of which a hash puts into both splits.
+
+Left out, and told by a warning, is what nobody could learn from: no answer, or one that no reply could match; several
+answers to one question. Of a question that is repeated the first is kept.
 """
 
 import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
+from hashlib import blake2b
 
 import numpy as np
 
-from marft_envs.errors import DataError, SkippedRecordsWarning
-from marft_envs.grading.answers import last_boxed
+from marft_envs.errors import DataError
+from marft_envs.grading.equality import is_right, same_answer
 from marft_envs.math.arithmetic import MIN_SPLIT_INSTANCES
+from marft_envs.math.formats import FORMATS, Format, as_text, unboxed
 from marft_envs.math.places import Record, read_parts
 from marft_envs.math.source import Source, Task
+from marft_envs.seeding import split_of
 
 ALL = "all"
 """The last level of every data set, and the default: all of its tasks."""
-MAX_STEPS = 8
-"""GSM8K's worked answers have up to 14 lines; those with 8 or more, few, are one level."""
+SALT = "data"
+"""One for all formats: who trains on GSM8K as `gsm8k` is not tested on it as `jsonl`."""
 _MOST_LEVELS = 50
 """More different values of `level` are no levels."""
 _SHOWN = 8
+_DIGEST_BYTES = 20
+"""Enough that nobody finds other tasks with the same fingerprint."""
+_PLAIN_INTEGER = re.compile(r"-?[0-9]{1,18}")
+"""Nearly all of GSM8K, and any reply can match it: trying every one would take longer than reading them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """How a record becomes a task."""
+class _Row:
+    """A record on its way to a task of a level."""
 
-    question: Callable[[Record], object]
-    answer: Callable[[Record], object]
-    level: Callable[[Record], object]
-    hub_id: str = ""
-    """Where the data set lies on the Hugging Face Hub; empty for no place of its own."""
-    configurations: tuple[str, ...] = ()
-    """Those that make up the whole there."""
+    number: int
+    """Its place in the data, from 1."""
+    level: str
+    task: Task
 
 
 class DataSet(Source):
@@ -57,144 +64,146 @@ class DataSet(Source):
     """
 
     default_level = ALL
+    split_salt = SALT
 
     def __init__(self, format: str, place: str = "") -> None:  # noqa: A002  # the field's word
         how = FORMATS[format]
         self.name = format
-        place = place or how.hub_id
-        if not place:
+        self.place = place or how.hub_id
+        if not self.place:
             raise DataError(f"source is {format!r}, which lies nowhere by itself; give the path of a file or folder")
-        parts = {split: _tasks(how, records, place) for split, records in read_parts(place, how.configurations).items()}
-        if len(parts) > 1:
-            parts["train"] = _without(parts["train"], parts["test"], place)
+        parts, self.skipped = _read(how, self.place)
         self._parts = frozenset(parts)
-        self._tasks = _by_level(parts)
+        self._is_hashed = [*parts] == ["train"] and len(parts["train"]) >= MIN_SPLIT_INSTANCES
+        rows = [_placed(row, None if self._is_hashed else split) for split, part in parts.items() for row in part]
+        self.fingerprint = _fingerprint(rows)
+        self._tasks = _by_level_and_split(rows)
         self.levels = tuple(self._tasks)
 
-    def draw(self, level: str | None, rng: np.random.Generator) -> Task:
-        tasks = self._tasks[str(level)]
+    def draw(self, level: str | None, rng: np.random.Generator, split: str) -> Task:
+        tasks = self._tasks[str(level)][split]
         return tasks[int(rng.integers(len(tasks)))]
 
     def why_not(self, split: str, level: str | None) -> str:
         tasks = self._tasks[str(level)]
-        if any(task.split == split for task in tasks):
+        count = sum(map(len, tasks.values()))
+        is_few = split == "test" and count < MIN_SPLIT_INSTANCES
+        if self._is_hashed and is_few:
+            return f"level {level!r} has only {count} tasks, too few to hold some out"
+        if split in tasks:
             return ""
-        if tasks[0].split is None:
-            few = split == "test" and len(tasks) < MIN_SPLIT_INSTANCES
-            return f"level {level!r} has only {len(tasks)} tasks, too few to hold some out" if few else ""
+        if self._is_hashed:
+            return f"level {level!r} is small, and a hash of the question puts none of its tasks into this split"
         if split in self._parts:
             return f"level {level!r} has no task in the part {split!r}"
-        if split == "test" and len(tasks) < MIN_SPLIT_INSTANCES:
-            return f"{len(tasks)} tasks are too few to hold some out, and the data have no part 'test'; add test.jsonl"
+        if is_few:
+            return f"{count} tasks are too few to hold some out, and the data have no part 'test'; add test.jsonl"
         return f"the data have no part {split!r}"
 
 
-def _tasks(how: Format, records: Sequence[Record], place: str) -> list[tuple[str, Task]]:
-    """Level and task of every record that has an answer; the others are counted by a warning."""
-    tasks: list[tuple[str, Task]] = []
-    unanswered: list[int] = []
+# ---- from records to rows
+
+
+def _read(how: Format, place: str) -> tuple[dict[str, list[_Row]], tuple[str, ...]]:
+    """The rows of each part that can be tasks; and, in words, what was left out."""
+    sieves: dict[str, _Sieve] = {}
+    parts: dict[str, list[_Row]] = {}
+    for split, records in read_parts(place, how.configurations).items():
+        sieves[split] = _Sieve(place, f"{len(records)} records ({split})")
+        parts[split] = _solvable(_rows(how, records, place), sieves[split])
+    if len(parts) > 1:
+        held_out = {row.task.key for row in parts["test"]}
+        parts["train"] = sieves["train"].kept(
+            parts["train"], lambda row: row.task.key not in held_out, "that are in the test part, too,"
+        )
+    return parts, tuple(words for sieve in sieves.values() for words in sieve.skipped)
+
+
+def _rows(how: Format, records: Sequence[Record], place: str) -> list[_Row]:
+    rows = []
     for number, record in enumerate(records, start=1):
-        question, answer, level = (_text(read(record)) for read in (how.question, how.answer, how.level))
+        question, answer, level = (as_text(read(record)) for read in (how.question, how.answer, how.level))
         if not question:
             raise DataError(f"{place}: record {number} has no question; its fields are {', '.join(record)}")
-        if answer:
-            tasks.append((level, Task(question, answer, " ".join(question.split()))))
-        else:
-            unanswered.append(number)
-    if not tasks:
-        raise DataError(f"{place}: none of {len(records)} records has an answer; is this the right format?")
-    _tell_skipped(place, "without an answer", unanswered, len(records))
-    return tasks
+        rows.append(_Row(number, level, Task(question, unboxed(answer), " ".join(question.split()))))
+    return rows
 
 
-def _text(value: object) -> str:
-    """A field as text: numbers as they are written, nothing for what is neither."""
-    if isinstance(value, str):
-        return value.strip()
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+class _Sieve:
+    """Leaves rows of a part out, and keeps in words which."""
+
+    def __init__(self, place: str, records: str) -> None:
+        self.place = place
+        self.records = records
+        """How many there are, of which part."""
+        self.skipped: list[str] = []
+
+    def kept(self, rows: list[_Row], keep: Callable[[_Row], bool], what: str, or_else: str = "") -> list[_Row]:
+        """The rows that stay. Raises: DataError if there are none, and `or_else` says that there have to be some."""
+        kept = [row for row in rows if keep(row)]
+        if or_else and not kept:
+            raise DataError(f"{self.place}: none of {self.records} has {or_else}; is this the right format?")
+        if len(kept) < len(rows):
+            numbers = [str(row.number) for row in rows if not keep(row)]
+            shown = ", ".join(numbers[:_SHOWN]) + (", …" if len(numbers) > _SHOWN else "")
+            self.skipped.append(f"{self.place}: {len(numbers)} of {self.records} {what} are left out: {shown}")
+        return kept
 
 
-def _without(train: list[tuple[str, Task]], test: list[tuple[str, Task]], place: str) -> list[tuple[str, Task]]:
-    held_out = {task.key for _, task in test}
-    shared = [number for number, (_, task) in enumerate(train, start=1) if task.key in held_out]
-    _tell_skipped(place, "of the training part that are in the test part, too,", shared, len(train))
-    return [(level, task) for level, task in train if task.key not in held_out]
-
-
-def _tell_skipped(place: str, what: str, numbers: list[int], total: int) -> None:
-    if numbers:
-        shown = ", ".join(map(str, numbers[:_SHOWN])) + (", …" if len(numbers) > _SHOWN else "")
-        warnings.warn(
-            f"{place}: {len(numbers)} of {total} records {what} are left out: {shown}",
-            SkippedRecordsWarning,
-            stacklevel=2,
-        )
-
-
-def _by_level(parts: Mapping[str, list[tuple[str, Task]]]) -> Mapping[str, Sequence[Task]]:
-    """The tasks of each level, from easy to hard, and of all; each with the split to which the data assign it."""
-    is_hashed = len(parts) == 1 and "train" in parts and len(parts["train"]) >= MIN_SPLIT_INSTANCES
-    found: dict[str, list[Task]] = {}
-    every: list[Task] = []
-    for split, tasks in parts.items():
-        for level, task in tasks:
-            placed = task if is_hashed else replace(task, split=split)
-            every.append(placed)
-            if level:
-                found.setdefault(level, []).append(placed)
-    if not 1 < len(found) <= _MOST_LEVELS:
-        found = {}
-    names = sorted(found, key=int) if all(name.isdecimal() for name in found) else list(found)
-    return {**{name: found[name] for name in names if name != ALL}, ALL: every}
-
-
-# ---- the formats
-
-
-def _steps(record: Record) -> str:
-    """How many lines the worked answer has before the answer itself."""
-    lines = str(record.get("answer", "")).rpartition("####")[0].splitlines()
-    return str(min(max(sum(1 for line in lines if line.strip()), 1), MAX_STEPS))
-
-
-def _boxed(record: Record) -> object:
-    return record.get("answer") or record.get("final_answer") or last_boxed(str(record.get("solution", "")))
-
-
-def _numbered_level(record: Record) -> str:
-    """`Level 3`, `3` or 3 as `3`; empty for the few of MATH that have `Level ?`."""
-    found = re.search(r"[0-9]+", str(record.get("level", "")))
-    return found[0] if found else ""
-
-
-FORMATS: Mapping[str, Format] = MappingProxyType(
-    {
-        "gsm8k": Format(
-            question=lambda record: record.get("question"),
-            answer=lambda record: str(record.get("answer", "")).rpartition("####")[2],
-            level=_steps,
-            hub_id="openai/gsm8k",
-            configurations=("main",),
-        ),
-        "math": Format(
-            question=lambda record: record.get("problem"),
-            answer=_boxed,
-            level=_numbered_level,
-            hub_id="EleutherAI/hendrycks_math",
-            configurations=(
-                "algebra",
-                "counting_and_probability",
-                "geometry",
-                "intermediate_algebra",
-                "number_theory",
-                "prealgebra",
-                "precalculus",
-            ),
-        ),
-        "jsonl": Format(
-            question=lambda record: record.get("question"),
-            answer=lambda record: record.get("answer"),
-            level=lambda record: record.get("level"),
-        ),
+def _solvable(rows: list[_Row], sieve: _Sieve) -> list[_Row]:
+    """Those with one answer that a reply can match, each question once."""
+    rows = sieve.kept(rows, lambda row: row.task.answer != "", "without an answer", or_else="an answer")
+    tried = {row.task.answer: row.task.boxed for row in rows}
+    hopeless = {
+        answer
+        for answer, reply in tried.items()
+        if not _PLAIN_INTEGER.fullmatch(answer) and not is_right(reply, answer)
     }
-)
+    rows = sieve.kept(
+        rows,
+        lambda row: row.task.answer not in hopeless,
+        "with an answer that no reply could match",
+        or_else="an answer that a reply could match",
+    )
+    firsts: dict[str, _Row] = {}
+    disputed: set[str] = set()
+    for row in rows:
+        first = firsts.setdefault(row.task.key, row)
+        if first is not row and not same_answer(row.task.answer, first.task.answer):
+            disputed.add(row.task.key)
+    rows = sieve.kept(
+        rows,
+        lambda row: row.task.key not in disputed,
+        "whose question stands there with different answers",
+        or_else="a question with one answer",
+    )
+    return sieve.kept(rows, lambda row: firsts[row.task.key] is row, "whose question stands there before")
+
+
+# ---- from rows to tasks
+
+
+def _placed(row: _Row, part: str | None) -> _Row:
+    """The row with its split: that of its part, or where the data have none, by a hash of the question."""
+    return replace(row, task=replace(row.task, split=part or split_of(SALT, row.task.key)))
+
+
+def _fingerprint(rows: list[_Row]) -> str:
+    """How many there are, and a hash of all that is drawn, in its order, since a seed stands for a place in it."""
+    fields = [field for row in rows for field in (row.task.question, row.task.answer, str(row.task.split), row.level)]
+    lengths_first = "".join(f"{len(field)}:{field}" for field in fields)
+    return f"{len(rows)} tasks {blake2b(lengths_first.encode('utf-8'), digest_size=_DIGEST_BYTES).hexdigest()}"
+
+
+def _by_level_and_split(rows: list[_Row]) -> dict[str, dict[str, list[Task]]]:
+    """The tasks of each level, from easy to hard, and of all; only splits that it has."""
+    found: dict[str, dict[str, list[Task]]] = {}
+    for row in rows:
+        for level in {row.level, ALL}:
+            found.setdefault(level, {}).setdefault(str(row.task.split), []).append(row.task)
+    names = [name for name in found if name not in ("", ALL)]
+    if not 1 < len(names) <= _MOST_LEVELS:
+        names = []
+    if all(name.isdecimal() for name in names):
+        names.sort(key=int)
+    return {name: found[name] for name in (*names, ALL)}

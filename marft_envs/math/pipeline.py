@@ -19,7 +19,8 @@ r"""Pipeline: a problem passes through a team of specialists, one of whom answer
 The shape and the roles of the teams are those of MARFT's mathematics (arXiv 2504.16129): solo (solver), duo (reasoner,
 actor), trio (and a verifier), quartet (decomposer, planner, executor, verifier), octet (parser, generator, selector,
 solver, numeric, symbolic, verifier, aggregator). A verifier stands behind who answers: it is heard in the next round.
-The levels above are those of `arithmetic`; other sources have their own, and data sets default to `all`.
+The levels above are those of `arithmetic`; other sources have their own. For data sets `make` takes `all` by default,
+while `marft train`, as everywhere, takes the easiest level that has a test split.
 An untrained SmolLM2-135M-Instruct answers of 64 held-out problems of add_digit_long (greedy, one round, at most 16 new
 tokens): solo 0.16, trio 0.17, quartet 0.05, octet 0.09; intervals are about 0.08 to either side.
 Deviates: the wording is ours; the reward goes to the whole team; answers are compared exactly and have to be worked
@@ -32,12 +33,12 @@ from typing import Any, Literal, Unpack
 
 import numpy as np
 
-from marft_envs.errors import OptionError, TeamFileError
+from marft_envs.errors import OptionError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.answers import last_integer, parse_integer
 from marft_envs.grading.equality import has_form, is_right
 from marft_envs.math.arithmetic import LEVELS
-from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, share
+from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, check_somebody_answers, share
 from marft_envs.math.source import Task
 from marft_envs.math.sources import find_source
 from marft_envs.records import Outcome
@@ -77,17 +78,14 @@ class Pipeline(FlexMG):
             raise OptionError(f"recall is {recall!r}; use 'team' or 'parents'")
         self.recall = recall
         self._source = find_source(source, data)
-        self.source = self._source.name
+        self.source = self._source.split_salt
+        self.data_fingerprint = self._source.fingerprint
         self.levels = self._source.levels
         if base.get("level") is None:
             base["level"] = self._source.default_level
         super().__init__(horizon=horizon, **base)
         self._check_split()
-        if not any(profile.answers for profile in self.profiles.values()):
-            raise TeamFileError(
-                f"nobody in the team ({', '.join(self.profiles)}) answers, so there is nothing to judge; "
-                "write 'answers: true' in at least one profile"
-            )
+        check_somebody_answers(self.profiles)
 
     def _check_split(self) -> None:
         why = self._source.why_not(self.split, self.level)
@@ -98,7 +96,7 @@ class Pipeline(FlexMG):
         """Draws a problem of the level."""
         if options.get("level") is not None:
             self._check_split()
-        self.task = self._source.draw(self.level, rng)
+        self.task = self._source.draw(self.level, rng, self.split)
         self._correct: dict[str, bool] = {}
         self._right_value: dict[str, bool] = {}
         self._best_right_value = 0.0
@@ -143,7 +141,7 @@ class Pipeline(FlexMG):
 
     def reference_action(self, agent: str) -> str:
         """The answer, boxed by those who answer."""
-        return f"\\boxed{{{self.task.answer}}}" if self.profiles[agent].answers else f"It is {self.task.answer}."
+        return self.task.boxed if self.profiles[agent].answers else f"It is {self.task.answer}."
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether those who answer state something that can be compared; what the others write is only read."""

@@ -27,11 +27,11 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from marft_envs.errors import OptionError, TeamFileError
+from marft_envs.errors import OptionError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.answers import last_integer, stated_integer
 from marft_envs.math.arithmetic import LEVELS, QUESTION, SPLIT_LEVELS, Problem, draw, num_instances
-from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, share
+from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, check_somebody_answers, share
 from marft_envs.records import Outcome
 
 
@@ -52,11 +52,7 @@ class ReasonAct(FlexMG):
         """Raises: OptionError, TeamFileError."""
         super().__init__(horizon=horizon, **base)
         self._check_split()
-        if not any(profile.answers for profile in self.profiles.values()):
-            raise TeamFileError(
-                f"nobody in the team ({', '.join(self.profiles)}) answers, so there is nothing to judge; "
-                "write 'answers: true' in at least one profile"
-            )
+        check_somebody_answers(self.profiles)
 
     def _check_split(self) -> None:
         if self.split == "test" and self.level not in SPLIT_LEVELS:

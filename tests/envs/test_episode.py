@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import ClassVar, Unpack
 
 import pytest
 from hypothesis import given, settings
@@ -19,11 +20,13 @@ from hypothesis import strategies as st
 import marft_envs
 from marft_envs import Profile, play, read_log, replay, write_log
 from marft_envs.errors import LogError, OptionError, ReplayMismatchError, TeamFileError, TurnError
+from marft_envs.flex_mg import BaseOptions
 from marft_envs.records import RewardEvent
 from tests.envs.conftest import SMALL, Router, Solo, say, scripted, team_of, written
 
 ROOT = Path(__file__).parents[2]
 LOTTERY = "test/lottery-v0"
+READER = "test/reader-v0"
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 
@@ -204,6 +207,76 @@ def test_a_log_is_replayed_in_other_processes_where_hashes_differ(tmp_path, smal
         outputs.add(process.stdout)
         assert process.stdout.startswith(f"{len(episodes)} ")
     assert len(outputs) == 2  # hashes did differ
+
+
+# ---- Data that an option names ---------------------------------------------------------------------------------------
+
+
+class Reader(Solo):
+    """Its option names a file, and what is asked stands in there."""
+
+    metadata: ClassVar = {"name": "reader_v0"}
+
+    def __init__(self, *, data: str | Path, **base: Unpack[BaseOptions]) -> None:
+        self.question = Path(data).read_text(encoding="utf-8")
+        self.data_fingerprint = f"question {self.question}"
+        super().__init__(**base)
+
+    def view(self, agent):
+        return self.question
+
+
+@pytest.fixture
+def data(tmp_path, small_ids):
+    """A file with a question, and somebody registered who asks it."""
+    marft_envs.register(READER, Reader)
+    path = tmp_path / "data.txt"
+    path.write_text("Why?", encoding="utf-8")
+    return path
+
+
+def test_the_data_that_were_played_are_part_of_the_episode_and_its_log(data, tmp_path):
+    episode = made(READER, 0, data=str(data))
+    assert episode.data_fingerprint == "question Why?"
+    write_log(tmp_path / "log.jsonl", [episode])
+    header = json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8").partition("\n")[0])
+    assert header["data_fingerprint"] == "question Why?"
+    assert read_log(tmp_path / "log.jsonl") == [episode]
+    assert replay(episode) == episode
+
+
+def test_other_data_are_refused_before_the_first_turn(data):
+    episode = made(READER, 0, data=str(data))
+    data.write_text("How?", encoding="utf-8")
+    with pytest.raises(
+        ReplayMismatchError,
+        match=r"episode of test/reader-v0, seed 0: the data are not those that were played: logged 'question Why\?', "
+        r"found 'question How\?'; replay it where its options \(data='.*data.txt'\) lead to the same data",
+    ):
+        replay(episode)
+
+
+def test_an_episode_that_does_not_tell_its_data_proves_nothing(data):
+    episode = replace(made(READER, 0, data=str(data)), data_fingerprint="")
+    with pytest.raises(ReplayMismatchError, match="logged '', found 'question Why"):
+        replay(episode)
+
+
+@pytest.mark.parametrize("fingerprint", [0, None, ["x"]])
+def test_a_fingerprint_in_a_log_is_text(log, fingerprint):
+    header, *lines = log.read_text(encoding="utf-8").split("\n")
+    spoilt = json.dumps({**json.loads(header), "data_fingerprint": fingerprint})
+    log.write_text("\n".join([spoilt, *lines]), encoding="utf-8")
+    with pytest.raises(LogError, match=r":1: episode.data_fingerprint is .*, not of type str"):
+        read_log(log)
+
+
+def test_a_path_is_kept_as_text(data, tmp_path):
+    env = marft_envs.make(READER, data=data)
+    episode = play(env, written, seed=0)
+    assert episode.options["data"] == str(data)
+    write_log(tmp_path / "log.jsonl", [episode])
+    assert read_log(tmp_path / "log.jsonl") == [episode] == [replay(episode)]
 
 
 # ---- Tampering -------------------------------------------------------------------------------------------------------

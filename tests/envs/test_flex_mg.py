@@ -1156,6 +1156,27 @@ def test_a_level_where_there_is_only_one_is_refused():
         scripted("ab").reset(options={"level": "easy"})
 
 
+class NumberedLevels(Scripted):
+    levels = ("2", "10")
+
+
+def test_a_number_names_the_level_that_is_written_so():
+    env = NumberedLevels("ab", level=10)
+    assert env.level == "10"
+    env.reset(seed=0, options={"level": 2})
+    assert env.level == "2"
+    with pytest.raises(OptionError, match="level is 3; use one of '2', '10'"):
+        NumberedLevels("ab", level=3)
+
+
+def test_a_truth_value_names_no_level():
+    class One(Scripted):
+        levels = ("1", "True")
+
+    with pytest.raises(OptionError, match="level is True; use one of '1', 'True'"):
+        One("ab", level=True)
+
+
 def test_a_level_given_to_reset_lasts_for_that_episode():
     env = Levels("ab", level="hard")
     env.reset(seed=0)

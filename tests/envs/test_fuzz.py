@@ -22,8 +22,8 @@ def fuzzing():
 
 
 @pytest.fixture
-def arena(fuzzing):
-    return fuzzing.Arena(0)
+def arena(fuzzing, tmp_path):
+    return fuzzing.Arena(0, tmp_path)
 
 
 def test_fuzzed_episodes_of_every_environment_end_as_they_should(fuzzing):
@@ -39,7 +39,48 @@ def test_the_texts_are_many_and_odd(fuzzing):
         assert any("\ud800" <= character <= "\udfff" for text in texts for character in text)
 
 
+def test_every_source_that_needs_no_network_comes_up(fuzzing, arena):
+    seen = {arena._made().spec.kwargs.get("source", "its own") for _ in range(150)}
+    assert seen == {"its own", "jsonl", *(f"reasoning_gym:{name}" for name in fuzzing._GENERATORS)}
+
+
+def test_no_task_of_the_data_set_is_left_out(fuzzing, tmp_path):
+    options = fuzzing._data_set(tmp_path)
+    for split in ("train", "test"):
+        env = marft_envs.make("math/pipeline-v0", split=split, **options)  # a warning would be an error here
+        questions = set()
+        for seed in range(200):
+            env.reset(seed=seed)
+            questions.add(env.task.question)
+        assert len(questions) == len(fuzzing._ANSWERS) / 2
+
+
 # Each promise that is checked can be broken.
+
+
+def test_objects_that_are_kept_are_found(fuzzing, monkeypatch):
+    kept, reset = [], FlexMG.reset
+
+    def leak(env, **arguments):
+        reset(env, **arguments)
+        kept.append(env.fork())
+
+    monkeypatch.setattr(FlexMG, "reset", leak)
+    with pytest.raises(AssertionError, match="objects after the first fifth"):
+        fuzzing.fuzz(300)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell how much memory is used")
+def test_texts_that_are_kept_are_found(fuzzing, monkeypatch):
+    kept, state = [], FlexMG.state
+
+    def leak(env):
+        kept.append("x" * 100_000)
+        return state(env)
+
+    monkeypatch.setattr(FlexMG, "state", leak)
+    with pytest.raises(AssertionError, match="bytes after the first fifth"):
+        fuzzing.fuzz(400)
 
 
 def test_an_exception_is_found(fuzzing, arena, monkeypatch):

@@ -3,13 +3,14 @@
 import copy
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import marft_envs
 from marft_envs import Profile
-from marft_envs.errors import DataError, OptionError, TeamFileError
+from marft_envs.errors import DataError, OptionError, ReplayMismatchError, TeamFileError
 
 ENV_ID = "math/pipeline-v0"
 TEAMS = {
@@ -203,6 +204,59 @@ def test_an_episode_on_a_data_set_can_be_logged_and_replayed(sums, tmp_path):
     marft_envs.write_log(tmp_path / "log.jsonl", [episode])
     (logged,) = marft_envs.read_log(tmp_path / "log.jsonl")
     assert marft_envs.replay(logged) == episode
+
+
+def test_an_episode_is_replayed_with_the_data_that_were_played_and_with_no_others(tmp_path, monkeypatch):
+    for folder, first in (("a", 0), ("b", 5)):
+        (tmp_path / folder).mkdir()
+        lines = (json.dumps({"question": f"q{n + first}", "answer": n}) for n in range(30))
+        (tmp_path / folder / "d.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "a")
+    env = marft_envs.make(ENV_ID, source="jsonl", data=Path("d.jsonl"), team="duo")
+    episode = marft_envs.play(env, lambda agent, messages: env.reference_action(agent), seed=3)
+    marft_envs.write_log(tmp_path / "log.jsonl", [episode])
+    (logged,) = marft_envs.read_log(tmp_path / "log.jsonl")
+    assert marft_envs.replay(logged) == logged == episode
+    monkeypatch.chdir(tmp_path / "b")
+    with pytest.raises(ReplayMismatchError, match=r"the data are not those that were played: .* data='d.jsonl'"):
+        marft_envs.replay(logged)
+
+
+def test_generated_tasks_are_replayed_by_the_version_that_made_them():
+    episode = opened(source="reasoning_gym:gcd").episode()
+    assert episode.data_fingerprint.startswith("reasoning-gym ")
+    with pytest.raises(ReplayMismatchError, match="logged 'reasoning-gym 0 gcd', found 'reasoning-gym "):
+        marft_envs.replay(replace(episode, data_fingerprint="reasoning-gym 0 gcd"))
+
+
+def test_our_own_arithmetic_needs_no_fingerprint():
+    assert opened().episode().data_fingerprint == ""
+
+
+def test_a_number_names_a_level_of_a_data_set(tmp_path):
+    path = tmp_path / "levels.jsonl"
+    lines = (json.dumps({"question": f"q{n}", "answer": n, "level": n % 3}) for n in range(30))
+    path.write_text("\n".join(lines), encoding="utf-8")
+    env = opened(source="jsonl", data=path, level=2)
+    assert env.level == "2"
+    env.reset(seed=0, options={"level": 1})
+    assert env.level == "1"
+
+
+def test_a_pickled_environment_leaves_its_data_where_they_lie(sums):
+    env = opened(source="jsonl", data=sums)
+    pickled = pickle.dumps(env)
+    assert len(pickled) < 20_000
+    again = pickle.loads(pickled)
+    assert again._source is env._source
+    assert again.episode() == env.episode()
+
+
+def test_a_question_that_cannot_be_encoded_is_mended(tmp_path):
+    path = tmp_path / "odd.jsonl"
+    path.write_text('{"question": "a\\ud800b", "answer": "1"}', encoding="utf-8")
+    env = opened(team=BARE_TRIO, source="jsonl", data=path)
+    assert text(env, "reasoner_0").encode() == "a\ufffdb".encode()
 
 
 @pytest.mark.parametrize(
