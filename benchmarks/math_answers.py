@@ -2,10 +2,12 @@ r"""How the grader of mathematical answers fares on every gold answer of GSM8K a
 
     python benchmarks/math_answers.py --gsm8k gsm8k_train.jsonl --math math_train.jsonl
 
-- *boxed*, *stated*: golds accepted as `\boxed{gold}` and as "The answer is gold.";
-- rewrites that change nothing but the writing (`\dfrac`, spaces, units, …): share accepted of the golds they change;
-- perturbations that change the answer (one more, another sign, a second answer, …): how many are accepted; none should.
-  A perturbation that leaves the value as it is (-0 for 0) is left out.
+- golds stated in every usual way (`\boxed{gold}`, "The answer is **gold**.", …): share accepted;
+- replies that hedge (two boxes, two announcements, …): how many are accepted; none should;
+- rewrites that change nothing but the writing (`\dfrac`, spaces, units, …), boxed: share accepted of the golds they
+  change;
+- perturbations that change the answer or leave work (one more, a second answer, "maybe", 2x = gold, …), boxed and in
+  usual way: how many are accepted; none should. One that leaves the value as it is (-0 for 0) is left out.
 
 Rewrites and perturbations work on the text of a gold, by rules that a reader can check; none of them asks the grader. A
 line of GSM8K ends its `answer` with `#### gold`; a line of MATH has `final_answer`.
@@ -38,6 +40,25 @@ def _pair(gold: str, change: Callable[[re.Match[str]], str]) -> str:
     return change(match) if match and match[2].strip() != match[3].strip() else gold
 
 
+STATED: dict[str, str] = {
+    "boxed": "Hence $\\boxed{{{}}}$.",
+    "in a sentence": "The answer is {}.",
+    "in dollars": "Final answer: ${}$",
+    "bold": "The answer is **{}**.",
+    "bold heading": "**Final Answer:** {}",
+    "Minerva": "Final Answer: The final answer is ${}$. I hope it is correct.",
+    "tag": "<answer>{}</answer>",
+    "GSM8K": "#### {}",
+}
+"""Replies that commit to one answer."""
+HEDGED: dict[str, str] = {
+    "two boxes": "$\\boxed{{{}}}$ or $\\boxed{{1000003}}$",
+    "a box and more": "$\\boxed{{{}}}$, or maybe 1000003",
+    "two sentences": "The answer is {}. The answer is 1000003.",
+    "two in GSM8K": "#### {} #### 1000003",
+    "two tags": "<answer>{}</answer> <answer>1000003</answer>",
+}
+"""Replies that do not."""
 REWRITES: dict[str, Callable[[str], str]] = {
     "spaces": lambda gold: re.sub(r"(?<=[0-9a-z)}])([+=])(?=[0-9a-z(\\])", r" \1 ", gold),
     "no spaces": lambda gold: re.sub(r"(?<![A-Za-z\\,]) (?![A-Za-z])", "", gold),
@@ -49,6 +70,7 @@ REWRITES: dict[str, Callable[[str], str]] = {
     "more zeros": lambda gold: f"{gold}0" if "." in gold and _DECIMAL.fullmatch(gold) else gold,
     "thousands": lambda gold: f"{int(gold):,}" if _WHOLE.fullmatch(gold) else gold,
     "units": lambda gold: f"{gold}\\text{{ units}}" if _DECIMAL.fullmatch(gold) else gold,
+    "thousands, units": lambda gold: f"{int(gold):,} units" if _WHOLE.fullmatch(gold) else gold,
     "slash": lambda gold: re.sub(r"^(-?)\\frac\{([0-9]+)\}\{([0-9]+)\}$", r"\1\2/\3", gold),
     "order": lambda gold: (
         ", ".join(reversed(gold.split(",")))
@@ -69,42 +91,55 @@ PERTURBATIONS: dict[str, Callable[[str], str]] = {
     "bracket": lambda gold: _pair(gold, lambda pair: f"{'[' if pair[1] == '(' else '('}{pair[2]},{pair[3]}{pair[4]}"),
     "dropped": lambda gold: _pair(gold, lambda pair: f"{pair[1]}{pair[2]}{pair[4]}"),
     "a second answer": lambda gold: f"{gold} or 1000003",
+    "a second in \\text": lambda gold: f"{gold}\\text{{ or 1000003}}",
+    "another in \\text": lambda gold: f"{gold}\\text{{ not, it is 1000003}}",
+    "a doubt": lambda gold: f"{gold} maybe",
+    "plus one": lambda gold: f"{gold}\\text{{ plus one}}",
+    "hundred": lambda gold: _whole(gold, lambda number: f"{number} hundred" if number else number),
+    "its double": lambda gold: _whole(gold, lambda number: f"2x = {number}"),
+    "its square": lambda gold: _whole(gold, lambda number: f"x^2 = {number}"),
+    "blanks": lambda gold: _whole(gold, lambda number: ("-" if number < 0 else "") + " ".join(str(abs(number)))),
 }
 
 
 def golds_of(path: Path) -> Iterator[str]:
     """The gold answers of a file of GSM8K or MATH."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        if not line:
+            continue
         record = json.loads(line)
         yield (record["final_answer"] if "final_answer" in record else record["answer"].rpartition("####")[2]).strip()
-
-
-def boxed(answer: str) -> str:
-    """A reply that commits to an answer."""
-    return f"Hence $\\boxed{{{answer}}}$."
 
 
 def report(name: str, golds: Sequence[str]) -> Iterator[str]:
     """The table of one data set, line by line."""
     yield f"{name}: {len(golds)} golds"
-    for form, reply in (("boxed", boxed), ("stated", "The answer is {}.".format)):
-        missed = [(index, gold) for index, gold in enumerate(golds) if not is_right(reply(gold), gold)]
-        yield f"  {form:<18}{1 - len(missed) / len(golds):>9.4f}   missed: {missed or 'none'}"
+    for label, reply in STATED.items():
+        missed = [(index, gold) for index, gold in enumerate(golds) if not is_right(reply.format(gold), gold)]
+        yield f"  {label:<18}{1 - len(missed) / len(golds):>9.4f}   missed: {missed[:12] or 'none'}"
+    for label, reply in HEDGED.items():
+        yield _accepted(label, [(reply.format(gold), gold) for gold in golds])
     for label, rewrite in REWRITES.items():
         changed = [(rewrite(gold), gold) for gold in golds if rewrite(gold) != gold]
-        accepted = sum(is_right(boxed(one), gold) for one, gold in changed)
+        accepted = sum(is_right(STATED["boxed"].format(one), gold) for one, gold in changed)
         if changed:
             yield f"  {label:<18}{accepted / len(changed):>9.4f}   of {len(changed)}"
     for label, perturb in PERTURBATIONS.items():
         changed = [(perturb(gold), gold) for gold in golds if perturb(gold) != gold]
-        accepted_ones = [(one, gold) for one, gold in changed if is_right(boxed(one), gold)]
-        yield f"  {label:<18}{len(accepted_ones):>9}   accepted of {len(changed)} {accepted_ones[:3] or ''}"
+        yield _accepted(
+            label, [(STATED[form].format(one), gold) for one, gold in changed for form in ("boxed", "bold")]
+        )
     times = []
     for gold in golds:
         began = time.process_time()
-        is_right(boxed(gold), gold)
+        is_right(STATED["boxed"].format(gold), gold)
         times.append(time.process_time() - began)
     yield f"  {'CPU-ms':<18}{1e3 * median(times):>9.3f}   median; at most {1e3 * max(times):.1f}"
+
+
+def _accepted(label: str, replies: Sequence[tuple[str, str]]) -> str:
+    accepted = [(reply, gold) for reply, gold in replies if is_right(reply, gold)]
+    return f"  {label:<18}{len(accepted):>9}   accepted of {len(replies)} {accepted[:3] or ''}"
 
 
 def second_opinion(golds: Sequence[str], count: int) -> Iterator[str]:

@@ -1,15 +1,16 @@
-r"""Answers in a model's reply: exact, and safe to run on any text.
+r"""Integers in a model's reply: exact, and safe to run on any text.
 
 Nothing here evaluates text, raises on text, or guesses. Every function takes time linear in the length of its
 input, and more than `MAX_DIGITS` digits are no integer, so that no reply can make grading slow.
 
-`stated_answer` finds the answer of any mathematical task, which `marft_envs.grading.equality` compares. Of
-integers two readings are kept apart, because they answer different questions:
+Two readings are kept apart, because they answer different questions:
 
 - `stated_integer` is what a reward is paid for: the last line states the answer in one of three fixed
   forms. A reply that hedges ("42 or 43"), leaves work to do ("40 + 2") or goes on talking states nothing.
 - `last_integer` is what a report calls "right value in any format": the last number anywhere in the reply.
   It is generous on purpose and pays no reward.
+
+Answers of any other kind, `marft_envs.grading.stating` finds, and `marft_envs.grading.equality` compares.
 """
 
 import re
@@ -82,31 +83,8 @@ def last_integer(reply: str) -> int | None:
     return parse_integer(number.rpartition(",")[2]) if grouped is None else grouped
 
 
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
-_ANNOUNCED = re.compile(r"(?:the )?(?:final )?answer(?: is)?:?|####", re.IGNORECASE)
 MAX_STATED_CHARS = 2_000
-"""Of a stated answer; what is longer is no answer, and its last line is not searched."""
-
-
-def stated_answer(reply: str) -> str | None:
-    r"""The answer that a reply commits to, as it is written; None if it states none.
-
-    In this order: what stands in `\boxed{…}` in the last line that has any, several of them as a list, so that whoever
-    boxes two answers has stated both; what follows "answer is", "answer:" or "####" in the last line; the last line
-    itself, if it is no sentence. `same_answer` in `marft_envs.grading.equality` compares it.
-    """
-    boxes = deque(_BOXED.finditer(reply), maxlen=_MOST_BOXES)
-    if boxes:
-        line_begins = reply.rfind("\n", 0, boxes[-1].start()) + 1
-        return ", ".join(_contents(reply, [box.end() for box in boxes if box.start() >= line_begins])) or None
-    lines = reply.strip().splitlines()
-    if not lines or len(lines[-1]) > MAX_STATED_CHARS:
-        return None
-    line = lines[-1].strip()
-    announced = deque(_ANNOUNCED.finditer(line), maxlen=1)
-    if announced:
-        return line[announced[0].end() :].strip() or None
-    return line if len(line.split()) <= _MOST_WORDS else None
+"""Of a stated answer; what is longer is no answer, and its line is not searched."""
 
 
 def last_boxed(text: str) -> str | None:
@@ -116,17 +94,11 @@ def last_boxed(text: str) -> str | None:
         return None
     begins = text[opening:].partition("boxed" if text.startswith("\\boxed", opening) else "fbox")[2]
     if begins.lstrip().startswith("{"):
-        return next(_contents(begins.lstrip(), [0]), None)
+        return next(boxed_contents(begins.lstrip(), [0]), None)
     return begins.split("$")[0].split()[0].rstrip(".") if begins.split("$")[0].split() else None
 
 
-_MOST_BOXES = 20
-"""In one line; no list of answers is longer."""
-_MOST_WORDS = 8
-"""In a last line without announcement; more is a sentence, and states nothing."""
-
-
-def _contents(text: str, openings: Iterable[int]) -> Iterator[str]:
+def boxed_contents(text: str, openings: Iterable[int]) -> Iterator[str]:
     """What stands in the braces that open at these places, where they are closed."""
     for opening in openings:
         depth = 0

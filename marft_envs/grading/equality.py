@@ -2,7 +2,8 @@
 
 - Expressions by their exact values; units (words, %, °) must be alike where both have one, and 50 % is not 0.5.
 - Tuples, intervals and matrices part by part, brackets included; sets, and lists without brackets, in any order.
-- Relations by what they say: 2x + 2y = 4 is x + y = 2, and x < 3 is 3 > x. An answer `x = 5` is 5 where 5 is wanted.
+- Relations by what they say: 2x + 2y = 4 is x + y = 2, and x < 3 is 3 > x. Where 5 is wanted, `x = 5` is 5, and so is
+  a true chain, with or without a name before it: `n = 3 + 2 = 5`. `2x = 10` is not.
 - Words without regard to case.
 
 Two answers where one is wanted ("42 or 43") are never the same as the one.
@@ -14,8 +15,9 @@ earns a reward.
 from collections.abc import Iterator
 
 from marft_envs.grading.algebra import Sum, TooLargeError, Value
-from marft_envs.grading.answers import stated_answer
+from marft_envs.grading.stating import stated_answer
 from marft_envs.grading.structures import Answer, Expression, Group, Relation, Words, as_text, read_answer
+from marft_envs.grading.units import same_unit
 
 _FLIPPED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "=": "=", "≠": "≠"}
 
@@ -23,22 +25,50 @@ _FLIPPED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "=": "=", "≠": "�
 def is_right(reply: str, wanted: str) -> bool:
     """Whether a reply commits to the wanted answer, worked out; never raises.
 
-    Where a number is wanted, written as one (42, 3/4, 2.5), a number has to be given: `6 * 7` repeats the question. Of
-    a chain `40 + 2 = 42` the end is the answer. What is no number has no such form: (x + 1)² passes for x² + 2x + 1.
+    Where numbers are wanted, written as such (42, 3/4, 2.5), numbers have to be given: `6 * 7` repeats the question. Of
+    a chain `40 + 2 = 42` the end is the answer, and where `x = 42` is wanted, `2x = 84` is not solved. What is no
+    number has no such form: (x + 1)² passes for x² + 2x + 1.
     """
     given = stated_answer(reply)
-    return given is not None and same_answer(given, wanted) and (_leaves_work(wanted) or not _leaves_work(given))
+    return given is not None and same_answer(given, wanted) and _is_worked_out(read_answer(given), read_answer(wanted))
 
 
 def has_form(reply: str, wanted: str) -> bool:
-    """Whether a reply states an answer that can be read: mathematics, unless words are wanted."""
+    """Whether a reply states an answer that can be compared: mathematics throughout, unless words are wanted."""
     given = stated_answer(reply)
-    return given is not None and (isinstance(read_answer(wanted), Words) or not isinstance(read_answer(given), Words))
+    if given is None:
+        return False
+    return _has_words(read_answer(wanted)) or not _has_words(read_answer(given)) or is_right(reply, wanted)
 
 
-def _leaves_work(answer: str) -> bool:
-    """Whether some part has a rational value and is not written as a number."""
-    return any(part.value.number is not None and not part.is_number for part in _answered(read_answer(answer)))
+def _has_words(answer: Answer) -> bool:
+    match answer:
+        case Group():
+            return any(map(_has_words, answer.items))
+        case Relation():
+            return any(map(_has_words, answer.sides[answer.has_name :]))
+    return isinstance(answer, Words)
+
+
+def _is_worked_out(given: Answer, wanted: Answer) -> bool:
+    """Whether whatever is a number is written as one, if it is in the wanted answer, and is solved for."""
+    parts = list(_answered(wanted))
+    if any(part.value.number is not None and not part.is_number for part in parts):
+        return True  # this form is wanted: 2^{10}
+    only_numbers = bool(parts) and all(part.is_number for part in parts)
+    if only_numbers and _is_unsolved(given) and not _is_unsolved(wanted):
+        return False
+    return all(part.is_number for part in _answered(given) if only_numbers or part.value.number is not None)
+
+
+def _is_unsolved(answer: Answer) -> bool:
+    """Whether there is an equation that names nothing and is no sum of numbers: 2x = 84."""
+    match answer:
+        case Group():
+            return any(map(_is_unsolved, answer.items))
+        case Relation() if "=" in answer.signs and not answer.has_name:
+            return any(not isinstance(side, Expression) or side.value.number is None for side in answer.sides)
+    return False
 
 
 def _answered(answer: Answer) -> Iterator[Expression]:
@@ -50,7 +80,8 @@ def _answered(answer: Answer) -> Iterator[Expression]:
             for item in answer.items:
                 yield from _answered(item)
         case Relation():
-            yield from _answered(answer.sides[-1])
+            for side in answer.sides[-1:] if set(answer.signs) <= {"=", "∈"} else answer.sides:
+                yield from _answered(side)
 
 
 def same_answer(given: str, wanted: str) -> bool:
@@ -67,8 +98,7 @@ def same_answer(given: str, wanted: str) -> bool:
 def _same(given: Answer, wanted: Answer) -> bool:  # noqa: PLR0911  # one way out for each pair of kinds
     match given, wanted:
         case (Expression(), Expression()):
-            alike = not given.unit or not wanted.unit or _unit(given.unit) == _unit(wanted.unit)
-            return alike and given.value.equals(wanted.value)
+            return same_unit(given.unit, wanted.unit) and given.value.equals(wanted.value)
         case (Words(), Words()):
             return given.text == wanted.text
         case (Group(), Group()):
@@ -80,10 +110,6 @@ def _same(given: Answer, wanted: Answer) -> bool:  # noqa: PLR0911  # one way ou
         case (_, Relation()):
             return _says(wanted, given)
     return False
-
-
-def _unit(unit: str) -> str:
-    return unit.removesuffix("s").removesuffix(".")
 
 
 def _same_groups(given: Group, wanted: Group) -> bool:
@@ -130,19 +156,10 @@ def _proportional(one: Value | None, other: Value | None) -> bool:
 
 
 def _says(given: Relation, wanted: Answer) -> bool:
-    """`x = 5`, `3 + 2 = 5` and `x ∈ [0, 1]` where `5` and `[0, 1]` are wanted."""
+    """`x = 5`, `3 + 2 = 5`, `n = 3 + 2 = 5` and `x ∈ [0, 1]` where `5` and `[0, 1]` are wanted."""
     if given.signs == ("∈",):
-        return _same(given.sides[1], wanted)
+        return given.has_name and isinstance(given.sides[1], Group) and _same(given.sides[1], wanted)
     if set(given.signs) != {"="}:
         return False
-    *before, last = given.sides
-    true = _is_definition(given) or all(_same(side, last) for side in before)
-    return true and _same(last, wanted)
-
-
-def _is_definition(relation: Relation) -> bool:
-    """A single letter, or a function's name, on the left of one equals sign."""
-    if relation.signs not in (("=",), ("∈",)) or not isinstance(relation.sides[0], Expression):
-        return False
-    terms = relation.sides[0].value.above.terms
-    return len(terms) == 1 and relation.sides[0].value.number is None and len(next(iter(terms))) <= 2  # noqa: PLR2004
+    *before, last = given.sides[given.has_name :]
+    return all(_same(side, last) for side in before) and _same(last, wanted)

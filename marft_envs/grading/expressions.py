@@ -25,7 +25,7 @@ _FUNCTIONS = frozenset(
     {"sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "lg"}
     | {"exp", "max", "min", "gcd", "lcm", "det", "arg", "deg"}
 )
-_GREEK = frozenset(
+GREEK = frozenset(
     {"alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "iota", "kappa"}
     | {"lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "varphi", "chi", "psi", "omega", "ell"}
     | {"Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Upsilon", "Phi", "Psi", "Omega"}
@@ -256,7 +256,7 @@ class _Reader:
             return atom("π")
         if name == "infty":
             return atom("∞")
-        if name in _GREEK:
+        if name in GREEK:
             return self._variable(f"\\{name}")
         raise UnreadableError(f"unknown command {name!r}")
 

@@ -5,34 +5,21 @@ mathematics that is understood is the text that it is. `marft_envs.grading.equal
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from math import gcd
 
-from marft_envs.grading.algebra import TooLargeError, Value
-from marft_envs.grading.expressions import UnreadableError, read_expression
+from marft_envs.grading.algebra import TooLargeError, Value, integer
+from marft_envs.grading.expressions import GREEK, UnreadableError, read_expression
+from marft_envs.grading.notation import WORDS, cleaned, depths, plain, split, without_thousands
+from marft_envs.grading.units import changes_or_doubts, measured
 
 MAX_CHARS = 2_000
 """Of an answer; longer ones are read as text."""
 MAX_ITEMS = 60
 """Of a tuple, set or matrix."""
 
-_SPACING = re.compile(
-    r"\\(?:left|right|displaystyle|textstyle|quad|qquad|big|Big|bigl|bigr|Bigl|Bigr|limits)(?![A-Za-z])"
-    r"|(?<!\\)\\[!,;: ]|~"
-)
-_GROUPED = re.compile(r"(?<=[0-9])(?:\{,\}|,\s?\\!)\s*(?=[0-9]{3})")
-_THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
-_WORDS = re.compile(r"\\(?:text|textnormal|textrm|textbf|textit|mbox|mathrm|mathbf|rm|hbox)\s*\{([^{}]*)\}")
-_SEPARATOR = re.compile(r"(?:^|(?<=[\s,}$)\]]))\s*(?:,?\s*\b(?:and|or)\b)(?=[\s,\\({$\[-])", re.IGNORECASE)
-_DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\degree|°")
-_KNOWN_UNIT = r"(?:[kcm]?m|[km]?g|ml|[LsJNWVh]|ft|in|lbs?|oz|hrs?|min|sec|mph|km/h)"
-_PLAIN_UNIT = re.compile(
-    r"(?P<number>[-+]?[0-9][0-9,./]*(?:\s[0-9]+/[0-9]+)?)"
-    rf"(?:\s+(?P<words>[A-Za-z][A-Za-z .'-]+[A-Za-z.])|\s*(?P<known>{_KNOWN_UNIT}\.?))"
-)
-"""Three letters make a word; two are a product (2 xy), unless they are a unit that is known."""
+_SEPARATOR = re.compile(r"(?:^|(?<=[ ,}$)\]])) ?(?:,? ?\b(?:and|or)\b)(?=[ ,\\({$\[-])", re.IGNORECASE)
 _DIGITS = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _BRACES = r"\s*\{\s*[-+]?\s*([0-9]+)\s*\}"
 _RATIO = re.compile(rf"\\frac\s*(?:([0-9])\s*([0-9])|{_BRACES}{_BRACES})|([0-9]+)\s*/\s*([0-9]+)")
@@ -46,7 +33,11 @@ _NAMES = {
     "\\in": "∈", "\\lt": "<", "\\gt": ">", "\\approx": "≈",
 }  # fmt: skip
 _MATRIX = re.compile(r"\\begin\{([pbvBV]?matrix|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
-_OPENING, _CLOSING = "([{", ")]}"
+_VARIABLE = rf"(?:[A-Za-z]|\\(?:{'|'.join(sorted(GREEK))})(?![A-Za-z]))(?:_(?:[A-Za-z0-9]|\{{[A-Za-z0-9 ,]+\}}))?'*"
+_APPLIED = rf"[fghpqFGHP](?:_[0-9])?'* ?\([A-Za-z0-9, ]+\)|\\(?:sin|cos|tan|cot|sec|csc) ?{_VARIABLE}"
+_LETTERS = r"[A-Z]{2,4}|m? ?\\angle ?[A-Z]{1,3}"
+_NAME = re.compile(rf"{_VARIABLE}|{_APPLIED}|{_LETTERS}|(?P<word>[A-Z][a-z]{{2,}}|[a-z]{{5,}})")
+"""What an equation may give the value of: x, a_1, f(2), sin A, AB, ∠ABC, Total; abc is a product."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +64,8 @@ class Relation:
 
     signs: tuple[str, ...]
     sides: tuple["Answer", ...]
+    has_name: bool = field(default=False, compare=False)
+    """Whether its left side only names what the others are: x = 5, Total = 5, but not 2x = 5."""
 
 
 @dataclass(frozen=True)
@@ -89,41 +82,16 @@ def read_answer(text: str) -> Answer:
     """An answer, whatever it is; never raises."""
     if len(text) > MAX_CHARS:
         return Words(text)
-    cleaned = _cleaned(text)
+    bare = cleaned(text)
     try:
-        return _read(cleaned, depth=0)
+        return _read(bare, depth=0)
     except (UnreadableError, TooLargeError):
-        return Words(_plain(cleaned))
+        return Words(plain(bare))
 
 
 def as_text(text: str) -> str:
-    """An answer as text is compared: words unwrapped, no spaces, no case, no brackets around a single letter.
-
-    What is too long for an answer stays as it is.
-    """
-    return text if len(text) > MAX_CHARS else _plain(_cleaned(text))
-
-
-# ---- reading
-
-
-def _cleaned(text: str) -> str:
-    text = text.strip().replace("\\$", " ").replace("−", "-")  # the minus sign
-    text = re.sub(r"(?<!\\)\\[\[\]()]|\$", " ", text)
-    text = _GROUPED.sub("", text)
-    text = _SPACING.sub(" ", text)
-    text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text)
-    text = text.strip().rstrip(". \n\t")
-    if text.startswith("{") and text.endswith("}") and all(_depths(text)[1:-1]):
-        return text[1:-1].strip()
-    return text
-
-
-def _plain(text: str) -> str:
-    """Text as it is compared: words unwrapped, no spaces, no case, no brackets around a single letter."""
-    text = _WORDS.sub(lambda match: match[1], text)
-    text = re.sub(r"[\s{}]+", "", text).casefold().strip(".")
-    return text[1:-1] if re.fullmatch(r"\([a-z]\)", text) else text
+    """An answer as text is compared; what is too long for an answer stays as it is."""
+    return text if len(text) > MAX_CHARS else plain(cleaned(text))
 
 
 def _read(text: str, depth: int) -> Answer:
@@ -137,30 +105,34 @@ def _read(text: str, depth: int) -> Answer:
     return _read_expression(text)
 
 
+def _read_all(texts: Sequence[str], depth: int) -> tuple[Answer, ...]:
+    return tuple(_read(text, depth + 1) for text in _bounded(texts))
+
+
+def _bounded(parts: Sequence[str]) -> Sequence[str]:
+    if not 1 <= len(parts) <= MAX_ITEMS:
+        raise UnreadableError("too many parts, or none")
+    return parts
+
+
 def _read_matrix(text: str, depth: int) -> Answer | None:
     match = _MATRIX.fullmatch(text)
     if match is None:
         return None
-    rows = []
-    for row in re.split(r"\\\\(?:\[[^\]]*\])?", match[2].strip().removesuffix("\\\\")):
-        cells = [_read(cell, depth + 1) for cell in row.split("&")]
-        rows.append(Group("()", _bounded(cells)))
-    return Group("matrix", _bounded(rows))
+    rows = re.split(r"\\\\(?:\[[^\]]{,20}\])?", match[2].strip().removesuffix("\\\\"))
+    return Group("matrix", tuple(Group("()", _read_all(row.split("&"), depth)) for row in _bounded(rows)))
 
 
 def _read_list(text: str, depth: int) -> Answer | None:
     """Answers with commas, `and` or `or` between them, in any order."""
-    if _THOUSANDS.fullmatch(text.lstrip("+- ")):
-        return None
-    unwrapped = _WORDS.fullmatch(text)
+    unwrapped = WORDS.fullmatch(text)
     if unwrapped and "," in unwrapped[1]:  # a list of words
-        return Group("{}", _bounded([Words(_plain(part)) for part in unwrapped[1].split(",")]))
-    words = _WORDS.sub(lambda match: f" {match[1].strip()} " if _is_separator(match[1]) else match[0], text)
-    parts = list(_split(_SEPARATOR.sub(",", words), ","))
+        return Group("{}", tuple(Words(plain(part)) for part in _bounded(unwrapped[1].split(","))))
+    words = WORDS.sub(lambda match: f" {match[1].strip()} " if _is_separator(match[1]) else match[0], text)
+    parts = list(split(_SEPARATOR.sub(",", without_thousands(words)), ","))
     if len(parts) == 1:
         return None
-    parts = [part for part in parts if part.strip()]
-    return Group("{}", _bounded([_read(part, depth + 1) for part in parts]))
+    return Group("{}", _read_all([part for part in parts if part.strip()], depth))
 
 
 def _is_separator(words: str) -> bool:
@@ -168,64 +140,65 @@ def _is_separator(words: str) -> bool:
 
 
 def _read_union(text: str, depth: int) -> Answer | None:
-    parts = list(_split(text.replace("\N{UNION}", "\\cup "), "\\cup"))
-    return None if len(parts) == 1 else Group("union", _bounded([_read(part, depth + 1) for part in parts]))
+    parts = list(split(text.replace("\N{UNION}", "\\cup "), "\\cup"))
+    return None if len(parts) == 1 else Group("union", _read_all(parts, depth))
 
 
 def _read_relation(text: str, depth: int) -> Answer | None:
-    depths = _depths(text)
-    places = [match for match in _RELATION.finditer(text) if depths[match.start()] == 0]
+    within = depths(text)
+    places = [match for match in _RELATION.finditer(text) if within[match.start()] == 0]
     if not places:
         return None
     signs = tuple(_NAMES.get(match[0], match[0]) for match in places)
     cuts = [0, *(place for match in places for place in match.span()), len(text)]
     sides = [text[cuts[k] : cuts[k + 1]] for k in range(0, len(cuts), 2)]
-    return Relation(signs, _bounded([_read(side, depth + 1) for side in sides]))
+    return Relation(signs, _read_all(sides, depth), _is_name(sides[0].strip()))
+
+
+def _is_name(text: str) -> bool:
+    words = WORDS.fullmatch(text)
+    if words:
+        return words[1].strip().isalpha() and not changes_or_doubts(words[1].strip())
+    match = _NAME.fullmatch(text)
+    return match is not None and not changes_or_doubts(match["word"] or "")
 
 
 def _read_brackets(text: str, depth: int) -> Answer | None:
     r"""A tuple, an interval, or a set: `(1, 2)`, `[0, 1)`, `\{1, 2\}`; brackets around one thing are none."""
     if text.startswith("\\{") and text.endswith("\\}"):
-        inner = text[2:-2]
-        parts = [part for part in _split(inner, ",") if part.strip()]
-        return Group("{}", _bounded([_read(part, depth + 1) for part in parts]))
-    depths = _depths(text)
-    if text[0] not in "([" or text[-1] not in ")]" or depths[-2] != 1 or not all(depths[1:-2]):
+        return Group("{}", _read_all([part for part in split(text[2:-2], ",") if part.strip()], depth))
+    within = depths(text)
+    if text[0] not in "([" or text[-1] not in ")]" or within[-2] != 1 or not all(within[1:-2]):
         return None
-    parts = list(_split(text[1:-1], ","))
-    if len(parts) == 1:
-        return None
-    return Group(text[0] + text[-1], _bounded([_read(part, depth + 1) for part in parts]))
+    parts = list(split(text[1:-1], ","))
+    return None if len(parts) == 1 else Group(text[0] + text[-1], _read_all(parts, depth))
 
 
 def _read_plus_minus(text: str, depth: int) -> Answer | None:
     if text.count("\\pm") + text.count("±") != 1:
         return None
-    both = [re.sub(r"\\pm(?![A-Za-z])|±", sign, text) for sign in ("+", "-")]
-    return Group("{}", _bounded([_read(one, depth + 1) for one in both]))
+    return Group("{}", _read_all([re.sub(r"\\pm(?![A-Za-z])|±", sign, text) for sign in ("+", "-")], depth))
 
 
 def _read_expression(text: str) -> Answer:
-    text, unit = _without_unit(text)
-    if text.count(",") and _THOUSANDS.search(text):
-        text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
-    if not text.strip():
-        return Words(unit)
-    words = _WORDS.sub(lambda match: match[1], text)
-    if words != text and re.search(r"[A-Za-z]", words):
-        return Words(_plain(text))
-    text = words
-    if re.search(r"(?<![A-Za-z\\])[A-Za-z]{3}", text):  # a word, no product of letters
-        return Words(_plain(text))
-    return Expression(read_expression(text), unit, _is_number(text))
+    amount = measured(text)
+    number = WORDS.sub(r" \1 ", without_thousands(amount.number, within_brackets=True)).strip()
+    has_words = WORDS.search(amount.number) is not None and re.search("[A-Za-z]", number) is not None
+    if not number or has_words or re.search(r"(?<![A-Za-z\\])[A-Za-z]{3}", number):  # three letters are no product
+        return Words(plain(text))
+    value = read_expression(number).times(integer(amount.scale))
+    return Expression(value, amount.unit, _is_number(number))
 
 
 def _is_number(text: str) -> bool:
     """Whether this is a number and no work is left, perhaps in brackets.
 
-    A decimal, one with a power of ten behind it, a fraction in lowest terms, a mixed number.
+    A decimal, one with a power of ten behind it, a fraction in lowest terms, a mixed number; at most one sign.
     """
-    text = text.strip("()[] -+")
+    begins = len(text) - len(text.lstrip("([ -+"))
+    if text.count("-", 0, begins) + text.count("+", 0, begins) > 1:
+        return False
+    text = text[begins:].rstrip(")] ")
     if _DECIMAL.fullmatch(text):
         return True
     ratio = _RATIO.search(text)
@@ -233,49 +206,3 @@ def _is_number(text: str) -> bool:
         return False
     above, below = (int(digits) for digits in ratio.groups() if digits is not None)
     return below > 1 and gcd(above, below) == 1
-
-
-def _without_unit(text: str) -> tuple[str, str]:
-    """The answer without its unit, and the unit as it is compared."""
-    units = []
-    stripped = _DEGREES.sub(" ", text)
-    if stripped != text:
-        units.append("°")
-    text = re.sub(r"\\?%\s*$", " ", stripped)
-    if text != stripped:
-        units.append("%")
-    match = re.search(rf"(.*[0-9)}}\]a-z]\s*){_WORDS.pattern}\s*(?:\^\s*\{{?\s*([0-9])\s*\}}?)?\s*$", text, re.DOTALL)
-    if match and not _is_separator(match[2]):
-        units.append(_plain(match[2]) + (match[3] or ""))
-        text = match[1]
-    elif plain := _PLAIN_UNIT.fullmatch(text.strip()):
-        units.append(_plain(plain["words"] or plain["known"]))
-        text = plain["number"]
-    return text.strip(), " ".join(unit for unit in units if unit)
-
-
-def _split(text: str, separator: str) -> Iterator[str]:
-    """The parts between separators that stand outside of all brackets."""
-    depth, start, place = 0, 0, 0
-    while place < len(text):
-        character = text[place]
-        depth += (character in _OPENING) - (character in _CLOSING)
-        if depth == 0 and text.startswith(separator, place):
-            yield text[start:place]
-            place += len(separator)
-            start = place
-            continue
-        place += 1
-    yield text[start:]
-
-
-def _depths(text: str) -> list[int]:
-    """How many brackets are open before each character, and after the last."""
-    steps = ((character in _OPENING) - (character in _CLOSING) for character in text)
-    return list(accumulate(steps, initial=0))
-
-
-def _bounded(items: Sequence["Answer"]) -> tuple["Answer", ...]:
-    if not 1 <= len(items) <= MAX_ITEMS:
-        raise UnreadableError("too many parts, or none")
-    return tuple(items)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marft_envs.grading.answers import stated_answer
 from marft_envs.grading.equality import is_right, same_answer
+from marft_envs.grading.stating import stated_answer
 
 SAME = [
     # numbers
