@@ -58,5 +58,5 @@ def test_the_grader_is_counted_on_the_golds_of_both_formats(tmp_path: Path, caps
     first, second = capsys.readouterr().out.split("MATH: 3 golds\n")
     assert first.startswith("GSM8K: 1 golds\n  boxed                1.0000   missed: none\n")
     assert "  boxed                0.6667   missed: [(2, '')]\n" in second
-    assert "  swapped                   0   accepted of 1 \n" in second
+    assert "  swapped                   0   accepted of 2 \n" in second  # boxed, and in bold
     assert "  dfrac                1.0000   of 1\n" in second
