@@ -163,7 +163,7 @@ def few_shot_examples(env: FlexMG, level: str | None, num_examples: int) -> dict
 
 
 class Evaluator:
-    """The evaluations around a training run."""
+    """The evaluations around a training run. What is recorded already is not done again."""
 
     def __init__(self, config: ExperimentConfig, experiment: Experiment) -> None:
         """Raises: `ConfigError` if nothing is held out at the level to reach."""
@@ -195,6 +195,12 @@ class Evaluator:
         """The team as it is now."""
         self._record(run, num_iterations, "trained", self._experiment.team)
 
+    def on_the_way(self, run: Run) -> None:
+        """The team as it is now, if it is time for that; after the last iteration comes the evaluation of the end."""
+        every = self._config.eval_every
+        if every and 0 < run.num_done < self._config.num_iterations and run.num_done % every == 0:
+            self.trained(run, run.num_done)
+
     def _record(
         self,
         run: Run,
@@ -203,7 +209,7 @@ class Evaluator:
         team: Team,
         examples: Mapping[str, Sequence[Message]] | None = None,
     ) -> None:
-        if not self._tasks:
+        if not self._tasks or run.has_evaluation(iteration, name):
             return
         result = play_held_out(self._config, team, self._tasks, examples=examples, status=run.status)
         run.record_evaluation(iteration, name, result.record())

@@ -45,8 +45,10 @@ from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.rollouts.credit import Credit, assign_credit, require_team_reward
 from baselines.runs.experiment import Experiment, ExperimentConfig, Metrics, Status
-from baselines.runs.run import Run
+from baselines.runs.resume_point import ResumePoint
+from baselines.runs.resuming import open_run
 from baselines.runs.summary import Summary
+from baselines.runs.training_state import load_generators, load_optimizers, save_generators, save_optimizers
 
 
 @dataclass
@@ -328,9 +330,22 @@ class MarftAction:
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def save(self, folder: Path) -> None:
-        """Adapters and critic, as safetensors."""
+        """Everything that an update changes: adapters, critic, their optimisers, the generators."""
         self.team.save_adapters(folder)
         self.critic.save(folder)
+        save_optimizers(folder, self._named_optimizers)
+        save_generators(folder, {"updates": self.rng}, self.team.model.device)
+
+    def load(self, folder: Path) -> None:
+        """Take it all back, so that the next update is the one that would have come."""
+        self.team.load_adapters(folder)
+        self.critic.load(folder)
+        load_optimizers(folder, self._named_optimizers)
+        load_generators(folder, {"updates": self.rng}, self.team.model.device)
+
+    @property
+    def _named_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"critic": self.critic_optimizer, **{f"adapter/{name}": one for name, one in self.optimizers.items()}}
 
 
 def _per_rollout(batch: Batch, next_values: Iterable[float]) -> list[dict[str, float]]:
@@ -355,8 +370,10 @@ def _check(config: Config) -> None:
             raise ConfigError(f"{name} is {getattr(config, name)}; it must be above 0")
 
 
-def train(config: Config, *, quiet: bool = False) -> Summary:
+def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool = False) -> Summary:
     """Train a team from `config`: evaluate, iterate, evaluate again; everything lands in the run's folder.
+
+    With `resume_from` a run goes on there, and ends as if it had never been stopped.
 
     Raises: typed errors of `baselines.errors` and `marft_envs` for every setting that cannot work, before anything is
     written.
@@ -366,9 +383,9 @@ def train(config: Config, *, quiet: bool = False) -> Summary:
     learner = MarftAction(config, experiment.team)
     evaluator = Evaluator(config, experiment)
     title = f"MARFT-A on {config.env_id}"
-    with Run.create(experiment.folder, experiment.config_record(), title=title, quiet=quiet) as run:
+    with open_run(experiment, learner, title, resume_from, quiet=quiet) as run:
         evaluator.untrained(run)
-        num_done = 0
+        evaluator.on_the_way(run)
         for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
             began = time.monotonic()
             batch = experiment.collect(iteration, run.status)
@@ -377,11 +394,10 @@ def train(config: Config, *, quiet: bool = False) -> Summary:
             times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
             run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
             experiment.climb(batch)
-            num_done = iteration + 1
-            if config.eval_every and num_done % config.eval_every == 0:
-                evaluator.trained(run, num_done)
-            if num_done % config.checkpoint_every == 0:
-                run.checkpoint(f"iteration-{num_done}", learner.save, experiment.state())
-        checkpoint = run.checkpoint("final", learner.save, experiment.state())
-        evaluator.trained(run, num_done)
+            if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
+                name = f"iteration-{run.num_done}"
+                run.checkpoint(name, learner.save, experiment.state(), keep=config.num_checkpoints)
+            evaluator.on_the_way(run)
+        checkpoint = run.checkpoint("final", learner.save, experiment.state(), keep=config.num_checkpoints)
+        evaluator.trained(run, run.num_done)
         return run.finish(experiment.next_steps(checkpoint))

@@ -180,6 +180,13 @@ class Team:
         """The trainable tensors of one adapter, in the model's order."""
         return [parameter for name, parameter in self.model.named_parameters() if f".{adapter}." in name]
 
+    def base_parameters(self) -> list[Parameter]:
+        """The tensors of the base model, which no training changes."""
+        adapted = tuple(f".{adapter}." for adapter in self.blocks)
+        return [
+            parameter for name, parameter in self.model.named_parameters() if not any(part in name for part in adapted)
+        ]
+
     def score(self, adapter: str, sequences: Sequence[TokenSequence], temperature: float) -> Scores:
         """Log-probabilities and entropies of action tokens under one adapter, with gradients if they are enabled.
 

@@ -37,6 +37,15 @@ class Curriculum:
         """The current level."""
         return self.levels[self.position]
 
+    def restore(self, position: int) -> None:
+        """Go to a level that was reached before.
+
+        Raises: `IndexError` if there is none at that position.
+        """
+        if not 0 <= position < len(self.levels):
+            raise IndexError(position)
+        self.position = position
+
     def draw(self, rng: np.random.Generator) -> str | None:
         """The level of one episode."""
         passed, ahead = self.levels[: self.position], self.levels[self.position + 1 :]

@@ -6,6 +6,7 @@ Layout of a run's `checkpoints/`:
     latest             a text file with the name of the newest; replaced only after that one is in place
     <name>.partial/    one that was being written when the process was killed
     <name>.replaced/   the former content of <name>, there only while the new one takes its place
+    <name>.removed/    one that is being deleted
 
 Reading them back is in `checkpoint_loading`.
 """
@@ -23,7 +24,9 @@ from baselines.runs.disk import is_disk_full, sync_file, sync_folder, write_atom
 
 CHECKPOINTS = "checkpoints"
 MANIFEST, STATE, LATEST = "manifest.json", "state.json", "latest"
-PARTIAL, REPLACED = ".partial", ".replaced"
+PARTIAL, REPLACED, REMOVED = ".partial", ".replaced", ".removed"
+NUM_DONE = "num_iterations_done"
+"""The bookkeeping's own entry in a state: how many iterations were done when it was saved."""
 FORMAT = 1
 """Version of the manifest. A change of its meaning bumps it."""
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -74,14 +77,41 @@ def save_checkpoint(folder: Path, name: str, save: Callable[[Path], None], state
     return final
 
 
+def keep_newest(folder: Path, number: int) -> None:
+    """Delete all checkpoints in `folder` but the newest `number` (0: none), and what killed processes left half done.
+
+    To be called once a checkpoint has been saved: that one is the newest, so a whole one always stays.
+    """
+    for name in complete_checkpoints(folder)[:-number] if number else ():
+        remove_checkpoint(folder / name)
+    for leftover in [*folder.glob(f"*{PARTIAL}"), *folder.glob(f"*{REMOVED}")]:
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Delete a checkpoint; killed at any moment, it is whole under its name or gone."""
+    going = path.with_name(path.name + REMOVED)
+    shutil.rmtree(going, ignore_errors=True)
+    _restore(path)
+    shutil.rmtree(replaced_by(path), ignore_errors=True)
+    path.rename(going)
+    sync_folder(path.parent)
+    shutil.rmtree(going, ignore_errors=True)
+
+
+def make_latest(path: Path) -> None:
+    """Let `latest` name this checkpoint, which is whole already."""
+    write_atomically(path.parent / LATEST, f"{path.name.removesuffix(REPLACED)}\n".encode())
+
+
 def is_checkpoint_name(name: str) -> bool:
     """Whether a checkpoint may have this name: one plain folder, not confused with what stands beside it."""
-    return bool(_NAME.fullmatch(name)) and name != LATEST and not name.endswith((PARTIAL, REPLACED))
+    return bool(_NAME.fullmatch(name)) and name != LATEST and not name.endswith((PARTIAL, REPLACED, REMOVED))
 
 
 def complete_checkpoints(folder: Path) -> tuple[str, ...]:
     """Names of the checkpoints in `folder` that were written to the end, oldest first; hashes unchecked."""
-    sealed = [path for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.endswith(PARTIAL)]
+    sealed = [path for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.endswith((PARTIAL, REMOVED))]
     sealed.sort(key=lambda path: path.stat().st_mtime_ns)
     return tuple(dict.fromkeys(path.parent.name.removesuffix(REPLACED) for path in sealed))
 

@@ -22,8 +22,10 @@ from baselines.policies.team import Compute, Lora, Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
+from baselines.rollouts.fingerprint import behaviour
 from baselines.rollouts.games import as_game
-from baselines.runs.train_command import train_command
+from baselines.runs.circumstances import circumstances, weights_hash
+from baselines.runs.train_command import algorithm_of, train_command
 from marft_envs import FlexMG, OptionError, UnknownEnvironmentError
 
 Metrics = dict[str, float | int | str | None]
@@ -31,6 +33,8 @@ Metrics = dict[str, float | int | str | None]
 Status = Callable[[str], None]
 """Told what is being done right now."""
 TextEnv = FlexMG | AECEnv[str, object, object]
+CURRICULUM_POSITION, CIRCUMSTANCES = "curriculum_position", "circumstances"
+"""Entries of a checkpoint's state that only a run that goes on reads."""
 
 _EPISODES, _LEVELS, _SAMPLER = range(3)  # streams of the run's seed; a stream never moves when another is drawn from
 
@@ -93,7 +97,7 @@ class ExperimentConfig:
     num_iterations: int = 40
     """Collect-and-update cycles."""
     time_limit_s: float | None = None
-    """Stop after the iteration that exceeds it, in seconds."""
+    """Stop before an iteration that would exceed it, in seconds; a run that goes on counts anew."""
     episodes_per_iteration: int = 64
     """Episodes collected before each update."""
     samples_per_instance: int = 1
@@ -117,8 +121,11 @@ class ExperimentConfig:
     """Held-out instances of each greedy evaluation; 0 turns evaluation off."""
     eval_every: int = 0
     """Iterations between evaluations on the way; 0 evaluates before and after only."""
-    checkpoint_every: int = 10
-    """Iterations between checkpoints; the last one is always saved."""
+    checkpoint_every: int = 1
+    """Iterations between checkpoints, which is what a kill can cost; the last one is always saved. A checkpoint of two
+    agents on the default model takes 0.3 s and 59 MB; more agents take more."""
+    num_checkpoints: int = 2
+    """The newest checkpoints that are kept; 0 keeps all."""
     few_shot: int = 4
     """Examples in the prompt of the untrained reference; 0 leaves that row out."""
 
@@ -135,6 +142,11 @@ class Experiment:
         self.curriculum = curriculum
         self.folder = folder
         self.level = curriculum.levels[-1]
+        self.circumstances = circumstances(
+            team.model.device,
+            weights_hash(team.base_parameters()),
+            behaviour(as_game(make_env(config.env_id, "train", config.env_options)), curriculum.levels),
+        )
 
     @classmethod
     def prepare(cls, config: ExperimentConfig) -> "Experiment":
@@ -205,6 +217,7 @@ class Experiment:
         """The settings as JSON can hold them, with versions of what they ran on."""
         record = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self.config).items()}
         return record | {
+            "algorithm": algorithm_of(self.config),
             "levels": list(self.curriculum.levels),
             "versions": {"marft_envs": marft_envs.__version__, "torch": torch.__version__},
         }
@@ -219,11 +232,15 @@ class Experiment:
         ]
 
     def state(self) -> dict[str, object]:
-        """What a checkpoint's state.json holds: enough to load the team again."""
+        """What a checkpoint's state.json holds: enough to load the team again, and to go on with the curriculum.
+
+        Environments are not in it: every episode begins with a reset to a seed that follows from the iteration.
+        """
         return {
             "config": self.config_record(),
             "adapter_of": self.team.adapter_of,
-            "curriculum_position": self.curriculum.position,
+            CURRICULUM_POSITION: self.curriculum.position,
+            CIRCUMSTANCES: self.circumstances,
         }
 
 
@@ -332,6 +349,8 @@ def check_ranges(config: ExperimentConfig) -> None:
             f"temperature is {config.temperature}; training samples, so it must be above 0 (greedy play is what "
             "evaluation does)"
         )
+    if config.num_checkpoints < 0:
+        raise ConfigError(f"num_checkpoints is {config.num_checkpoints}; give how many to keep, or 0 to keep all")
     if config.threads < 0:
         raise ConfigError(f"threads is {config.threads}; give a number of CPU threads, or 0 for torch's own choice")
 

@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeAlias
 Request: TypeAlias = Literal["interrupted", "terminated"]
 """Ctrl-C, or SIGTERM, which is what `kill` and batch schedulers send."""
 
+_SIGNAL_STATUS = 128
+"""What shells add to a signal's number."""
 _REQUESTS: dict[int, Request] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
@@ -43,3 +45,30 @@ class StopSignals:
             raise KeyboardInterrupt
         self.request = _REQUESTS[number]
         self._on_request()
+
+
+class TerminationIsExit:
+    """Lets SIGTERM end the program as `sys.exit` would, between `install` and `restore`.
+
+    Files are closed, and a person is told how to go on; by default the process would be gone without a word.
+    """
+
+    def __init__(self) -> None:
+        self._former: Any = None  # whatever signal.signal returned
+
+    def install(self) -> None:
+        """Take the signal over, unless somebody else has."""
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            self._former = signal.signal(signal.SIGTERM, _exit)
+
+    def restore(self) -> None:
+        """Give the signal back; a second call does nothing."""
+        if self._former is not None:
+            signal.signal(signal.SIGTERM, self._former)
+            self._former = None
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    """Raises: SystemExit with the status that a shell gives a process that this signal has ended."""
+    raise SystemExit(_SIGNAL_STATUS + number)

@@ -1,48 +1,43 @@
 """One run: its folder, its iterations, its records and checkpoints, and what a person sees of it.
 
-config.json     the settings, as given            run.json            title, start, command, versions, machine
-metrics.jsonl   one line per iteration            evaluations.jsonl   one line per evaluation
-tensorboard/    the same for TensorBoard          checkpoints/        see `checkpoints`
-curve.png       the learning curve                summary.json        how it ended
+What lies in the folder is listed in `run_folder`.
 """
 
-import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from baselines.errors import CheckpointError, ConfigError, disk_full_explained, extra_required
+from baselines.errors import DiskFullError, disk_full_explained
 from baselines.runs.checkpoint_loading import Checkpoint, load_checkpoint
-from baselines.runs.checkpoints import CHECKPOINTS, save_checkpoint, what_is_safe
+from baselines.runs.checkpoints import CHECKPOINTS, NUM_DONE, keep_newest, save_checkpoint, what_is_safe
+from baselines.runs.claim import FolderClaim
 from baselines.runs.curve import draw_curve
 from baselines.runs.disk import write_atomically
-from baselines.runs.interrupts import StopSignals
+from baselines.runs.interrupts import StopSignals, TerminationIsExit
 from baselines.runs.progress import Metrics, Pace, open_progress
-from baselines.runs.records import STAMPS, RecordWriter, keep_records, number_of, pretty_json, read_records
+from baselines.runs.records import STAMPS, RecordWriter, iteration_of, number_of, pretty_json, read_records
+from baselines.runs.run_folder import begin_folder, reopen_folder
 from baselines.runs.summary import (
-    CONFIG,
     EVALUATIONS,
     METRICS,
-    RUN,
+    STOPPED,
     SUMMARY,
     TENSORBOARD,
     Summary,
     closing_message,
     evaluation_header,
     evaluation_row,
-    provenance,
+    resume_command,
     summarise,
     time_spent,
 )
 from baselines.runs.tensorboard import TensorBoard
+from marft_envs import MarftError
 
 __all__ = ["Checkpoint", "Run", "load_checkpoint"]
-
-_PACKAGES = ("matplotlib", "rich", "tensorboard")
 
 
 class Run:
@@ -60,13 +55,20 @@ class Run:
     """Why the iterations ended: finished, interrupted (Ctrl-C), terminated (SIGTERM), time_limit, left_early
     (break or error), or what the trainer set before its break. None while they have not ended."""
 
-    def __init__(self, folder: Path, title: str, *, start: int = 0, quiet: bool = False):
-        """Open the records of a folder that `create` or `resume` has prepared."""
+    num_done: int
+    """Iterations done and recorded."""
+
+    def __init__(self, folder: Path, title: str, claim: FolderClaim, *, start: int = 0, quiet: bool = False):
+        """Open the records of a folder that `create` or `resume` has claimed and prepared."""
         self.folder = folder
         self.title = title
+        self.num_done = start
         self._num_planned = 0
-        records = read_records(folder / METRICS) + read_records(folder / EVALUATIONS)
-        self._wall_before_s, self._cpu_before_s = time_spent(records)
+        self._claim = claim
+        self._termination = TerminationIsExit()
+        metrics, evaluations = read_records(folder / METRICS), read_records(folder / EVALUATIONS)
+        self._evaluated = {(iteration_of(record), record.get("name")) for record in evaluations}
+        self._wall_before_s, self._cpu_before_s = time_spent(metrics + evaluations)
         self._started, self._cpu_started = time.monotonic(), time.process_time()
         self._header_shown = False
         with self._full_disk_explained(folder):
@@ -85,54 +87,44 @@ class Run:
             MissingExtraError: a package of the extra `train` is missing.
         """
         folder = Path(folder)
-        _check_packages()
-        try:
-            with disk_full_explained(folder, "free some room, or choose a folder on another disk"):
-                folder.mkdir(parents=True, exist_ok=True)
-                if any(folder.iterdir()):
-                    raise ConfigError(
-                        f"the run folder {folder} is not empty; a run wants a folder of its own, so that "
-                        "nothing is overwritten: choose another one, or remove it first"
-                    )
-                write_atomically(folder / CONFIG, pretty_json(config))
-                write_atomically(folder / RUN, pretty_json(provenance(title)))
-        except (FileExistsError, NotADirectoryError) as error:
-            raise ConfigError(f"the run folder {folder} is, or lies in, a file; choose another one") from error
-        except PermissionError as error:
-            raise ConfigError(f"may not write into the run folder {folder}; choose another one") from error
-        return cls(folder, title, quiet=quiet)
+        claim = begin_folder(folder, config, title)
+        return cls(folder, title, claim, quiet=quiet)
 
     @classmethod
-    def resume(cls, folder: Path, *, start: int, quiet: bool = False) -> "Run":
+    def resume(
+        cls,
+        folder: Path,
+        *,
+        start: int,
+        config: Mapping[str, object] | None = None,
+        later: Sequence[str] = (),
+        quiet: bool = False,
+    ) -> "Run":
         """Go on with a run from a checkpoint that was taken when `start` iterations were done.
 
-        Records of later iterations are dropped: those iterations are about to be done again. Times go on adding up.
+        Records of later iterations are dropped, and so are the checkpoints `later`: those iterations are about to be
+        done again. Times go on adding up. `config`: the settings from now on, if any has changed.
 
         Raises:
             CheckpointError: the folder is not a run's, or its records are damaged.
+            ConfigError: another process is training there.
         """
         folder = Path(folder)
-        _check_packages()
-        try:
-            title = str(json.loads((folder / RUN).read_bytes())["title"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"{folder} cannot be resumed, {folder / RUN} is missing or damaged; give the folder of a run"
-            ) from error
-        with disk_full_explained(folder, what_is_safe(folder / CHECKPOINTS)):
-            keep_records(folder / METRICS, lambda iteration: iteration < start)
-            keep_records(folder / EVALUATIONS, lambda num_done: num_done <= start)
-        return cls(folder, title, start=start, quiet=quiet)
+        found = reopen_folder(folder, start, config, later)
+        return cls(folder, found.title, found.claim, start=start, quiet=quiet)
 
     def iterations(
-        self, num_iterations: int, *, start: int = 0, time_limit_s: float | None = None
+        self, num_iterations: int, *, start: int | None = None, time_limit_s: float | None = None
     ) -> Generator[int, None, None]:
         """Count from `start` to `num_iterations` - 1, showing progress, until done or asked to stop.
+
+        By default it starts at 0, or where a resumed run goes on.
 
         Ctrl-C and SIGTERM end the loop after the current iteration, a second one raises KeyboardInterrupt at
         once. With a time limit (wall time from here on) no iteration is begun that would overrun it, going by
         the latest ones; the first is always done. `stop_reason` tells which it was.
         """
+        start = self.num_done if start is None else start
         self._num_planned = num_iterations
         self.stop_reason = None
         pace = Pace(num_iterations, start, time_limit_s)
@@ -159,6 +151,10 @@ class Run:
         """Show what is being done right now, such as "collecting 40/64"."""
         self._progress.status(text)
 
+    def note(self, text: str) -> None:
+        """Show a line that stays."""
+        self._progress.line(text)
+
     def log(self, iteration: int, metrics: Metrics) -> None:
         """Record what an iteration gave, under names like `reasoner_0/kl`, and show it.
 
@@ -171,6 +167,7 @@ class Run:
         with self._full_disk_explained(self._metrics.path):
             self._metrics.append(record)
             self._tensorboard.log(iteration, metrics)
+        self.num_done = iteration + 1
         self._progress.metrics(iteration, metrics)
 
     def record_evaluation(self, iteration: int, name: str, result: Mapping[str, object]) -> None:
@@ -184,22 +181,36 @@ class Run:
         with self._full_disk_explained(self._evaluations.path):
             self._evaluations.append(record)
             self._tensorboard.log(iteration, numbers)
+        self._evaluated.add((iteration, name))
         if not self._header_shown:
             self._progress.line(evaluation_header())
             self._header_shown = True
         self._progress.line(evaluation_row(record))
 
-    def checkpoint(self, name: str, save: Callable[[Path], None], state: Mapping[str, object]) -> Path:
-        """Save a checkpoint whole or not at all, and make it the latest; see `save_checkpoint`."""
+    def has_evaluation(self, iteration: int, name: str) -> bool:
+        """Whether this evaluation is recorded, by this process or by one before it."""
+        return (iteration, name) in self._evaluated
+
+    def checkpoint(
+        self, name: str, save: Callable[[Path], None], state: Mapping[str, object], *, keep: int = 0
+    ) -> Path:
+        """Save a checkpoint whole or not at all, and make it the latest; see `save_checkpoint`.
+
+        `keep`: so many of the newest stay, this one among them; 0 keeps all.
+        """
         self._progress.status(f"saving checkpoint {name}")
         with self._full_disk_explained(self._metrics.path):
             self._metrics.sync()
             self._evaluations.sync()
-        return save_checkpoint(self.folder / CHECKPOINTS, name, save, state)
+        path = save_checkpoint(self.folder / CHECKPOINTS, name, save, {**state, NUM_DONE: self.num_done})
+        keep_newest(self.folder / CHECKPOINTS, keep)
+        return path
 
     def finish(self, next_steps: Sequence[str] = ()) -> Summary:
         """Draw the curve, write the summary, say where everything is; `next_steps` says what to try next."""
         self.close()
+        if self.stop_reason in STOPPED:
+            next_steps = [f"{resume_command(self.folder)}    # go on where it stopped", *next_steps]
         with self._full_disk_explained(self.folder):
             draw_curve(self.folder)
             summary = summarise(self.folder, self.title, self.stop_reason, self._num_planned, next_steps)
@@ -213,14 +224,20 @@ class Run:
         self._metrics.close()
         self._evaluations.close()
         self._tensorboard.close()
+        self._claim.release()
 
     def __enter__(self) -> Self:
+        self._termination.install()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._termination.restore()
         self.close()
+        settings_are_wrong = isinstance(error, MarftError) and not isinstance(error, DiskFullError)
+        if error is not None and not settings_are_wrong:
+            self._progress.line(f"Go on with: {resume_command(self.folder)}")
 
     def _stamped(self, iteration: int, content: Mapping[str, object]) -> dict[str, object]:
         taken = [name for name in STAMPS if name in content]
@@ -233,11 +250,3 @@ class Run:
     def _full_disk_explained(self, path: Path) -> AbstractContextManager[None]:
         safe = f"{what_is_safe(self.folder / CHECKPOINTS)}, and all earlier records are whole"
         return disk_full_explained(path, f"{safe}. Free some room, then go on from there.")
-
-
-def _check_packages() -> None:
-    """Miss a package before the folder is made, not when the curve is to be drawn."""
-    with extra_required("train", "a training run"):
-        for package in _PACKAGES:
-            if find_spec(package) is None:
-                raise ModuleNotFoundError(f"No module named {package!r}", name=package)

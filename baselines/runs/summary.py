@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ _ENDINGS = {
     "time_limit": "Stopped at the time limit",
     "left_early": "Stopped early",
 }
+STOPPED = frozenset({"interrupted", "terminated", "time_limit", "left_early"})
+"""Endings after which there is something left to do."""
 _EVALUATION_ROW = "{:<26} {:>9}  {:<16} {:>6}  {:<14} {:>9}"
 _LENIENT = "right_value"
 """What an environment reports beside the score where the right value in any format would have earned more."""
@@ -91,10 +94,15 @@ def provenance(title: str) -> Record:
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
         "python": platform.python_version(),
-        "packages": {package: _version(package) for package in _PACKAGES},
+        "packages": packages(),
         "machine": f"{platform.system()} {platform.machine()}",
         "num_cpus": os.cpu_count(),
     }
+
+
+def packages() -> dict[str, str | None]:
+    """The installed versions of what can change a run's numbers."""
+    return {package: _version(package) for package in _PACKAGES}
 
 
 def _version(package: str) -> str | None:
@@ -167,6 +175,11 @@ def _score(value: object) -> str:
     """A score or a bound of it, to three decimals, which is finer than any evaluation can tell."""
     number = number_of(value)
     return "-" if number is None else f"{number:.3f}"
+
+
+def resume_command(folder: Path) -> str:
+    """What one types to go on with a run."""
+    return shlex.join(["marft", "train", "--resume", shown(folder)])
 
 
 def shown(path: Path) -> str:

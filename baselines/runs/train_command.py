@@ -7,17 +7,19 @@ from typing import Any
 
 
 def train_command(config: object) -> str:
-    """`marft train ALGORITHM` with every option whose value is not the default; a shell can read it.
-
-    The algorithm is the module in which the class of the settings stands.
-    """
+    """`marft train ALGORITHM` with every option whose value is not the default; a shell can read it."""
     assert is_dataclass(config), config
-    words = ["marft", "train", type(config).__module__.rpartition(".")[2]]
+    words = ["marft", "train", algorithm_of(config)]
     for setting in fields(config):
         value = getattr(config, setting.name)
         if value != _default(setting):
             words += _option(setting.name, value)
     return shlex.join(words)
+
+
+def algorithm_of(config: object) -> str:
+    """The algorithm's name: the module in which the class of its settings stands."""
+    return type(config).__module__.rpartition(".")[2]
 
 
 def _default(setting: "Field[Any]") -> object:

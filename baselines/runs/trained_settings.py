@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from baselines.errors import CheckpointError
 from baselines.runs.checkpoint_loading import Checkpoint
@@ -16,7 +16,11 @@ from baselines.runs.experiment import ExperimentConfig
 
 _NEEDED = ("env_id", "model")
 """Without these nobody knows what was trained; everything else has a default."""
+_WORDS = ("nan", "inf", "-inf")
+"""How records write what JSON has no numbers for."""
 _WAY_OUT = "give a checkpoint that `marft train` saved"
+
+Settings = TypeVar("Settings", bound=ExperimentConfig)
 
 
 def trained_settings(checkpoint: Checkpoint) -> ExperimentConfig:
@@ -28,9 +32,19 @@ def trained_settings(checkpoint: Checkpoint) -> ExperimentConfig:
     """
     where = checkpoint.path / STATE
     record = checkpoint.state.get("config")
+    settings = read_settings(record, ExperimentConfig, where)
+    assert isinstance(record, Mapping), "it has been read"
+    return replace(settings, level=_level_reached_for(record) or settings.level)
+
+
+def read_settings(record: object, kind: type[Settings], where: Path) -> Settings:
+    """Settings of any kind from their record, which lies in `where`; unknown ones are left out, others take defaults.
+
+    Raises: CheckpointError, naming the setting that is missing or of a wrong type.
+    """
     if not isinstance(record, Mapping):
         raise CheckpointError(f"{where} holds no settings under 'config'; {_WAY_OUT}")
-    hints = get_type_hints(ExperimentConfig)
+    hints = get_type_hints(kind)
     missing = [name for name in _NEEDED if name not in record]
     if missing:
         raise CheckpointError(f"{where}: config has no {' and no '.join(missing)}; {_WAY_OUT}")
@@ -42,8 +56,7 @@ def trained_settings(checkpoint: Checkpoint) -> ExperimentConfig:
             raise CheckpointError(
                 f"{where}: config.{name} is {record[name]!r}, which is no {hints[name]}; {_WAY_OUT}"
             ) from None
-    settings = ExperimentConfig(**known)
-    return replace(settings, level=_level_reached_for(record) or settings.level)
+    return kind(**known)
 
 
 def _level_reached_for(record: Mapping[str, object]) -> str | None:
@@ -58,6 +71,8 @@ def _restored(value: object, hint: Any) -> object:
     Raises: ValueError if it cannot have been of that type.
     """
     kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind is float and value in _WORDS:
+        value = float(str(value))
     if kind in (Union, UnionType):
         for choice in inner:
             try:

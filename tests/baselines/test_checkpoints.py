@@ -20,7 +20,7 @@ import pytest
 
 from baselines.errors import CheckpointError, DiskFullError
 from baselines.runs.checkpoint_loading import latest_checkpoint, load_checkpoint
-from baselines.runs.checkpoints import complete_checkpoints, save_checkpoint
+from baselines.runs.checkpoints import complete_checkpoints, keep_newest, make_latest, save_checkpoint
 
 
 def weights(text: str) -> Callable[[Path], None]:
@@ -80,7 +80,9 @@ def test_a_name_that_is_used_again_is_replaced(run: Path) -> None:
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["first", "latest", "second"]
 
 
-@pytest.mark.parametrize("name", ["", "latest", "a/b", "..", "../a", ".hidden", "x.partial", "x.replaced", "ü", "a b"])
+@pytest.mark.parametrize(
+    "name", ["", "latest", "a/b", "..", "../a", ".hidden", "x.partial", "x.replaced", "x.removed", "ü", "a b"]
+)
 def test_a_name_that_cannot_be_a_folder_of_its_own_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="cannot name a checkpoint; use letters, digits"):
         save_checkpoint(tmp_path, name, weights("x"), {})
@@ -90,6 +92,22 @@ def test_a_name_that_cannot_be_a_folder_of_its_own_is_refused(tmp_path: Path, na
 def test_complete_ones_are_listed_oldest_first(run: Path) -> None:
     assert complete_checkpoints(run / "checkpoints") == ("first", "second")
     assert complete_checkpoints(run / "nothing") == ()
+
+
+def test_only_the_newest_are_kept_and_what_is_half_written_goes(run: Path) -> None:
+    folder = run / "checkpoints"
+    save_checkpoint(folder, "third", weights("three"), {})
+    (folder / "fourth.partial").mkdir()
+    keep_newest(folder, 0)
+    assert complete_checkpoints(folder) == ("first", "second", "third")
+    keep_newest(folder, 2)
+    assert sorted(path.name for path in folder.iterdir()) == ["latest", "second", "third"]
+    assert load_checkpoint(run).name == "third"
+
+
+def test_an_older_one_can_be_made_the_latest(run: Path) -> None:
+    make_latest(run / "checkpoints" / "first")
+    assert load_checkpoint(run).name == "first"
 
 
 def test_without_a_checkpoint_there_is_no_latest(tmp_path: Path) -> None:
@@ -188,6 +206,31 @@ def test_a_second_kill_after_one_between_the_renames_loses_nothing_either(run: P
         killed = subprocess.run([sys.executable, "-c", SCRIPT, folder, patch, "second"], check=False)
         assert killed.returncode == -signal.SIGKILL
         assert load_checkpoint(run).state == {"iteration": 2}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system with SIGKILL")
+@pytest.mark.parametrize(
+    ("patch", "left"),
+    [
+        ("Path.rename = die_on_call(1, Path.rename)", ("first", "second")),
+        ("os.fsync = die_on_call(1, os.fsync)", ("second",)),
+        ("shutil.rmtree = die_on_call(3, shutil.rmtree)", ("second",)),
+    ],
+    ids=["before", "on the way", "before its files are gone"],
+)
+def test_a_kill_while_an_old_one_is_deleted_leaves_it_whole_or_not_at_all(
+    run: Path, patch: str, left: tuple[str, ...]
+) -> None:
+    folder = run / "checkpoints"
+    *preparation, _ = SCRIPT.strip().splitlines()
+    script = "\n".join([*preparation, "checkpoints.keep_newest(Path(sys.argv[1]), 1)"])
+    killed = subprocess.run([sys.executable, "-c", script, str(folder), patch], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert complete_checkpoints(folder) == left
+    for name in left:
+        load_checkpoint(folder / name)
+    keep_newest(folder, 1)
+    assert sorted(path.name for path in folder.iterdir()) == ["latest", "second"]
 
 
 def test_a_kill_from_outside_while_a_slow_save_writes(run: Path) -> None:

@@ -72,7 +72,7 @@ def train_words(model: object, run_dir: Path, **settings: object) -> list[str]:
 def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with two checkpoints, `iteration-1` and `final`."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    assert main(train_words(tiny_model, folder, checkpoint_every=1)) == 0
+    assert main(train_words(tiny_model, folder, num_iterations=2)) == 0
     return folder
 
 

@@ -90,7 +90,7 @@ def test_a_file_in_the_way_is_told(tmp_path: Path, where: str) -> None:
 
 
 def test_a_missing_package_is_told_before_the_folder_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baselines.runs.run.find_spec", lambda name: None if name == "matplotlib" else object())
+    monkeypatch.setattr("baselines.runs.run_folder.find_spec", lambda name: None if name == "matplotlib" else object())
     with pytest.raises(MissingExtraError, match=r"'matplotlib'.*pip install"):
         Run.create(tmp_path / "run", {}, title="t", quiet=True)
     assert not (tmp_path / "run").exists()
@@ -100,7 +100,7 @@ def test_a_disk_that_is_full_from_the_start_is_told(tmp_path: Path, monkeypatch:
     def no_room(path: Path, content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    monkeypatch.setattr("baselines.runs.run.write_atomically", no_room)
+    monkeypatch.setattr("baselines.runs.run_folder.write_atomically", no_room)
     with pytest.raises(DiskFullError, match="free some room, or choose a folder on another disk"):
         Run.create(tmp_path / "run", {}, title="t", quiet=True)
 
