@@ -156,6 +156,8 @@ class Experiment:
         """
         check_ranges(config)
         set_up_torch(config)
+        # Nothing here draws from torch's own generator; should a library do so, a run still follows from its seed.
+        torch.manual_seed(int(_stream(config.seed, _SAMPLER).integers(2**62)))
         probe = make_env(config.env_id, "train", config.env_options)
         known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
         agents = as_game(probe).agents
