@@ -30,6 +30,7 @@ from torch import Tensor
 from baselines.errors import ConfigError
 from baselines.evaluate import Evaluator
 from baselines.learning.advantages import normalise
+from baselines.learning.drift import NO_DRIFT, Drift, drift_of
 from baselines.learning.losses import (
     approx_kl,
     clip_fraction,
@@ -38,6 +39,7 @@ from baselines.learning.losses import (
     sequence_logprobs,
     value_loss,
 )
+from baselines.learning.masks import padded
 from baselines.learning.minibatches import minibatches
 from baselines.learning.sequential import ActingOrder, predecessor_weights
 from baselines.policies.critic import Critic
@@ -95,8 +97,29 @@ class Config(ExperimentConfig):
     """An agent's update ends once its replies have moved so far (k3 estimate, nats per reply)."""
     normalise_advantages: bool = True
     """Zero mean and unit variance per agent."""
-    old_logprobs: Literal["sampler", "trainer"] = "sampler"
-    """Where the frozen log-probabilities come from; "trainer" recomputes them, as bfloat16 needs."""
+    old_logprobs: Literal["auto", "sampler", "trainer"] = "auto"
+    """Where the frozen log-probabilities come from: as they were when tokens were drawn, or computed again, over the
+    same passes as the update. In float32 the two agree; elsewhere they do not, and "auto" computes them again."""
+
+
+@dataclass(slots=True)
+class Experience:
+    """What one adapter learns from in an iteration."""
+
+    turns: list[Turn]
+    plan: list[list[list[int]]]
+    """Epochs of minibatches of positions in `turns`."""
+    old: list[Tensor]
+    """Per turn, the log-probabilities of its tokens before any agent of this iteration was updated."""
+
+
+@dataclass(slots=True)
+class Step:
+    """Gradients of one minibatch were accumulated."""
+
+    averages: dict[str, float]
+    drift: Drift
+    """Between sampler and trainer, which tells of both only until the adapter has moved."""
 
 
 @dataclass(slots=True)
@@ -183,7 +206,9 @@ class MarftAction:
         number = {adapter: position for position, adapter in enumerate(blocks)}
         block_of = torch.tensor([number[self.team.adapter_of[turn.agent]] for turn in turns])
         acting = [adapter for adapter in blocks if bool((block_of == number[adapter]).any())]
-        old = {adapter: self._old_logprobs(adapter, turns, block_of == number[adapter]) for adapter in acting}
+        experiences = {
+            adapter: self._experience(adapter, turns, instances, block_of == number[adapter]) for adapter in acting
+        }
         advantages, joint = credit.advantages, credit.joint_advantages
         if self.config.normalise_advantages:
             everything = torch.ones_like(block_of, dtype=torch.bool)
@@ -204,9 +229,7 @@ class MarftAction:
             )
             result = self._update_block(
                 adapter,
-                [turn for turn, is_mine in zip(turns, mine.tolist(), strict=True) if is_mine],
-                [instance for instance, is_mine in zip(instances, mine.tolist(), strict=True) if is_mine],
-                old[adapter],
+                experiences[adapter],
                 weighted.advantages[mine],
                 needs_ratios=self.config.update == "sequential" and len(updated) < len(acting) - 1,
                 status=status,
@@ -232,20 +255,28 @@ class MarftAction:
             case "random":
                 return [acting[position] for position in self.rng.permutation(len(acting))]
 
-    @torch.no_grad()
-    def _old_logprobs(self, adapter: str, turns: list[Turn], mine: Tensor) -> list[Tensor]:
-        """Per token, frozen before any agent of this iteration is updated."""
-        chosen = [turn for turn, is_mine in zip(turns, mine.tolist(), strict=True) if is_mine]
-        if self.config.old_logprobs == "sampler":
-            return [torch.tensor(turn.logprobs) for turn in chosen]
-        return self.team.score_all(adapter, chosen, self.config.temperature)
+    def _experience(self, adapter: str, turns: list[Turn], instances: list[str], mine: Tensor) -> Experience:
+        """What is frozen before any agent of this iteration is updated."""
+        positions = torch.nonzero(mine).flatten().tolist()
+        own = [turns[position] for position in positions]
+        plan = [
+            minibatches([instances[position] for position in positions], self.config.num_minibatches, self.rng)
+            for _ in range(self.config.update_epochs)
+        ]
+        return Experience(own, plan, self._old_logprobs(adapter, own, plan[0]))
+
+    def _old_logprobs(self, adapter: str, turns: list[Turn], first_epoch: list[list[int]]) -> list[Tensor]:
+        """Per token. What is computed again is computed in the passes of the first epoch, whose rounding it shares."""
+        source = self.config.old_logprobs
+        if source == "sampler" or (source == "auto" and self.team.dtype == torch.float32):
+            return [torch.tensor(turn.logprobs) for turn in turns]
+        passes = [part for positions in first_epoch for part in self.team.parts(turns, positions)]
+        return self.team.score_all(adapter, turns, self.config.temperature, passes)
 
     def _update_block(
         self,
         adapter: str,
-        turns: list[Turn],
-        instances: list[str],
-        old: list[Tensor],
+        experience: Experience,
         advantages: Tensor,
         *,
         needs_ratios: bool,
@@ -254,38 +285,41 @@ class MarftAction:
         """Minibatch PPO on one adapter."""
         config = self.config
         optimizer = self.optimizers[adapter]
+        turns, old = experience.turns, experience.old
         steps: list[dict[str, float]] = []
         stop_reason: str | None = None
-        drift = 0.0
-        for epoch in range(config.update_epochs):
-            parts = minibatches(instances, config.num_minibatches, self.rng)
+        drift = NO_DRIFT
+        for epoch, parts in enumerate(experience.plan):
             for minibatch, positions in enumerate(parts):
                 status(f"updating {adapter}, epoch {epoch + 1}, minibatch {minibatch + 1}")
                 optimizer.zero_grad()
-                step = self._accumulate(adapter, turns, old, advantages, positions)
+                step = self._accumulate(adapter, experience, advantages, positions)
+                averages = step.averages
                 if not steps:
-                    drift = step["drift"]
-                if config.target_kl is not None and step["kl"] > config.target_kl:
+                    drift = step.drift
+                if config.target_kl is not None and averages["kl"] > config.target_kl:
                     stop_reason = (
-                        f"kl {step['kl']:.3f} > {config.target_kl} at epoch {epoch + 1}, minibatch {minibatch + 1}"
+                        f"kl {averages['kl']:.3f} > {config.target_kl} at epoch {epoch + 1}, minibatch {minibatch + 1}"
                     )
                     break
                 norm = torch.nn.utils.clip_grad_norm_(self.team.parameters(adapter), config.max_grad_norm)
                 optimizer.step()
-                steps.append(step | {"grad_norm": float(norm)})
+                steps.append(averages | {"grad_norm": float(norm)})
             if stop_reason:
                 break
         log_ratios = torch.zeros(len(turns))
         if needs_ratios:
             new = self.team.score_all(adapter, turns, config.temperature)
             log_ratios = torch.stack([(after - before).sum() for after, before in zip(new, old, strict=True)])
-        planned = config.update_epochs * min(config.num_minibatches, len(turns))
+        planned = sum(map(len, experience.plan))
         metrics: Metrics = {
             name: float(np.mean([step[name] for step in steps])) if steps else 0.0
             for name in ("loss", "kl", "clip_fraction", "entropy", "grad_norm")
         }
         metrics |= {
-            "drift_max": drift,
+            "drift_max": drift.maximum,
+            "drift_mean": drift.mean,
+            "drift_share": drift.share,
             "updates": len(steps),
             "skipped_updates": planned - len(steps),
             "stop_reason": stop_reason,
@@ -294,18 +328,16 @@ class MarftAction:
         }
         return BlockUpdate(metrics, log_ratios)
 
-    def _accumulate(
-        self, adapter: str, turns: list[Turn], old: list[Tensor], advantages: Tensor, positions: list[int]
-    ) -> dict[str, float]:
-        """Gradients of one minibatch, a few sequences at a time; returns its averages."""
+    def _accumulate(self, adapter: str, experience: Experience, advantages: Tensor, positions: list[int]) -> Step:
+        """Gradients of one minibatch, a few sequences at a time."""
         config = self.config
-        totals = {"loss": 0.0, "kl": 0.0, "clip_fraction": 0.0, "entropy": 0.0}
-        drift = 0.0
+        turns, old = experience.turns, experience.old
+        averages = {"loss": 0.0, "kl": 0.0, "clip_fraction": 0.0, "entropy": 0.0}
+        differences: list[Tensor] = []
         num_tokens = sum(len(turns[position].action_ids) for position in positions)
         for chunk in self.team.parts(turns, positions):
             scores = self.team.score(adapter, [turns[position] for position in chunk], config.temperature)
-            old_tokens = torch.nn.utils.rnn.pad_sequence([old[position] for position in chunk], batch_first=True)
-            old_tokens = old_tokens.to(scores.logprobs.device)
+            old_tokens = padded([old[position] for position in chunk], scores.logprobs.device)
             new_reply = sequence_logprobs(scores.logprobs, scores.mask, config.ratio)
             old_reply = sequence_logprobs(old_tokens, scores.mask, config.ratio)
             weights = advantages[chunk][:, None].to(new_reply.device)
@@ -317,15 +349,15 @@ class MarftAction:
             loss = share * policy - config.ent_coef * entropy
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
             detached = new_reply.detach()
-            totals["loss"] += float(loss.detach())
-            totals["entropy"] += float(entropy.detach())
-            totals["kl"] += share * float(approx_kl(detached, old_reply, one_action).k3)
-            totals["clip_fraction"] += share * float(
+            averages["loss"] += float(loss.detach())
+            averages["entropy"] += float(entropy.detach())
+            averages["kl"] += share * float(approx_kl(detached, old_reply, one_action).k3)
+            averages["clip_fraction"] += share * float(
                 clip_fraction(detached, old_reply, one_action, config.clip_coef, config.clip_coef_high)
             )
-            difference = torch.where(scores.mask, scores.logprobs.detach() - old_tokens, 0.0)
-            drift = max(drift, float(difference.abs().max()))
-        return totals | {"drift": drift}
+            sampled = padded([torch.tensor(turns[position].logprobs) for position in chunk], scores.logprobs.device)
+            differences.append((scores.logprobs.detach() - sampled)[scores.mask])
+        return Step(averages, drift_of(torch.cat(differences)))
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 

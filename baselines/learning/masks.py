@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from baselines.learning.shapes import assert_alike
 
@@ -32,3 +33,8 @@ def action_mask(action_ids: Tensor, eos_ids: Sequence[int]) -> Tensor:
     is_eos = torch.isin(action_ids, action_ids.new_tensor(list(eos_ids)))
     num_eos_before = is_eos.long().cumsum(-1) - is_eos.long()
     return num_eos_before == 0
+
+
+def padded(rows: Sequence[Tensor], device: torch.device | None = None) -> Tensor:
+    """Rows of different lengths as one tensor, 0 behind their ends. Shapes: each (T,) of its own -> (B, longest)."""
+    return pad_sequence(list(rows), batch_first=True).to(device)

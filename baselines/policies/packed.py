@@ -55,12 +55,10 @@ def run_pack(
     *,
     keep: Tensor,
     cache: Mapping[str, object] | None = None,
-    adapter: str | None = None,
 ) -> Tensor:
-    """The model's logits at the tokens `keep`, (K, V).
+    """The model's logits at the tokens `keep`, (K, V), with the adapter that is set.
 
-    `cache`: arguments by which the model fills one with the keys and values of the row. `adapter`: named where the
-    model is to act with it whichever is set, which PEFT does in eval mode and without gradients alone.
+    `cache`: arguments by which the model fills one with the keys and values of the row.
     """
     base = cast("PreTrainedModel", model.get_base_model())
     with _attention(base, packed) as arguments:
@@ -69,7 +67,6 @@ def run_pack(
             position_ids=packed.positions[None],
             logits_to_keep=keep,
             **(cache or {"use_cache": False}),
-            **({} if adapter is None else {"adapter_names": [adapter]}),
             **arguments,
         )
     return cast("Tensor", output.logits[0])
@@ -88,10 +85,17 @@ def run_trunk(base: PreTrainedModel, packed: Pack) -> Tensor:
 def _attention(base: PreTrainedModel, packed: Pack) -> Iterator[Mapping[str, Any]]:
     """Attention along the tree while the block runs; yields what the model has to be called with."""
     on_gpu = packed.ids.device.type == "cuda"
-    before = base.config._attn_implementation  # noqa: SLF001  # there is no public way to ask
-    base.set_attn_implementation(FLEX if on_gpu else TILED)
-    try:
+    with attention_set(base, FLEX if on_gpu else TILED):
         yield {"attention_mask": block_mask(packed)} if on_gpu else {"packing": packed}
+
+
+@contextmanager
+def attention_set(base: PreTrainedModel, name: str) -> Iterator[None]:
+    """A kind of attention while the block runs."""
+    before = base.config._attn_implementation  # noqa: SLF001  # there is no public way to ask
+    base.set_attn_implementation(name)
+    try:
+        yield
     finally:
         base.set_attn_implementation(before)
 

@@ -4,19 +4,18 @@ n agents on one base take the memory of one. An adapter that several agents shar
 trainers update.
 """
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from peft import PeftModel, get_peft_model, set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from baselines.errors import CheckpointError, ConfigError
 from baselines.learning.losses import chosen_tokens, entropy_from_logits, token_logprobs
@@ -26,13 +25,18 @@ from baselines.policies.chat import ChatEncoder, Conversation
 from baselines.policies.engines.hf import Reply, Request, end_ids, generate
 from baselines.policies.engines.prefill import left_padded
 from baselines.policies.features import text_features
+from baselines.policies.loading import (
+    Lora,
+    adapter_name,
+    base_model,
+    checkpointed_layers,
+    device_of,
+    dtype_of,
+    lora_config,
+)
 from baselines.policies.models import resolve_model
 from baselines.policies.packed import check_packing, run_pack, run_trunk
 
-_PEFT_PARTS = frozenset({"base_model", "base_layer", "lora_A", "lora_B"})
-"""What PEFT adds to the paths of an adapted model."""
-ALL_LINEAR = "all-linear"
-"""Stands for every linear layer but the head."""
 SHARED = "team"
 """Name of the one adapter of a team that shares it."""
 
@@ -54,17 +58,6 @@ class _Loaded(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Lora:
-    """What is trained on each adapter."""
-
-    rank: int = 8
-    alpha: int = 16
-    target_modules: tuple[str, ...] = (ALL_LINEAR,)
-    """Names of linear layers; `all-linear` alone means all of them but the head."""
-    last_layers: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Compute:
     """How what a model says of given tokens is computed, and how much of it in one forward pass."""
 
@@ -74,6 +67,8 @@ class Compute:
     """Distinct tokens of a pack."""
     batch_size: int = 16
     """Sequences on the plain path."""
+    gradient_checkpointing: bool = False
+    """Keep a layer's input alone for the backward pass, and compute the rest again there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +92,7 @@ class Team:
     ) -> None:
         self.model = model
         self.compute = compute or Compute()
+        self._checkpointed = checkpointed_layers(self._base) if self.compute.gradient_checkpointing else []
         self.tokenizer = tokenizer
         self.adapter_of = dict(adapter_of)
         self.encoder = ChatEncoder(tokenizer, end_ids(model, tokenizer))
@@ -124,21 +120,21 @@ class Team:
         model lacks; a model that cannot be packed).
         """
         where = str(resolve_model(model))
-        base = _base_model(where, _dtype(dtype), attn_implementation)
-        base.to(_device(device))  # type: ignore[arg-type]  # its wrapper of `Module.to` is typed without `self`
+        base = base_model(where, dtype_of(dtype), attn_implementation)
+        base.to(device_of(device))  # type: ignore[arg-type]  # its wrapper of `Module.to` is typed without `self`
         tokenizer = AutoTokenizer.from_pretrained(where)
         base.requires_grad_(False)
         # What `generate` is not told it takes from the model's own settings, such as a repetition penalty; then the
         # sampler would not be the policy that is trained. Of those settings we want only what ends a reply.
         base.generation_config = GenerationConfig(eos_token_id=base.generation_config.eos_token_id)
         parts = {part for name, _ in base.named_parameters() for part in name.split(".")}
-        adapter_of = {agent: SHARED if adapters == "shared" else _adapter_name(agent, parts) for agent in agents}
+        adapter_of = {agent: SHARED if adapters == "shared" else adapter_name(agent, parts) for agent in agents}
         names = list(dict.fromkeys(adapter_of.values()))
         if len(names) < len(agents) and adapters == "per_agent":
             raise ConfigError(
                 f"agents {sorted(agents)} cannot be told apart as adapter names; use letters, digits, _ and -"
             )
-        config = _lora_config(lora or Lora(), base)
+        config = lora_config(lora or Lora(), base)
         try:
             peft_model = get_peft_model(base, config, adapter_name=names[0])
         except ValueError as error:
@@ -194,6 +190,8 @@ class Team:
         scored: PEFT's switch between the two would silently drop the gradient.
         """
         self.model.set_adapter(adapter)
+        for layer in self._checkpointed:
+            layer.training = True  # sampling puts everything back into eval mode
         score = self._score_packed if self.compute.path == "packed" else self._score_plain
         return score(sequences, temperature)
 
@@ -234,10 +232,19 @@ class Team:
         return Scores(token_logprobs(logits, actions, temperature), entropy_from_logits(logits, temperature), mask)
 
     @torch.no_grad()
-    def score_all(self, adapter: str, sequences: Sequence[TokenSequence], temperature: float) -> list[Tensor]:
-        """Log-probabilities of every action token, one (A,) tensor on the CPU per sequence, without gradients."""
+    def score_all(
+        self,
+        adapter: str,
+        sequences: Sequence[TokenSequence],
+        temperature: float,
+        passes: Sequence[Sequence[int]] | None = None,
+    ) -> list[Tensor]:
+        """Log-probabilities of every action token, one (A,) tensor on the CPU per sequence, without gradients.
+
+        `passes`: positions of the sequences that go through the model together, each once; default: `parts` of all.
+        """
         found: dict[int, Tensor] = {}
-        for chunk in self.parts(sequences, range(len(sequences))):
+        for chunk in passes or self.parts(sequences, range(len(sequences))):
             logprobs = self.score(adapter, [sequences[position] for position in chunk], temperature).logprobs.cpu()
             for row, position in zip(logprobs, chunk, strict=True):
                 found[position] = row[: len(sequences[position].action_ids)]
@@ -293,6 +300,11 @@ class Team:
         return cast("Tensor", output.last_hidden_state)
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of the base model's computation."""
+        return self._base.dtype
+
+    @property
     def hidden_size(self) -> int:
         """Width H of `features`."""
         return int(self._base.config.hidden_size)
@@ -344,81 +356,3 @@ def chunks_by_length(sequences: Sequence[TokenSequence], positions: Sequence[int
         key=lambda position: len(sequences[position].prompt_ids) + len(sequences[position].action_ids),
     )
     return [by_length[start : start + size] for start in range(0, len(by_length), size)]
-
-
-def _base_model(where: str, dtype: torch.dtype, attn_implementation: str | None) -> PreTrainedModel:
-    attention = {} if attn_implementation is None else {"attn_implementation": attn_implementation}
-    try:
-        base = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, **attention)
-    except (ImportError, ValueError) as error:
-        if attn_implementation is None:
-            raise
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"attn_implementation {attn_implementation!r} does not work here: {reason} Use sdpa or eager, which need "
-            "nothing further, or leave it out"
-        ) from error
-    head = base.get_output_embeddings()
-    if head is not None:
-        # The head gets a slice of positions. torch multiplies a slice that is not contiguous row by row, and oneDNN
-        # then copies the whole head for each row: it was half the time of an update.
-        head.register_forward_pre_hook(_contiguous_input)
-    return cast("PreTrainedModel", base)
-
-
-def _contiguous_input(_head: torch.nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(arg.contiguous() for arg in args)
-
-
-def _adapter_name(agent: str, taken: Collection[str]) -> str:
-    """An agent's name as PEFT can put it into module paths: without dots, and unlike any part of them."""
-    name = re.sub(r"[^0-9A-Za-z_-]", "_", agent)
-    return f"agent_{name}" if name in taken or name in _PEFT_PARTS else name
-
-
-def _lora_config(lora: Lora, base: PreTrainedModel) -> LoraConfig:
-    num_layers, last = int(base.config.num_hidden_layers), lora.last_layers
-    if last is not None and not 1 <= last <= num_layers:
-        raise ConfigError(
-            f"last_layers is {last}, but the model has {num_layers} layers; give 1 to {num_layers}, or leave it out "
-            "for all"
-        )
-    return LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=0.0,  # dropout would make the policy that is trained differ from the one that was sampled
-        target_modules=_linear_layers(base) if lora.target_modules == (ALL_LINEAR,) else list(lora.target_modules),
-        layers_to_transform=None if last is None else list(range(num_layers - last, num_layers)),
-    )
-
-
-def _linear_layers(base: PreTrainedModel) -> list[str]:
-    """The names of all linear layers but the head; PEFT's own word for them excludes choosing layers by number."""
-    head = base.get_output_embeddings()
-    return sorted(
-        {
-            name.rpartition(".")[2]
-            for name, module in base.named_modules()
-            if isinstance(module, torch.nn.Linear) and module is not head
-        }
-    )
-
-
-def _dtype(name: str) -> torch.dtype:
-    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if name not in dtypes:
-        raise ConfigError(f"unknown dtype {name!r}; choose one of {', '.join(dtypes)}")
-    return dtypes[name]
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"unknown device {name!r}; use cpu, cuda or cuda:0") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            f"device {name!r} was asked for, but torch {torch.__version__} sees no GPU; use --device cpu, or install a "
-            "CUDA build of torch"
-        )
-    return device

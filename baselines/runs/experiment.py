@@ -18,7 +18,8 @@ from pettingzoo import AECEnv
 
 import marft_envs
 from baselines.errors import ConfigError
-from baselines.policies.team import Compute, Lora, Team
+from baselines.policies.loading import Lora
+from baselines.policies.team import Compute, Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
@@ -89,6 +90,9 @@ class ExperimentConfig:
     """Distinct tokens in one forward pass; gradients accumulate up to the minibatch. Memory grows with it."""
     update_batch_size: int = 16
     """Sequences in one forward pass on the plain path."""
+    gradient_checkpointing: bool = False
+    """Compute each layer again in the backward pass in place of keeping what it computed: less memory, a third more
+    time."""
     threads: int = 0
     """CPU threads of torch; 0 takes what torch chooses. With other load on the machine fewer can be faster."""
 
@@ -324,7 +328,12 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
             device=config.device,
             dtype=config.dtype,
             attn_implementation=config.attn_implementation,
-            compute=Compute(config.update_path, config.max_packed_tokens, config.update_batch_size),
+            compute=Compute(
+                config.update_path,
+                config.max_packed_tokens,
+                config.update_batch_size,
+                gradient_checkpointing=config.gradient_checkpointing,
+            ),
             checkpoint=checkpoint,
         )
 

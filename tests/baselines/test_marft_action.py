@@ -9,6 +9,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from baselines.algorithms import marft_action
-from baselines.algorithms.marft_action import Config, MarftAction, train
+from baselines.algorithms.marft_action import Config, Experience, MarftAction, train
 from baselines.errors import ConfigError
 from baselines.evaluate import play_held_out
 from baselines.policies.team import Compute, Team
@@ -76,6 +77,7 @@ def replies(team: Team) -> tuple[list[Turn], list[Tensor], Tensor]:
         ids = [*rng.integers(256, size=length - 1).tolist(), eos]
         turns.append(Turn("writer_0", 0, rng.integers(256, size=3 + number).tolist(), ids, [], "", "", ""))
     now = team.score_all("writer_0", turns, TEMPERATURE)
+    turns = [replace(turn, logprobs=logprobs.tolist()) for turn, logprobs in zip(turns, now, strict=True)]
     shifts = (0.05, -0.5, 0.1, 0.6, -0.1, 0.3)
     old = [logprobs + shift / len(logprobs) for logprobs, shift in zip(now, shifts, strict=True)]
     return turns, old, torch.tensor([1.0, 2.0, -1.0, -0.5, 0.7, 1.5], dtype=torch.float64)
@@ -98,11 +100,15 @@ def test_the_gradient_is_that_of_the_surrogate_by_finite_differences(load_team: 
     team = load_team(*AGENTS, scale=0.1)  # larger adapters bend the objective too much for a difference to be a slope
     turns, old, advantages = replies(team)
     ppo = learner(team, clip_coef=0.2, clip_coef_high=0.3, ent_coef=ent_coef)
-    found = ppo._accumulate("writer_0", turns, old, advantages, [4, 1, 0, 3, 2, 5])
+    step = ppo._accumulate("writer_0", Experience(turns, [], old), advantages, [4, 1, 0, 3, 2, 5])
+    found = step.averages
+    assert step.drift.maximum < 1e-6
     assert found["loss"] == pytest.approx(objective(team, turns, old, advantages, ent_coef), abs=1e-9)
     # Ratios e^-0.05 e^0.5 e^-0.1 e^-0.6 e^0.1 e^-0.3 = 0.95 1.65 0.90 0.55 1.11 0.74: three of six leave [0.8, 1.3]
     assert found["clip_fraction"] == pytest.approx(3 / 6)
-    step = 1e-3  # the model's norms are float32 whatever the rest is, so a far smaller one would measure their rounding
+    length = (
+        1e-3  # the model's norms are float32 whatever the rest is, so a far smaller one would measure their rounding
+    )
     torch.manual_seed(4)
     for parameter in team.parameters("writer_0"):
         assert parameter.grad is not None
@@ -110,13 +116,13 @@ def test_the_gradient_is_that_of_the_surrogate_by_finite_differences(load_team: 
             torch.randn_like(parameter).flatten(), dim=0
         ).view_as(parameter)
         here = parameter.data.clone()
-        parameter.data.copy_(here + step * along)
+        parameter.data.copy_(here + length * along)
         above = objective(team, turns, old, advantages, ent_coef)
-        parameter.data.copy_(here - step * along)
+        parameter.data.copy_(here - length * along)
         below = objective(team, turns, old, advantages, ent_coef)
         parameter.data.copy_(here)
         slope = float((parameter.grad * along).sum())
-        assert (above - below) / (2 * step) == pytest.approx(slope, rel=2e-3)
+        assert (above - below) / (2 * length) == pytest.approx(slope, rel=2e-3)
 
 
 def test_a_minibatch_has_the_same_gradient_however_it_is_cut_up(team: Team) -> None:
@@ -127,7 +133,8 @@ def test_a_minibatch_has_the_same_gradient_however_it_is_cut_up(team: Team) -> N
     for compute in (*plain, *packed):
         team.compute = compute
         team.model.zero_grad()
-        totals = learner(team, ent_coef=0.3)._accumulate("writer_0", turns, old, advantages, list(range(6)))
+        ppo = learner(team, ent_coef=0.3)
+        totals = ppo._accumulate("writer_0", Experience(turns, [], old), advantages, list(range(6))).averages
         found.append((totals, [parameter.grad for parameter in team.parameters("writer_0")]))
     for totals, gradients in found[1:]:
         assert totals == pytest.approx(found[0][0], abs=1e-9)
@@ -269,12 +276,10 @@ def test_old_log_probabilities_of_all_agents_are_frozen_before_the_first_update(
         events.append(f"freeze {adapter}")
         return freeze(adapter, *args)
 
-    def updated(
-        adapter: str, turns: list[Turn], instances: list[str], old: list[Tensor], *args: object, **settings: object
-    ) -> object:
+    def updated(adapter: str, experience: Experience, *args: object, **settings: object) -> object:
         events.append(f"update {adapter}")
-        olds[adapter] = old
-        return update(adapter, turns, instances, old, *args, **settings)
+        olds[adapter] = experience.old
+        return update(adapter, experience, *args, **settings)
 
     monkeypatch.setattr(ppo, "_old_logprobs", frozen)
     monkeypatch.setattr(ppo, "_update_block", updated)
@@ -284,6 +289,26 @@ def test_old_log_probabilities_of_all_agents_are_frozen_before_the_first_update(
         assert agents.count(agent) == len(olds[agent])
         for old, expected in zip(olds[agent], before[agent], strict=True):
             torch.testing.assert_close(old, expected, atol=1e-4, rtol=0)
+
+
+def test_what_is_computed_again_shares_the_rounding_of_the_update(load_team: LoadTeam) -> None:
+    team = load_team(*AGENTS, dtype="bfloat16", compute=Compute(max_packed_tokens=40))
+    batch = collected(team, episodes=6)
+    for turn in batch.turns():
+        turn.logprobs[:] = [logprob - 0.1 for logprob in turn.logprobs]  # as a sampler might that computes otherwise
+    again = learn(team, batch, num_minibatches=1, target_kl=None)
+    for agent in AGENTS:  # ratios of exactly 1 before the first step: no KL, nothing clipped
+        assert again[f"{agent}/kl"] == 0.0
+        assert again[f"{agent}/drift_mean"] == pytest.approx(0.1, abs=0.02)
+        assert again[f"{agent}/drift_share"] == pytest.approx(1, abs=0.1)
+    sampled = learn(team, batch, num_minibatches=1, target_kl=None, old_logprobs="sampler")
+    assert all(sampled[f"{agent}/kl"] > 0.0 for agent in AGENTS)
+
+
+def test_in_float32_nothing_has_to_be_computed_again(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = collected(team)
+    monkeypatch.setattr(team, "score_all", None)
+    learn(team, batch, update="simultaneous")
 
 
 def test_agents_that_share_an_adapter_are_one_block_with_no_ratio_inside(

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from baselines.errors import CheckpointError, ConfigError
 from baselines.policies.engines.hf import Reply, Request
-from baselines.policies.team import SHARED, Compute, Lora, Team
+from baselines.policies.loading import Lora
+from baselines.policies.team import SHARED, Compute, Team
 
 LoadTeam = Callable[..., Team]
 AGENTS = ("reasoner_0", "actor_0")

@@ -19,7 +19,7 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import GenerationMixin, PreTrainedTokenizerBase
 
-from baselines.policies.engines.prefill import cache_argument, prefill
+from baselines.policies.engines.prefill import acting_as, cache_argument, prefill
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _draw(
             input_ids=torch.tensor([[rows[number].ids[-1]] for number in active], device=mask.device),
             attention_mask=mask,
             position_ids=mask.sum(-1, keepdim=True) - 1,
-            adapter_names=[rows[number].request.adapter for number in active],
+            **acting_as(model, [rows[number].request.adapter for number in active]),
             **cache_argument(model, prefilled.cache),
         ).logits[:, -1]
 

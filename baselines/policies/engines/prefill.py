@@ -56,7 +56,8 @@ def _packed(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
         cache = DynamicCache()
         last = torch.stack([path[-1] for path in packed.paths])
         kept, places = torch.unique(last, return_inverse=True)
-        logits.append(run_pack(model, packed, keep=kept, cache=cache_argument(model, cache), adapter=adapter)[places])
+        _set(model, adapter)
+        logits.append(run_pack(model, packed, keep=kept, cache=cache_argument(model, cache))[places])
         paths = torch.stack([torch.cat([path.new_zeros(width - len(path)), path]) for path in packed.paths])
         layers.append([_handed_out(layer, paths) for layer in cache.layers])
         rows += own
@@ -83,8 +84,8 @@ def _plain(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
         input_ids=ids,
         attention_mask=mask,
         position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-        adapter_names=[adapter for adapter, _ in distinct],
         logits_to_keep=1,
+        **acting_as(model, [adapter for adapter, _ in distinct]),
         **cache_argument(model, cache),
     )
     number = {key: place for place, key in enumerate(distinct)}
@@ -105,6 +106,23 @@ def left_padded(prompts: Sequence[Sequence[int]], pad_id: int, device: torch.dev
 def _aligned_mask(lengths: Sequence[int], width: int, device: torch.device) -> Tensor:
     """1 at the last `lengths[b]` of `width` places, (B, P)."""
     return (torch.arange(width) >= width - torch.tensor(lengths)[:, None]).long().to(device)
+
+
+def acting_as(model: PeftModel, adapters: Sequence[str]) -> dict[str, list[str]]:
+    """Let row b of the next call be computed with `adapters[b]`; returns what to call the model with.
+
+    PEFT sorts rows by their adapter in every layer of every call: a sixth of the time, which rows of one adapter are
+    spared by setting it.
+    """
+    if len(set(adapters)) > 1:
+        return {"adapter_names": list(adapters)}
+    _set(model, adapters[0])
+    return {}
+
+
+def _set(model: PeftModel, adapter: str) -> None:
+    if model.active_adapter != adapter:  # setting it walks through all modules
+        model.set_adapter(adapter)
 
 
 def cache_argument(model: PeftModel, cache: Cache) -> dict[str, object]:
