@@ -23,6 +23,9 @@ WITHOUT_EFFECT = ("num_iterations", "time_limit_s", "eval_every", "checkpoint_ev
 """Settings that may change when a run goes on: what is computed in an iteration does not depend on them."""
 ROUNDING_ONLY = ("threads", "device")
 """Settings that may change as well, since another machine may need it; their change is one of circumstances."""
+MEMORY = ("gradient_checkpointing", "max_packed_tokens", "update_batch_size", "rollout_batch_size", "num_envs")
+"""Settings that may change as well, since a run that ran out of memory needs it: the same sums in other parts."""
+_FREE = (*WITHOUT_EFFECT, *ROUNDING_ONLY, *MEMORY)
 _NO_SETTINGS = frozenset({"algorithm", "levels", "versions"})
 """What a record of settings holds beside them."""
 
@@ -65,7 +68,7 @@ def require_same_results(before: ExperimentConfig, after: ExperimentConfig, poin
     if after.run_dir not in (before.run_dir, point.folder):
         changed.append("--run-dir")
     if changed:
-        allowed = ", ".join(_option(name) for name in (*WITHOUT_EFFECT, *ROUNDING_ONLY))
+        allowed = ", ".join(_option(name) for name in _FREE)
         raise ConfigError(
             f"{', '.join(changed)} cannot change when a run goes on: the result would be that of neither setting. "
             f"Leave it out, or begin a run without --resume. What may change: {allowed}"
@@ -78,7 +81,7 @@ def require_same_results(before: ExperimentConfig, after: ExperimentConfig, poin
 
 def _changed(before: ExperimentConfig, after: ExperimentConfig) -> list[str]:
     """Names of the settings that differ and should not; the folder is where it is found."""
-    free = {*WITHOUT_EFFECT, *ROUNDING_ONLY, "run_dir"}
+    free = {*_FREE, "run_dir"}
     names = [setting.name for setting in fields(before) if setting.name not in free]
     return [name for name in names if getattr(before, name) != getattr(after, name)]
 
@@ -106,7 +109,7 @@ def open_run(
     run = Run.resume(
         experiment.folder,
         start=resume_from.num_done,
-        config={**resume_from.config, **{name: now[name] for name in (*WITHOUT_EFFECT, *ROUNDING_ONLY)}},
+        config={**resume_from.config, **{name: now[name] for name in _FREE}},
         later=resume_from.later,
         quiet=quiet,
     )
@@ -148,8 +151,12 @@ def _told(experiment: Experiment, point: ResumePoint) -> Iterator[str]:
 
 
 def _unlike_now(point: ResumePoint, config: ExperimentConfig) -> Iterator[str]:
-    """Settings that only one of the versions knows."""
+    """Settings that were others, or that only one of the versions knows."""
     names = {setting.name for setting in fields(config)}
+    for name in MEMORY:
+        before, now = point.config.get(name), getattr(config, name)
+        if name in point.config and before != now:
+            yield f"{name} was {before} and is {now}"
     for name in sorted(names - point.config.keys()):
         yield f"the setting {name} is new and is {getattr(config, name)!r}"
     for name in sorted(point.config.keys() - names - _NO_SETTINGS):

@@ -552,6 +552,17 @@ def test_options_that_are_as_they_were_or_change_nothing_are_taken_and_remembere
     assert find_resume_point(stopped).is_finished
 
 
+def test_a_run_that_ran_out_of_memory_can_go_on_in_smaller_parts(
+    stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    smaller = ["--max-packed-tokens", "64", "--gradient-checkpointing"]
+    assert main(["train", "--resume", str(stopped), *smaller]) == 0
+    told = "since gradient_checkpointing was False and is True; max_packed_tokens was 4096 and is 64."
+    assert told in capsys.readouterr().out.replace("\n", " ")
+    kept = json.loads((stopped / "config.json").read_text())
+    assert (kept["max_packed_tokens"], kept["gradient_checkpointing"]) == (64, True)
+
+
 def test_another_algorithm_is_refused(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baselines.commands.train._known", lambda word: word)
     monkeypatch.setattr("baselines.commands.train._description", lambda word: word)
