@@ -81,7 +81,7 @@ def _flex(
     if packing is None:
         raise ValueError("it does not hand keywords down to its attention")
     _require_full_attention(told)
-    return cast("tuple[Tensor, Tensor | None]", flex_attention_forward(module, query, key, value, packing, scaling))
+    return flex_attention_forward(module, query, key, value, packing, scaling)
 
 
 AttentionInterface.register("marft_tiled", _tiled)
