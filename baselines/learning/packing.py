@@ -189,23 +189,24 @@ def tiled_attention(
 
     Rows are gathered by `embedding`, whose backward is the fast one on CPUs.
 
-    Shapes: query (1, H, T, D); key, value (1, G, T, D), G dividing H -> (1, T, H, D).
+    Shapes: query (1, H, T, D); key (1, G, T, D), G dividing H; value (1, G, T, E) -> (1, T, H, E).
     """
-    _, num_heads, num_tokens, width = query.shape
+    _, num_heads, num_tokens, _ = query.shape
+    groups = key.shape[1]
     flat_query, flat_key, flat_value = (x[0].transpose(0, 1).reshape(num_tokens, -1) for x in (query, key, value))
     attended = []
     for bucket in tiles:
-        q = functional.embedding(bucket.queries, flat_query).view(*bucket.queries.shape, num_heads, width)
-        k = functional.embedding(bucket.keys, flat_key).view(*bucket.keys.shape, -1, width)
-        v = functional.embedding(bucket.keys, flat_value).view(*bucket.keys.shape, -1, width)
+        q = functional.embedding(bucket.queries, flat_query).view(*bucket.queries.shape, num_heads, -1)
+        k = functional.embedding(bucket.keys, flat_key).view(*bucket.keys.shape, groups, -1)
+        v = functional.embedding(bucket.keys, flat_value).view(*bucket.keys.shape, groups, -1)
         attended.append(_attend(q, k, v, bucket.hidden, scaling).flatten(0, 1).flatten(1))
-    return functional.embedding(places, torch.cat(attended)).view(1, num_tokens, num_heads, width)
+    return functional.embedding(places, torch.cat(attended)).view(1, num_tokens, num_heads, -1)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor, scaling: float) -> Tensor:
     """The heads that share a key are further queries of it, so that no key is repeated.
 
-    Shapes: query (N, Q, H, D); key, value (N, K, G, D); hidden (N, Q, K) -> (N, Q, H, D).
+    Shapes: query (N, Q, H, D); key (N, K, G, D); value (N, K, G, E); hidden (N, Q, K) -> (N, Q, H, E).
     """
     num_tiles, num_queries, num_heads, width = query.shape
     groups = key.shape[2]
@@ -218,5 +219,5 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor, scaling: 
         attn_mask=mask.repeat(1, num_heads // groups, 1)[:, None],
         scale=scaling,
     )
-    by_head = attended.view(num_tiles, groups, num_heads // groups, num_queries, width)
-    return by_head.permute(0, 3, 1, 2, 4).reshape(num_tiles, num_queries, num_heads, width)
+    by_head = attended.view(num_tiles, groups, num_heads // groups, num_queries, -1)
+    return by_head.permute(0, 3, 1, 2, 4).reshape(num_tiles, num_queries, num_heads, -1)

@@ -6,6 +6,7 @@ trainers update.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -187,13 +188,26 @@ class Team:
         """Log-probabilities and entropies of action tokens under one adapter, with gradients if they are enabled.
 
         All sequences in one forward pass; `parts` says how many that may be. Call `backward` before another adapter is
-        scored: PEFT's switch between the two would silently drop the gradient.
+        scored: PEFT freezes all but one, and torch drops what would have gone to a frozen tensor without a word. Here
+        that backward raises.
         """
         self.model.set_adapter(adapter)
         for layer in self._checkpointed:
             layer.training = True  # sampling puts everything back into eval mode
         score = self._score_packed if self.compute.path == "packed" else self._score_plain
-        return score(sequences, temperature)
+        scores = score(sequences, temperature)
+        for tensor in (scores.logprobs, scores.entropy):
+            if tensor.requires_grad:
+                tensor.register_hook(partial(self._require_trainable, adapter))  # type: ignore[no-untyped-call]
+        return scores
+
+    def _require_trainable(self, adapter: str, _gradient: Tensor) -> None:
+        """Raises: `RuntimeError` in a backward whose gradient would be lost."""
+        if not all(parameter.requires_grad for parameter in self.parameters(adapter)):
+            raise RuntimeError(
+                f"adapter {adapter!r} was frozen between its forward and its backward, so the gradient would be lost; "
+                "call backward before another adapter is scored"
+            )
 
     def _score_packed(self, sequences: Sequence[TokenSequence], temperature: float) -> Scores:
         """Every distinct token once; the head runs where an action token is predicted."""

@@ -314,13 +314,29 @@ def test_a_gradient_reaches_the_adapter_that_was_scored_and_nothing_else(load_te
     assert all(parameter.grad is None for parameter in team.model.parameters() if id(parameter) not in lora)
 
 
-def test_a_backward_after_another_adapter_was_scored_would_come_too_late(load_team: LoadTeam) -> None:
-    # Why `score` says that backward comes first. If this fails, PEFT has mended it, and the warning can go.
+@pytest.mark.parametrize("part", ["logprobs", "entropy"])
+def test_a_backward_after_another_adapter_was_scored_raises_since_its_gradient_would_be_lost(
+    load_team: LoadTeam, part: str
+) -> None:
     team = load_team()
     scores = team.score("actor_0", [Said([70, 71], [100, 101])], 1.0)
     team.score("reasoner_0", [Said([70, 71], [100, 101])], 1.0)
-    scores.logprobs.sum().backward()
-    assert gradients(team, "actor_0") == [None] * len(team.parameters("actor_0"))
+    with pytest.raises(RuntimeError, match=r"'actor_0' was frozen .*call backward before another adapter is scored"):
+        getattr(scores, part).sum().backward()
+
+
+def test_adapters_scored_and_trained_in_turn_each_take_their_own_step_alone(load_team: LoadTeam) -> None:
+    team = load_team()
+    optimizers = {adapter: torch.optim.SGD(team.parameters(adapter), lr=0.1) for adapter in AGENTS}
+    for adapter, other in (AGENTS, AGENTS[::-1], AGENTS):  # back to one that was frozen in between
+        before = {name: [p.detach().clone() for p in team.parameters(name)] for name in AGENTS}
+        for optimizer in optimizers.values():
+            optimizer.zero_grad()
+        team.score(adapter, [Said([70, 71], [100, 101])], 1.0).logprobs.sum().backward()
+        for optimizer in optimizers.values():
+            optimizer.step()
+        assert not any(map(torch.equal, before[adapter], team.parameters(adapter)))
+        assert all(map(torch.equal, before[other], team.parameters(other)))
 
 
 def test_sampling_and_features_leave_the_scored_adapter_trainable(load_team: LoadTeam) -> None:
