@@ -18,6 +18,7 @@ from marft_envs.errors import (
     OptionError,
     OutdatedEnvironmentWarning,
     ReplayMismatchError,
+    SecondOpinionError,
     UnknownEnvironmentError,
 )
 from marft_envs.registry import make, pprint_registry, register, register_plugins, registered_ids, spec
@@ -56,6 +57,7 @@ __all__ = [
     "Profile",
     "ReplayMismatchError",
     "RewardEvent",
+    "SecondOpinionError",
     "SingleAgentView",
     "Turn",
     "UnknownEnvironmentError",

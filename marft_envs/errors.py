@@ -11,7 +11,8 @@
     ├─ OutcomeError             ValueError    an environment author's mistake in what `act` or a hook returns
     ├─ DataError                ValueError    tasks that cannot be read from a file, a folder or a hub
     ├─ LogError                 ValueError    an action log that cannot be read
-    └─ ReplayMismatchError      ValueError    a log and its replay differ
+    ├─ ReplayMismatchError      ValueError    a log and its replay differ
+    └─ SecondOpinionError       RuntimeError  a process for second opinions does not start
 
 Two warnings are no mistakes: `OutdatedEnvironmentWarning` (an old version was asked for, and is made) and
 `SkippedRecordsWarning` (records of a data set cannot be tasks, and are left out).
@@ -75,3 +76,7 @@ class LogError(MarftError, ValueError):
 
 class ReplayMismatchError(MarftError, ValueError):
     """A replay differs from its log; the message names the episode, the turn, the field and both values."""
+
+
+class SecondOpinionError(MarftError, RuntimeError):
+    """No process can be started that gives second opinions; the message says what it said, and how to see why."""

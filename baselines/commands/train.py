@@ -159,6 +159,7 @@ def _description(chosen: str) -> str:
             *lines,
             "",
             "For example: marft train --env-id math/reason_act-v0 --level add_digit_long --seed 2",
+            "",  # or both would stand in one line
             "Go on with a run that was stopped: marft train --resume runs/math-reason_act-v0/20261125-014124-seed1",
         ]
     )
