@@ -48,6 +48,7 @@ class Times:
     name: str
     cpu_s: list[float] = field(default_factory=list)
     wall_s: list[float] = field(default_factory=list)
+    _began: tuple[float, float] = (0.0, 0.0)
 
     @property
     def median(self) -> float:
@@ -63,12 +64,25 @@ class Times:
         """For JSON."""
         return {"name": self.name, "cpu_s": self.cpu_s, "wall_s": self.wall_s}
 
+    def start(self) -> None:
+        """The clock runs from here."""
+        self._began = process_time(), perf_counter()
+
+    def stop(self) -> None:
+        """Keep how long it has run."""
+        cpu, wall = self._began
+        self.cpu_s.append(process_time() - cpu)
+        self.wall_s.append(perf_counter() - wall)
+
     def take(self, run: Callable[[], object]) -> None:
         """Run once and keep how long it took."""
-        began, wall = process_time(), perf_counter()
+        self.start()
         run()
-        self.cpu_s.append(process_time() - began)
-        self.wall_s.append(perf_counter() - wall)
+        self.stop()
+
+    def forget(self, warmup: int) -> None:
+        """Leave the first repeats out."""
+        del self.cpu_s[:warmup], self.wall_s[:warmup]
 
 
 TIME_HEADERS = ("CPU-s", "lowest", "highest", "wall s")
@@ -199,15 +213,20 @@ def _maxrss_mib(usage: "resource.struct_rusage") -> float:
     return usage.ru_maxrss / (_KIB * _KIB if sys.platform == "darwin" else _KIB)  # bytes there, KiB on Linux
 
 
-def run_fresh(words: Sequence[str], environment: Mapping[str, str]) -> tuple[float, float]:
-    """Run a command in a process of its own; its peak memory in MiB, and its CPU-seconds.
+def run_fresh(words: Sequence[str], environment: Mapping[str, str], log: Path) -> tuple[float, float]:
+    """Run a command in a process of its own, its output in `log`; its peak memory in MiB, and its CPU-seconds.
+
+    Not below this process's own peak: on Linux a new process starts with what its parent had resident.
 
     Raises: `RuntimeError` if it fails.
     """
-    pid = os.posix_spawn(words[0], list(words), dict(environment))
-    _, status, usage = os.wait4(pid, 0)
+    with log.open("wb") as output:
+        actions = [(os.POSIX_SPAWN_DUP2, output.fileno(), number) for number in (1, 2)]
+        pid = os.posix_spawn(words[0], list(words), dict(environment), file_actions=actions)
+        _, status, usage = os.wait4(pid, 0)
     if status != 0:
-        raise RuntimeError(f"{' '.join(words)} ended with {os.waitstatus_to_exitcode(status)}")
+        told = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise RuntimeError(f"{' '.join(words)} ended with {os.waitstatus_to_exitcode(status)}: {told}")
     return _maxrss_mib(usage), usage.ru_utime + usage.ru_stime
 
 

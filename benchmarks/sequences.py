@@ -1,10 +1,17 @@
 """Prompts and replies of a given number of tokens, made as real ones are: a chat with a system text that all share."""
 
+import copy
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
+
+from transformers import GenerationConfig, GenerationMixin
 
 from baselines.learning.packing import common_length, pack
 from baselines.policies.team import Team
+from marft_envs import Message
 
 SYSTEM = "You are an expert in math."
 _WORDS = ("apples", "pencils", "marbles", "coins", "buys", "sells", "counts", "finds", "each", "and", "then", "after")
@@ -59,6 +66,20 @@ def distinct_tokens(said: list[Said]) -> int:
     return pack([[*one.prompt_ids, *one.action_ids] for one in said]).num_tokens
 
 
+@contextmanager
+def endless(team: Team) -> Iterator[None]:
+    """No token ends a reply: all of them become as long as they may, so that samplers draw equal numbers of tokens."""
+    base = cast("GenerationMixin", team.model.get_base_model())
+    before = team.tokenizer, base.generation_config
+    team.tokenizer = copy.deepcopy(team.tokenizer)
+    team.tokenizer.eos_token = None
+    base.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        team.tokenizer, base.generation_config = before
+
+
 def _ids(team: Team, content: str) -> list[int]:
-    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
+    messages: list[Message] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
     return list(team.conversation().prompt(messages))
