@@ -138,6 +138,11 @@ def show(title: str, headers: Sequence[str], rows: Sequence[Sequence[object]], *
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
+def progress(text: str) -> None:
+    """Say what is being measured, beside the output."""
+    print(f"{datetime.now().astimezone():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
 def _is_number(cell: str) -> bool:
     return not cell or not any(letter.isalpha() for letter in cell.replace("e-", ""))
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.measuring import parser, run_fresh, set_up, show, spread, write_json
+from benchmarks.measuring import parser, progress, run_fresh, set_up, show, spread, write_json
 
 TEAMS = ("solo", "duo", "trio", "quartet", "octet")
 QUICK = ("duo", "octet")
@@ -27,7 +27,7 @@ def train(team: str, options: dict[str, object]) -> tuple[float, float]:
     """Peak in MiB and CPU-seconds of one iteration."""
     with tempfile.TemporaryDirectory() as folder:
         words = [
-            *(sys.executable, "-W", "ignore", "-c", "from baselines.cli import main; main()", "train"),
+            *(sys.executable, "-W", "ignore", "-m", "baselines.cli", "train"),
             *("--env-id", "math/pipeline-v0", "--env-options", "team", team, "horizon", "1"),
             *("--num-iterations", "1", "--eval-instances", "0", "--run-dir", str(Path(folder) / "run")),
         ]
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cpu_s: dict[str, list[float]] = {team: [] for team in teams}
     for _ in range(options.repeats):
         for team in teams:
+            progress(f"memory, {team}")
             peak, cpu = train(team, settings)
             peaks[team].append(peak)
             cpu_s[team].append(cpu)

@@ -36,6 +36,7 @@ from benchmarks.measuring import (
     alternate,
     load_team,
     parser,
+    progress,
     ratio,
     set_up,
     show,
@@ -125,6 +126,7 @@ class Sampling:
 def compare(team: Team, case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
     """All ways, with equal tokens and until the end; and two adapters."""
     results: list[dict[str, Any]] = []
+    progress(f"rollout, {case}")
     for kind in ("equal tokens", "until the end"):
         sampling = Sampling(team, case)
         contestants = [

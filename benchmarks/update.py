@@ -31,6 +31,7 @@ from benchmarks.measuring import (
     alternate,
     load_team,
     parser,
+    progress,
     ratio,
     set_up,
     show,
@@ -95,14 +96,14 @@ def perturb(team: Team) -> None:
             parameter.add_(0.01 * torch.randn_like(parameter))
 
 
-def compare(team: Team, case: Case, repeats: int) -> dict[str, Any]:
+def compare(team: Team, case: Case, batch_sizes: Sequence[int], repeats: int) -> dict[str, Any]:
     """Packed and plain by turns, after one try of everybody, which warms up, chooses batch sizes and shows errors."""
     said = groups(team, case.prompts, case.samples, case.prompt_tokens, case.reply_tokens)
     packed = Contestant("packed", lambda: update(team, said, Compute("packed")))
     ours = update(team, said, Compute("packed"))
     plain: list[tuple[float, Contestant]] = []
     errors: list[tuple[float, float]] = []
-    for size in [size for size in BATCH_SIZES if size <= len(said)] or [len(said)]:
+    for size in [size for size in batch_sizes if size <= len(said)] or [len(said)]:
         began = process_time()
         theirs = update(team, said, Compute("plain", batch_size=size))
         plain.append((process_time() - began, Contestant(f"plain, batches of {size}", _plain(team, said, size))))
@@ -156,7 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     team = load_team(options, [AGENT])
     perturb(team)
     cases = [chosen(case) for case in options.case] if options.case else QUICK if options.quick else CASES
-    results = [compare(team, case, options.repeats) for case in cases]
+    results = []
+    for case in cases:
+        progress(f"update, {case}")
+        results.append(compare(team, case, options.batch_sizes, options.repeats))
     headers = ("prompts × replies", "path", *TIME_HEADERS, "ratio", "of a repeat", "tokens / distinct", "errors")
     show("Update", headers, [row for result in results for row in rows(result)], markdown=options.markdown)
     kept = [result | {"times": [own.record() for own in result["times"]]} for result in results]
@@ -171,6 +175,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         metavar=("PROMPTS", "REPLIES", "PROMPT_TOKENS", "REPLY_TOKENS"),
         help="instead of the list of cases; may be given again",
+    )
+    made.add_argument(
+        "--batch-sizes", nargs="+", type=int, default=BATCH_SIZES, help="of the plain path, to choose from"
     )
     return made.parse_args(arguments)
 

@@ -43,6 +43,7 @@ from benchmarks.measuring import (
     alternate,
     load_team,
     parser,
+    progress,
     ratio,
     set_up,
     show,
@@ -236,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = [Case(*(int(word) for word in case)) for case in options.case or ()]
     results = []
     for case in given or (QUICK if options.quick else CASES):
+        progress(f"whole step, {case}")
         times = (against_trl if has_trl else alone)(options, case)
         results.append((case, times))
     headers = ("prompts × samples", "trainer", *TIME_HEADERS, "ratio", "of a repeat", "CPU-ms a token")
