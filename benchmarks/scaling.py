@@ -15,9 +15,10 @@ of every agent, so the tokens are those of real episodes. Nothing is read for a 
 
 *Predicted* is what packed steps would take if distinct tokens were all: CPU-seconds per distinct token of the update,
 where attention to the tokens before it, and the head where it runs, count by their share of the multiplications; the
-same for the tokens that are read before sampling, turn by turn; and CPU-seconds per token drawn. The first is fitted to
-all packed updates, the other two to all packed rollouts (least squares of relative errors, none below 0). Where
-measurements lie on the line, a step grows as distinct tokens do.
+same for the tokens that are read before sampling, turn by turn; CPU-seconds per pass that draws a token for each row of
+a batch, which reads all weights however few rows there are, and per token drawn. The first is fitted to all packed
+updates, the others to all packed rollouts (least squares of relative errors, none below 0). Where measurements lie on
+the line, a step grows as distinct tokens do.
 """
 
 import argparse
@@ -71,6 +72,8 @@ class Work:
 
     update: float
     read: float
+    passes: int
+    """Of the model to draw tokens, one for each place of a batch's longest reply."""
     drawn: int
     """Tokens."""
     plain: int
@@ -140,8 +143,9 @@ def work_of(played: Played, shares: Shares) -> Work:
         prompts = pack([one.prompt_ids for one in said])
         last = torch.stack([path[-1] for path in prompts.paths])
         read += float((1 + shares.attention * prompts.positions).sum()) + shares.head * len(last.unique())
-    drawn = sum(len(one.action_ids) for own in played.said.values() for one in own)
-    return Work(update, read, drawn, plain, distinct)
+    passes = sum(max(len(one.action_ids) for one in said) for said in played.batches)
+    drawn = sum(len(one.action_ids) for said in played.batches for one in said)
+    return Work(update, read, passes, drawn, plain, distinct)
 
 
 def update(team: Team, played: Played) -> None:
@@ -240,36 +244,40 @@ class Prices:
 
     update: float
     read: float
+    passes: float
     drawn: float
 
     def __str__(self) -> str:
-        told = {"of the update": self.update, "read before sampling": self.read, "drawn": self.drawn}
-        return ", ".join(f"{1000 * price:.2f} per token {what}" for what, price in told.items())
+        per_token = {"of the update": self.update, "read before sampling": self.read, "drawn": self.drawn}
+        told = [f"{1000 * price:.2f} per token {what}" for what, price in per_token.items()]
+        return ", ".join([*told, f"{1000 * self.passes:.1f} per pass that draws tokens"])
 
 
 def fit(steps: Sequence[Step]) -> Prices:
     """By least squares of relative errors over all packed steps."""
     packed = [step for step in steps if step.path == "packed"]
     (update,) = _fit([[one.work.update] for one in packed], [_median(one.update_cpu_s) for one in packed])
-    read, drawn = _fit(
-        [[one.work.read, one.work.drawn] for one in packed], [_median(one.rollout_cpu_s) for one in packed]
-    )
-    return Prices(update, read, drawn)
+    rollouts = [[one.work.read, one.work.passes, one.work.drawn] for one in packed]
+    return Prices(update, *_fit(rollouts, [_median(one.rollout_cpu_s) for one in packed]))
 
 
-def _fit(work: list[list[float]], cpu_s: list[float]) -> list[float]:
-    """Prices, none of them below 0."""
+def _fit(work: Sequence[Sequence[float]], cpu_s: Sequence[float]) -> list[float]:
+    """Prices, none of them below 0: what would get the lowest is left out, until none is."""
     left = np.array(work) / np.array(cpu_s)[:, None]
-    prices = np.linalg.lstsq(left, np.ones(len(cpu_s)), rcond=None)[0]
-    for below in np.flatnonzero(prices < 0):  # of two, one at most
-        left[:, below] = 0.0
-        prices = np.linalg.lstsq(left, np.ones(len(cpu_s)), rcond=None)[0]
-    return [float(price) for price in prices]
+    used = list(range(left.shape[1]))
+    while True:
+        found = np.linalg.lstsq(left[:, used], np.ones(len(left)), rcond=None)[0]
+        if found.min() >= 0:
+            prices = dict(zip(used, found, strict=True))
+            return [float(prices.get(column, 0.0)) for column in range(left.shape[1])]
+        del used[int(found.argmin())]
 
 
 def predicted(step: Step, prices: Prices) -> float:
     """CPU-seconds by what it has to do."""
-    return prices.update * step.work.update + prices.read * step.work.read + prices.drawn * step.work.drawn
+    work = step.work
+    rollout = prices.read * work.read + prices.passes * work.passes + prices.drawn * work.drawn
+    return prices.update * work.update + rollout
 
 
 def rows(steps: Sequence[Step], prices: Prices) -> list[list[object]]:
