@@ -125,7 +125,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--path", default="packed", help="packed or plain (default: packed)")
     options = made.parse_args(arguments)
     set_up(options)
-    results = [result for samples in SAMPLES for result in compare(options, samples)]
+    if options.quick:
+        options.episodes = 2
+    results = [
+        result for samples in (SAMPLES[:1] if options.quick else SAMPLES) for result in compare(options, samples)
+    ]
     headers = ("critic reads", "samples", "turns", "reading", "lowest", "highest", "the rest", "share", "of a repeat")
     show("Critic, CPU-seconds", headers, [row(result) for result in results], markdown=options.markdown)
     write_json(options, results)
