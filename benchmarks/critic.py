@@ -1,0 +1,139 @@
+"""What a critic's reading costs: its share of the CPU time in which MARFT-A learns from a batch.
+
+    python benchmarks/critic.py
+    python benchmarks/critic.py --path plain
+
+Batches of `math/reason_act-v0` with its three rounds, collected by an untrained team, for 1 and 4 samples of each
+instance. `MarftAction.learn` then learns from the same batch again and again, with a learning rate that moves nothing
+and no stop for KL, so that every repeat does the whole of its work:
+
+- *reading*: CPU-seconds in `Team.features`, which is all that the critic asks of the model;
+- *the rest*: everything else in `learn`: the agents' updates, the scores for predecessor ratios, and 40 steps on the
+  value head;
+- *share*: of reading in `learn`. A critic reads the *state* at each turn (all that was said or is hidden) or the acting
+  agent's *observation*; both begin with what was read a turn before, which packing reads once.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from time import process_time
+from typing import Any, Literal
+
+from torch import Tensor
+
+from baselines.algorithms.marft_action import Config, MarftAction
+from baselines.policies.team import Team
+from baselines.rollouts.batch import Batch
+from baselines.runs.experiment import Experiment
+from benchmarks.measuring import Contestant, alternate, number, parser, progress, set_up, show, spread, write_json
+
+INPUTS: tuple[Literal["state", "observation"], ...] = ("state", "observation")
+SAMPLES = (1, 4)
+NOTHING_MOVES = 1e-12
+"""Learning rate."""
+
+
+@dataclass
+class Reading:
+    """Counts the CPU-seconds that a team spends on features."""
+
+    team: Team
+    cpu_s: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._features = self.team.features
+        self.team.features = self.features  # type: ignore[method-assign]  # seen from outside nothing is different
+
+    def features(self, texts: Sequence[str], *, max_tokens: int = 2048) -> Tensor:
+        """As `Team.features`."""
+        began = process_time()
+        found = self._features(texts, max_tokens=max_tokens)
+        self.cpu_s.append(process_time() - began)
+        return found
+
+
+def _config(options: argparse.Namespace, samples: int, critic_input: Literal["state", "observation"]) -> Config:
+    return Config(
+        model=options.model,
+        dtype=options.dtype,
+        matmul_precision=options.matmul_precision,
+        attn_implementation=options.attn_implementation,
+        lora_targets=tuple(options.lora_targets),
+        update_path=options.path,
+        threads=options.threads,
+        episodes_per_iteration=options.episodes,
+        samples_per_instance=samples,
+        critic_input=critic_input,
+        lr=NOTHING_MOVES,
+        critic_lr=NOTHING_MOVES,
+        target_kl=None,
+    )
+
+
+def _nothing(_: str) -> None:
+    """Nobody is told what is being done."""
+
+
+def compare(options: argparse.Namespace, samples: int) -> list[dict[str, Any]]:
+    """Both critics, by turns, on one batch."""
+    progress(f"critic, {samples} samples an instance")
+    experiment = Experiment.prepare(_config(options, samples, INPUTS[0]))
+    batch: Batch = experiment.collect(0, _nothing)
+    reading = Reading(experiment.team)
+    learners = {kind: MarftAction(_config(options, samples, kind), experiment.team) for kind in INPUTS}
+    contestants = [
+        Contestant(kind, lambda one=one: one.learn(batch, update_policies=True, status=_nothing))  # type: ignore[misc]
+        for kind, one in learners.items()
+    ]
+    times = alternate(contestants, options.repeats, options.warmup)
+    read = reading.cpu_s[options.warmup * len(INPUTS) :]
+    return [
+        {
+            "samples": samples,
+            "turns": sum(len(rollout.turns) for rollout in batch.rollouts),
+            "critic_input": own.name,
+            "learn_cpu_s": own.cpu_s,
+            "reading_cpu_s": read[place :: len(INPUTS)],
+        }
+        for place, own in enumerate(times)
+    ]
+
+
+def row(result: dict[str, Any]) -> list[object]:
+    """Of the table."""
+    pairs = list(zip(result["reading_cpu_s"], result["learn_cpu_s"], strict=True))
+    shares = [read / learn for read, learn in pairs]
+    rest = median(learn - read for read, learn in pairs)
+    return [
+        result["critic_input"],
+        result["samples"],
+        result["turns"],
+        *spread(result["reading_cpu_s"]),
+        number(rest),
+        f"{median(shares):.0%}",
+        f"{min(shares):.0%}–{max(shares):.0%}",
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the table, keep the numbers."""
+    made = parser("The critic's share in learning.", "critic", repeats=3)
+    made.add_argument("--warmup", type=int, default=1, help="repeats that do not count (default: 1)")
+    made.add_argument("--episodes", type=int, default=16, help="in a batch (default: 16)")
+    made.add_argument("--path", default="packed", help="packed or plain (default: packed)")
+    options = made.parse_args(arguments)
+    set_up(options)
+    if options.quick:
+        options.episodes = 2
+    results = [
+        result for samples in (SAMPLES[:1] if options.quick else SAMPLES) for result in compare(options, samples)
+    ]
+    headers = ("critic reads", "samples", "turns", "reading", "lowest", "highest", "the rest", "share", "of a repeat")
+    show("Critic, CPU-seconds", headers, [row(result) for result in results], markdown=options.markdown)
+    write_json(options, results)
+
+
+if __name__ == "__main__":
+    main()

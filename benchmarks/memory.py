@@ -1,0 +1,82 @@
+"""Memory of a team: the peak of fresh processes that train a solo, a duo, …, an octet for one iteration.
+
+    python benchmarks/memory.py
+
+Each team plays the same number of episodes of `math/pipeline-v0`, with one round, and learns from them once: what
+`marft train` does, without evaluations. All agents have an adapter of their own on one base model. The peak is
+the operating system's for that process (resident set, MiB), and contains Python, torch, the model, and activations.
+Ratios are to the duo. `--path plain` has sequences computed by themselves.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measuring import parser, progress, run_fresh, set_up, show, spread, write_json
+
+TEAMS = ("solo", "duo", "trio", "quartet", "octet")
+QUICK = ("duo", "octet")
+REFERENCE = "duo"
+ROOT = Path(__file__).parents[1]
+
+
+def train(team: str, options: dict[str, object]) -> tuple[float, float]:
+    """Peak in MiB and CPU-seconds of one iteration."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [
+            *(sys.executable, "-W", "ignore", "-m", "baselines.cli", "train"),
+            *("--env-id", "math/pipeline-v0", "--env-options", "team", team, "horizon", "1"),
+            *("--num-iterations", "1", "--eval-instances", "0", "--run-dir", str(Path(folder) / "run")),
+        ]
+        for name, value in options.items():
+            words += [f"--{name}", str(value)]
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        log = Path(folder) / "log"
+        peak, cpu_s = run_fresh(words, os.environ | {"PYTHONPATH": path}, log)
+    return peak, cpu_s
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the table, keep the numbers."""
+    made = parser("Peak memory of teams by size.", "memory", repeats=3)
+    made.add_argument("--episodes", type=int, default=16, help="of each team (default: 16)")
+    made.add_argument("--path", default="packed", help="packed or plain (default: packed)")
+    options = made.parse_args(arguments)
+    set_up(options)
+    settings: dict[str, object] = {
+        "model": options.model,
+        "threads": options.threads,
+        "dtype": options.dtype,
+        "matmul-precision": options.matmul_precision,
+        "update-path": options.path,
+        "episodes-per-iteration": options.episodes,
+    }
+    teams = QUICK if options.quick else TEAMS
+    peaks: dict[str, list[float]] = {team: [] for team in teams}
+    cpu_s: dict[str, list[float]] = {team: [] for team in teams}
+    for _ in range(options.repeats):
+        for team in teams:
+            progress(f"memory, {team}")
+            peak, cpu = train(team, settings)
+            peaks[team].append(peak)
+            cpu_s[team].append(cpu)
+    reference = median(peaks[REFERENCE])
+    rows = [
+        [
+            team,
+            *(f"{float(value):.0f}" for value in spread(own)),
+            f"{median(own) / reference:.2f}×",
+            *spread(cpu_s[team]),
+        ]
+        for team, own in peaks.items()
+    ]
+    headers = ("team", "peak MiB", "lowest", "highest", "ratio", "CPU-s", "lowest", "highest")
+    show("Memory", headers, rows, markdown=options.markdown)
+    write_json(options, [{"team": team, "peak_mib": peaks[team], "cpu_s": cpu_s[team]} for team in teams])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Prompts and replies of a given number of tokens, made as real ones are: a chat with a system text that all share."""
+
+import copy
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from transformers import GenerationConfig, GenerationMixin
+
+from baselines.learning.packing import common_length, pack
+from baselines.policies.team import Team
+from marft_envs import Message
+
+SYSTEM = "You are an expert in math."
+_WORDS = ("apples", "pencils", "marbles", "coins", "buys", "sells", "counts", "finds", "each", "and", "then", "after")
+
+
+@dataclass(frozen=True)
+class Said:
+    """A prompt and the reply to it."""
+
+    prompt_ids: list[int]
+    action_ids: list[int]
+
+
+def chat_prompts(team: Team, num_prompts: int, num_tokens: int, seed: int = 0) -> list[list[int]]:
+    """So many different prompts of so many tokens each: the same system text, questions that begin alike.
+
+    Raises: `ValueError` if the chat template and the system text alone are longer.
+    """
+    rng = random.Random(seed)
+    short, other = (_ids(team, word) for word in ("What is", "Find"))
+    behind = common_length(short[::-1], other[::-1])
+    room = num_tokens - common_length(short, other) - behind
+    if room < 1:
+        raise ValueError(f"a prompt of {num_tokens} tokens has no room for a question; give more")
+    prompts = []
+    for _ in range(num_prompts):
+        words = " ".join(rng.choice(_WORDS) for _ in range(num_tokens))
+        ids = _ids(team, f"What is {rng.randrange(100, 1000)} + {rng.randrange(10, 100)}? Mia {words}")
+        prompts.append(ids[: num_tokens - behind] + ids[len(ids) - behind :])
+    assert all(len(prompt) == num_tokens for prompt in prompts)
+    return prompts
+
+
+def groups(team: Team, num_prompts: int, num_samples: int, prompt_tokens: int, reply_tokens: int) -> list[Said]:
+    """Every prompt with so many replies of random tokens: two replies share nothing, as is worst for packing."""
+    rng = random.Random(1)
+    vocabulary = int(team.model.config.vocab_size)
+    return [
+        Said(prompt, [rng.randrange(vocabulary) for _ in range(reply_tokens)])
+        for prompt in chat_prompts(team, num_prompts, prompt_tokens)
+        for _ in range(num_samples)
+    ]
+
+
+def plain_tokens(said: list[Said]) -> int:
+    """Tokens of all sequences."""
+    return sum(len(one.prompt_ids) + len(one.action_ids) for one in said)
+
+
+def distinct_tokens(said: list[Said]) -> int:
+    """Tokens of the tree that they are."""
+    return pack([[*one.prompt_ids, *one.action_ids] for one in said]).num_tokens
+
+
+@contextmanager
+def endless(team: Team) -> Iterator[None]:
+    """No token ends a reply: all of them become as long as they may, so that samplers draw equal numbers of tokens."""
+    base = cast("GenerationMixin", team.model.get_base_model())
+    before = team.tokenizer, base.generation_config
+    team.tokenizer = copy.deepcopy(team.tokenizer)
+    team.tokenizer.eos_token = None
+    base.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        team.tokenizer, base.generation_config = before
+
+
+def _ids(team: Team, content: str) -> list[int]:
+    messages: list[Message] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
+    return list(team.conversation().prompt(messages))
