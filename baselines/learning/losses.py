@@ -7,6 +7,7 @@ loss nor a gradient. Sums run over all real steps of the call, so a long reply w
 and nobody gains by taking fewer turns.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
@@ -87,8 +88,8 @@ class ChosenTokens:
 def chosen_tokens(logits: Tensor, rows: Tensor, actions: Tensor, temperature: float) -> ChosenTokens:
     """Log-probability of each chosen token, and the entropy of where it was chosen; several may share a row of logits.
 
-    The same as `token_logprobs` and `entropy_from_logits`, in a third of the passes over (R, V) numbers, of which only
-    the logits are kept for the backward.
+    The same as `token_logprobs` and `entropy_from_logits`, in a third of the passes over (R, V) numbers, a few rows at
+    a time, of which only the logits are kept for the backward.
 
     Shapes: logits (R, V); rows, actions (M,): which row of logits each token was chosen from -> (M,).
     """
@@ -100,20 +101,33 @@ def chosen_tokens(logits: Tensor, rows: Tensor, actions: Tensor, temperature: fl
     return ChosenTokens(logprobs, entropy)
 
 
+_AT_ONCE = 2**19
+"""Logits that are gone over together: so many stay in a processor's cache between one pass over them and the next."""
+
+
+def _slices(logits: Tensor) -> Iterator[slice]:
+    """Rows that are gone over together; on a GPU all of them, where a launch costs more than memory."""
+    num_rows, size = logits.shape
+    step = num_rows if logits.device.type == "cuda" else max(_AT_ONCE // size, 1)
+    return (slice(begin, begin + step) for begin in range(0, num_rows, max(step, 1)))
+
+
 class _ChosenTokens(torch.autograd.Function):
     """With z the scaled logits, p = softmax(z) and H its entropy: ∂ log p_a/∂z = 1_a - p, ∂H/∂z = -p (log p + H)."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, rows: Tensor, actions: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        scaled = _scaled_logits(logits, temperature)
-        normalisers = scaled.logsumexp(-1)
-        probabilities = (scaled - normalisers[:, None]).exp_()
-        forbidden = probabilities == 0
-        means = probabilities.mul_(scaled.masked_fill(forbidden, 0.0)).sum(-1)
-        entropy = normalisers - means
+        normalisers = _scaled_logits(logits[:, 0], temperature)
+        entropy = torch.empty_like(normalisers)
+        for some in _slices(logits):
+            scaled = _scaled_logits(logits[some], temperature)
+            normalisers[some] = scaled.logsumexp(-1)
+            probabilities = (scaled - normalisers[some, None]).exp_()
+            scaled.masked_fill_(probabilities == 0, 0.0)  # what is forbidden counts 0, not 0 times infinity
+            entropy[some] = normalisers[some] - probabilities.mul_(scaled).sum(-1)
         ctx.temperature = temperature
         ctx.save_for_backward(logits, rows, actions, normalisers, entropy)
-        return scaled[rows, actions] - normalisers[rows], entropy[rows]
+        return _scaled_logits(logits[rows, actions], temperature) - normalisers[rows], entropy[rows]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -122,13 +136,17 @@ class _ChosenTokens(torch.autograd.Function):
         per_row = torch.zeros_like(normalisers)
         from_logprobs = per_row.index_add(0, rows, to_logprobs)
         from_entropy = per_row.index_add(0, rows, to_entropy)
-        logprobs = _scaled_logits(logits, ctx.temperature).sub(normalisers[:, None])
-        probabilities = logprobs.exp()
-        logprobs.masked_fill_(probabilities == 0, 0.0)
-        weights = logprobs.add_(entropy[:, None]).mul_(from_entropy[:, None]).add_(from_logprobs[:, None])
-        grad = probabilities.mul_(weights).neg_()
-        grad.index_put_((rows, actions), to_logprobs, accumulate=True)
-        return grad.div_(ctx.temperature).to(logits.dtype), None, None, None
+        grad = torch.empty_like(logits)
+        for some in _slices(logits):
+            logprobs = _scaled_logits(logits[some], ctx.temperature).sub_(normalisers[some, None])
+            probabilities = logprobs.exp()
+            logprobs.masked_fill_(probabilities == 0, 0.0)
+            weights = logprobs.add_(entropy[some, None]).mul_(from_entropy[some, None]).add_(from_logprobs[some, None])
+            part = probabilities.mul_(weights).neg_()
+            here = (rows >= some.start) & (rows < some.stop)
+            part.index_put_((rows[here] - some.start, actions[here]), to_logprobs[here], accumulate=True)
+            grad[some] = part.div_(ctx.temperature)
+        return grad, None, None, None
 
 
 def sequence_logprobs(token_logprobs: Tensor, mask: Tensor, kind: SequenceKind) -> Tensor:

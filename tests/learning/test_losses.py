@@ -343,7 +343,11 @@ def test_shapes_that_would_broadcast_are_refused(wrong: Tensor) -> None:
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_chosen_tokens_are_token_logprobs_and_entropies_with_their_gradients(temperature: float) -> None:
+@pytest.mark.parametrize("at_once", [1, 10, 2**19])  # one row, two, all
+def test_chosen_tokens_are_token_logprobs_and_entropies_with_their_gradients(
+    temperature: float, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baselines.learning.losses._AT_ONCE", at_once)
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 5, generator=generator, dtype=FLOAT).requires_grad_()
     rows, actions = torch.tensor([0, 2, 2, 1, 2]), torch.tensor([4, 0, 3, 3, 3])  # three were chosen from row 2
