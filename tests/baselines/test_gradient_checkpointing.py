@@ -8,7 +8,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pytest
 import torch
@@ -18,16 +17,9 @@ from transformers import LlamaForCausalLM
 from baselines.errors import ConfigError
 from baselines.policies.engines.hf import Request
 from baselines.policies.team import Compute, Team
+from tests.baselines.trees import Said
 
 LoadTeam = Callable[..., Team]
-
-
-@dataclass
-class Said:
-    """A prompt and what followed it."""
-
-    prompt_ids: list[int]
-    action_ids: list[int]
 
 
 SEQUENCES = [Said([1, 2, 3, 4, 5], [6, 7, 8]), Said([1, 2, 3, 4, 5], [6, 9]), Said([1, 2, 10], [11])]

@@ -25,7 +25,15 @@ from baselines.policies import packed as packed_module
 from baselines.policies.packed import check_packing, run_pack
 from baselines.policies.team import Compute, Team
 from tests.baselines.conftest import byte_tokenizer
-from tests.baselines.trees import RELATED, Said, relative_error
+from tests.baselines.trees import (
+    RELATED,
+    TEMPERATURE,
+    Said,
+    as_scores,
+    largest_difference,
+    naive_scores,
+    relative_error,
+)
 
 SIZES = {
     "vocab_size": 259,
@@ -127,6 +135,15 @@ def test_a_family_that_is_accepted_gives_the_same_on_a_tree(kind: str, settings:
         torch.testing.assert_close(logits[path], expected, atol=1e-5, rtol=0)
     bound = 1e-10 if kind in NATIVE else 1e-5
     assert relative_error(slope(model, [logits[path] for path in tree.paths]), slope(model, alone)) <= bound
+
+
+@pytest.mark.parametrize("path", ["packed", "plain"])
+def test_places_are_counted_from_a_prompts_beginning_and_not_from_its_padding(path: str) -> None:
+    # Llama would not notice: its positions are relative, so that all may be shifted. GPT-2 learns one vector per place.
+    team = Team(adapted(config("gpt2", **GPT2)), byte_tokenizer(), {"a_0": "default"}, Compute(path))
+    with torch.no_grad():
+        found = team.score("default", RELATED, TEMPERATURE)
+        assert largest_difference(found, as_scores(naive_scores(team, "default", RELATED))) <= 1e-4
 
 
 def slope(model: PeftModel, logits: list[Tensor]) -> Tensor:

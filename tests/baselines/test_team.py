@@ -11,7 +11,6 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from baselines.errors import CheckpointError, ConfigError
 from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.loading import Lora
 from baselines.policies.team import SHARED, Compute, Team
+from tests.baselines.trees import Said
 
 LoadTeam = Callable[..., Team]
 AGENTS = ("reasoner_0", "actor_0")
@@ -33,14 +33,6 @@ QUESTIONS = ("What is 1 + 1?", "Say anything at all, as long as it is short.", "
 def load_team(load_team: LoadTeam, request: pytest.FixtureRequest) -> LoadTeam:
     """Loads a team whose log-probabilities are computed one way or the other."""
     return partial(load_team, compute=Compute(request.param))
-
-
-@dataclass
-class Said:
-    """A prompt and what followed it."""
-
-    prompt_ids: list[int]
-    action_ids: list[int]
 
 
 def prompt(team: Team, text: str) -> list[int]:

@@ -115,4 +115,4 @@ def largest_difference(found: Scores, expected: Scores) -> float:
     """Of log-probabilities and entropies at real tokens."""
     assert torch.equal(found.mask, expected.mask)
     pairs = ((found.logprobs, expected.logprobs), (found.entropy, expected.entropy))
-    return max(float((one - other)[found.mask].abs().max()) for one, other in pairs)
+    return max(float((one - other)[found.mask].abs().max().detach()) for one, other in pairs)
