@@ -8,8 +8,8 @@ the operating system's for that process (resident set, MiB), and contains Python
 Ratios are to the first team, which is the duo unless `--teams` begins with another.
 
 Activations grow with the distinct tokens of a forward and backward pass, up to `--max-packed-tokens`; and a larger team
-reads more, since everybody reads those before. So there are two questions: what does a larger team take at the defaults,
-and what if passes are equally large? For the second, give a bound that a duo reaches.
+reads more, since everybody reads those before. So there are two questions: what does a larger team take at the
+defaults, and what if passes are equally large? For the second, give a bound that a duo reaches.
 """
 
 import os
