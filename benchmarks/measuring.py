@@ -24,7 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from transformers.utils.logging import disable_progress_bar
 
-from baselines.policies.team import ALL_LINEAR, Compute, Lora, Team
+from baselines.policies.loading import ALL_LINEAR, Lora
+from baselines.policies.team import Compute, Team
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "trl", "numpy")
