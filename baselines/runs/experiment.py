@@ -98,15 +98,15 @@ class ExperimentConfig:
 
     seed: int = 1
     """Seeds the instances, the sampler, the adapters and the critic."""
-    num_iterations: int = 40
+    num_iterations: int = 48
     """Collect-and-update cycles."""
     time_limit_s: float | None = None
     """Stop before an iteration that would exceed it, in seconds; a run that goes on counts anew."""
     episodes_per_iteration: int = 64
     """Episodes collected before each update."""
-    samples_per_instance: int = 1
-    """Episodes that play the same instance. They share their prompts, so more of them cost less each; but there are
-    fewer different instances in a batch."""
+    samples_per_instance: int = 4
+    """Episodes that play the same instance. They share their prompts, and what a team that has become sure says alike,
+    so more of them cost less each; but there are fewer different instances in a batch."""
     num_envs: int = 64
     """Environment copies played at once."""
     temperature: float = 0.7
