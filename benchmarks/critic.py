@@ -7,15 +7,19 @@ Batches of `math/reason_act-v0` with its three rounds, collected by an untrained
 instance. `MarftAction.learn` then learns from the same batch again and again, with a learning rate that moves nothing
 and no stop for KL, so that every repeat does the whole of its work:
 
-- *reading*: CPU-seconds in `Team.features`, which is all that the critic asks of the model;
+- *reading*: CPU-seconds in `Team.features` and `Team.prompt_features`, which is all that a critic asks of the model;
 - *the rest*: everything else in `learn`: the agents' updates, the scores for predecessor ratios, and 40 steps on the
   value head;
-- *share*: of reading in `learn`. A critic reads the *state* at each turn (all that was said or is hidden) or the acting
-  agent's *observation*; both begin with what was read a turn before, which packing reads once.
+- *share*: of reading in `learn`. A critic reads the *state* at each turn (all that was said or is hidden), which begins
+  with what was read a turn before, so that packing reads it once; or the acting agent's *observation*, which sampling
+  has read already, so that there is something to read only where an episode was cut.
+
+*Cut* is the share of episodes that the horizon ended. An untrained team hardly ever ends one by a right answer, so here
+it is nearly all of them: the dearest case.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from time import process_time
@@ -43,13 +47,21 @@ class Reading:
     cpu_s: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._features = self.team.features
+        self._features, self._prompt_features = self.team.features, self.team.prompt_features
         self.team.features = self.features  # type: ignore[method-assign]  # seen from outside nothing is different
+        self.team.prompt_features = self.prompt_features  # type: ignore[method-assign]
 
     def features(self, texts: Sequence[str], *, max_tokens: int = 2048) -> Tensor:
         """As `Team.features`."""
+        return self._timed(lambda: self._features(texts, max_tokens=max_tokens))
+
+    def prompt_features(self, agents: Sequence[str], prompts: Sequence[Sequence[int]], batch_size: int) -> Tensor:
+        """As `Team.prompt_features`."""
+        return self._timed(lambda: self._prompt_features(agents, prompts, batch_size))
+
+    def _timed(self, read: Callable[[], Tensor]) -> Tensor:
         began = process_time()
-        found = self._features(texts, max_tokens=max_tokens)
+        found = read()
         self.cpu_s.append(process_time() - began)
         return found
 
@@ -93,6 +105,7 @@ def compare(options: argparse.Namespace, samples: int) -> list[dict[str, Any]]:
         {
             "samples": samples,
             "turns": sum(len(rollout.turns) for rollout in batch.rollouts),
+            "cut": sum(not rollout.terminated for rollout in batch.rollouts) / len(batch.rollouts),
             "critic_input": own.name,
             "learn_cpu_s": own.cpu_s,
             "reading_cpu_s": read[place :: len(INPUTS)],
@@ -110,6 +123,7 @@ def row(result: dict[str, Any]) -> list[object]:
         result["critic_input"],
         result["samples"],
         result["turns"],
+        f"{result['cut']:.0%}",
         *spread(result["reading_cpu_s"]),
         number(rest),
         f"{median(shares):.0%}",
@@ -130,7 +144,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = [
         result for samples in (SAMPLES[:1] if options.quick else SAMPLES) for result in compare(options, samples)
     ]
-    headers = ("critic reads", "samples", "turns", "reading", "lowest", "highest", "the rest", "share", "of a repeat")
+    headers = (
+        "critic reads",
+        "samples",
+        "turns",
+        "cut",
+        "reading",
+        "lowest",
+        "highest",
+        "the rest",
+        "share",
+        "of a repeat",
+    )
     show("Critic, CPU-seconds", headers, [row(result) for result in results], markdown=options.markdown)
     write_json(options, results)
 

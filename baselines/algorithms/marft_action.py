@@ -62,7 +62,8 @@ class Config(ExperimentConfig):
     gae_lambda: float = 0.95
     """λ of generalised advantage estimation per round."""
     critic_input: Literal["state", "observation"] = "state"
-    """What values are read from: everything decided so far, or what the acting agent sees."""
+    """What values are read from: everything decided so far, as the untrained base reads it; or what the acting agent
+    sees, as its own policy reads it when it samples, which costs nothing."""
     critic_warmup: int = 0
     """Iterations at the start that fit only the critic."""
     critic_lr: float = 1e-3
@@ -151,13 +152,11 @@ class MarftAction:
         cut = [
             (rollout, agent) for rollout in batch.rollouts if not rollout.terminated for agent in rollout.final_states
         ]
-        texts = [*map(self._critic_text, turns)]
-        if self.config.gamma > 0:  # at 0 whatever would have come next is worth nothing
-            texts += [self._next_text(rollout, agent) for rollout, agent in cut]
-        features = self.team.features(texts)
+        counts = self.config.gamma > 0  # at 0 whatever would have come next is worth nothing
+        features = self._features(turns, cut if counts else [])
         with torch.no_grad():
             read = self.critic(features).cpu()
-        values, next_values = read[: len(turns)], read[len(turns) :] if self.config.gamma > 0 else torch.zeros(len(cut))
+        values, next_values = read[: len(turns)], read[len(turns) :] if counts else torch.zeros(len(cut))
         credit = assign_credit(
             batch,
             values,
@@ -175,12 +174,18 @@ class MarftAction:
         instances = [rollout.instance for rollout in batch.rollouts for _ in rollout.turns]
         return metrics | self._update_blocks(turns, instances, credit, status)
 
-    def _critic_text(self, turn: Turn) -> str:
-        return turn.state if self.config.critic_input == "state" else turn.observation
-
-    def _next_text(self, rollout: Rollout, agent: str) -> str:
-        read = rollout.final_states if self.config.critic_input == "state" else rollout.final_observations
-        return read[agent]
+    def _features(self, turns: list[Turn], cut: list[tuple[Rollout, str]]) -> Tensor:
+        """What values are read from: before each turn, then where each episode was cut, (N, H)."""
+        if self.config.critic_input == "state":
+            after = [rollout.final_states[agent] for rollout, agent in cut]
+            return self.team.features([turn.state for turn in turns] + after)
+        features = torch.stack([self.team.require_features(turn.features) for turn in turns])
+        features = features.to(self.team.model.device)
+        if not cut:
+            return features
+        agents = [agent for _, agent in cut]
+        prompts = [rollout.final_prompts[agent] for rollout, agent in cut]
+        return torch.cat([features, self.team.prompt_features(agents, prompts, self.config.rollout_batch_size)])
 
     def _fit_critic(self, features: Tensor, values: Tensor, returns: Tensor) -> Metrics:
         everything = torch.ones(1, len(returns), dtype=torch.bool)
@@ -307,6 +312,7 @@ class MarftAction:
                 steps.append(averages | {"grad_norm": float(norm)})
             if stop_reason:
                 break
+        optimizer.zero_grad()  # or every agent of the team would keep its gradients
         log_ratios = torch.zeros(len(turns))
         if needs_ratios:
             new = self.team.score_all(adapter, turns, config.temperature)

@@ -24,7 +24,7 @@ from baselines.learning.masks import length_mask
 from baselines.learning.packing import pack, packs_within
 from baselines.policies.chat import ChatEncoder, Conversation
 from baselines.policies.engines.hf import Reply, Request, end_ids, generate
-from baselines.policies.engines.prefill import left_padded
+from baselines.policies.engines.prefill import left_padded, prefill
 from baselines.policies.features import text_features
 from baselines.policies.loading import (
     Lora,
@@ -64,7 +64,7 @@ class Compute:
 
     path: Literal["packed", "plain"] = "packed"
     """Each distinct token once, or each sequence by itself."""
-    max_packed_tokens: int = 4096
+    max_packed_tokens: int = 1024
     """Distinct tokens of a pack."""
     batch_size: int = 16
     """Sequences on the plain path."""
@@ -281,6 +281,32 @@ class Team:
         """
         with self.model.disable_adapter():
             return text_features(texts, self._plain_ids, self._read, max_tokens=max_tokens)
+
+    @torch.no_grad()
+    def prompt_features(self, agents: Sequence[str], prompts: Sequence[Sequence[int]], batch_size: int) -> Tensor:
+        """What each agent's policy makes of a prompt: the hidden state that its head is given at the end, (N, H).
+
+        The same as `Reply.features`, for prompts that nobody replied to.
+
+        Raises: `ConfigError` for a model whose head cannot be listened to.
+        """
+        is_packed = self.compute.path == "packed"
+        pairs = [(self.adapter_of[agent], list(ids)) for agent, ids in zip(agents, prompts, strict=True)]
+        found: list[Tensor] = []
+        self.model.eval()  # mixed adapters are exact in eval mode alone
+        for start in range(0, len(pairs), batch_size):
+            features = prefill(self.model, pairs[start : start + batch_size], is_packed=is_packed).features
+            found.append(self.require_features(features))
+        return torch.cat(found)
+
+    def require_features(self, features: Tensor | None) -> Tensor:
+        """Raises: `ConfigError` if there are none."""
+        if features is None:
+            raise ConfigError(
+                f"{type(self._base).__name__} does not show what its head is given, so a critic cannot read "
+                "observations there; use --critic-input state"
+            )
+        return features
 
     def _plain_ids(self, text: str) -> list[int]:
         """Tokens of text that is no chat message; control tokens in it are split into ordinary ones."""

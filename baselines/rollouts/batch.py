@@ -7,6 +7,8 @@ the text.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 
 @dataclass(slots=True)
 class Turn:
@@ -32,6 +34,8 @@ class Turn:
     finish_us: int = 0
     rewards: dict[str, float] = field(default_factory=dict)
     """Reward paid to each agent when this turn committed; an agent that is absent got 0."""
+    features: Tensor | None = field(default=None, compare=False, repr=False)
+    """(H,): what the acting policy made of the prompt, from the very pass that drew the action."""
 
 
 @dataclass(slots=True)
@@ -53,6 +57,8 @@ class Rollout:
     info: Mapping[str, float]
     has_rounds: bool
     """Whether `Turn.round` counts rounds of a Markov game that a team plays; if not, every agent is on its own."""
+    final_prompts: Mapping[str, list[int]] = field(default_factory=dict)
+    """Token ids of the next prompt of each agent whose episode was cut, as far as it was told anything yet."""
 
     @property
     def returns(self) -> dict[str, float]:

@@ -94,7 +94,7 @@ class Collector:
         while active:
             self._tick(active, sampling)
             for seat in [seat for seat in active if seat.game.done]:
-                finished[seat.number] = seat.game.rollout()
+                finished[seat.number] = self._rollout(seat)
                 if not self._begin(seat, waiting):
                     active.remove(seat)
             progress(len(finished))
@@ -119,6 +119,20 @@ class Collector:
             seat.conversations[agent].record(reply.action_ids)
             seat.num_turns[agent] += 1
             seat.game.submit(agent, _turn(agent, request, reply, seat.game))
+
+    def _rollout(self, seat: _Seat) -> Rollout:
+        rollout = seat.game.rollout()
+        if not rollout.terminated:
+            rollout.final_prompts = {agent: self._final_prompt(seat, agent, rollout) for agent in rollout.final_states}
+        return rollout
+
+    def _final_prompt(self, seat: _Seat, agent: str, rollout: Rollout) -> list[int]:
+        """What the agent's next prompt would have been, as far as it was told anything yet."""
+        if seat.game.appends:
+            messages = self._with_examples(agent, seat.game.messages(agent))
+            return seat.conversations[agent].prompt(messages)
+        asked: Message = {"role": "user", "content": rollout.final_observations[agent]}
+        return self._team.conversation().prompt(self._with_examples(agent, [asked]))
 
     def _request(self, seat: _Seat, agent: str, sampling: Sampling) -> Request:
         if not seat.game.appends:
@@ -146,4 +160,5 @@ def _turn(agent: str, request: Request, reply: Reply, game: Game) -> Turn:
         text=reply.text,
         state=game.state(agent),
         observation=game.observation(agent),
+        features=reply.features,
     )

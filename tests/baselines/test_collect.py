@@ -210,6 +210,24 @@ def test_an_episode_that_the_horizon_cut_has_a_next_state(team: Team) -> None:
     assert rollout.final_observations["writer_0"].endswith("That was a round.\n\nGo on.")
 
 
+def test_an_episode_that_the_horizon_cut_has_a_next_prompt(team: Team) -> None:
+    (rollout,) = collect(team, [Task(7)], horizon=2).rollouts
+    for agent in rollout.agents:
+        last = [turn for turn in rollout.turns if turn.agent == agent][-1]
+        said = [*last.prompt_ids, *last.action_ids]
+        assert rollout.final_prompts[agent][: len(said)] == said
+        assert len(rollout.final_prompts[agent]) > len(said)
+
+
+def test_in_environments_of_others_it_is_the_last_observation(load_team: LoadTeam) -> None:
+    collector = Collector(lambda: Echo(cut=True), load_team("caller", "echoer"), num_envs=1)
+    (rollout,) = collector.collect([Task(1)], SAMPLED).rollouts
+    assert not rollout.terminated and rollout.final_prompts
+    for agent, ids in rollout.final_prompts.items():
+        asked = [{"role": "user", "content": rollout.final_observations[agent]}]
+        assert ids == collector._team.conversation().prompt(asked)
+
+
 # Replay.
 
 

@@ -154,7 +154,8 @@ def test_the_levels_climbed_follow_from_the_settings(
 
 def test_an_iterations_episodes_follow_from_the_seed_alone(tiny_model: Path) -> None:
     def seeds(run_seed: int, iteration: int) -> list[int]:
-        experiment = Experiment.prepare(config(tiny_model, seed=run_seed, episodes_per_iteration=3))
+        settings = config(tiny_model, seed=run_seed, episodes_per_iteration=3, samples_per_instance=1)
+        experiment = Experiment.prepare(settings)
         torch.rand(5)
         return [rollout.seed for rollout in experiment.collect(iteration, print).rollouts]
 

@@ -390,7 +390,9 @@ def test_the_critic_comes_to_explain_what_it_has_seen(team: Team) -> None:
     assert explained[-1] > 0.9
 
 
-def test_the_critic_reads_states_or_observations_as_asked(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_critic_reads_the_states_before_every_turn_and_after_a_cut(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batch = collected(team)
     read: list[list[str]] = []
     features = team.features
@@ -400,12 +402,30 @@ def test_the_critic_reads_states_or_observations_as_asked(team: Team, monkeypatc
         return features(texts, **settings)
 
     monkeypatch.setattr(team, "features", noted)
-    turns = list(batch.turns())
-    for critic_input in ("state", "observation"):
-        learner(team, critic_input=critic_input).learn(batch, update_policies=False, status=print)
-        finals = [getattr(rollout, f"final_{critic_input}s")[agent] for rollout in batch.rollouts for agent in AGENTS]
-        assert read.pop() == [getattr(turn, critic_input) for turn in turns] + finals
-    assert not any("the number is" in turn.observation for turn in turns)
+    learner(team).learn(batch, update_policies=False, status=print)
+    finals = [rollout.final_states[agent] for rollout in batch.rollouts for agent in AGENTS]
+    assert read == [[turn.state for turn in batch.turns()] + finals]
+
+
+def test_a_critic_of_observations_reads_what_sampling_has_read_and_where_an_episode_was_cut(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = collected(team)
+    asked: list[tuple[list[str], list[list[int]]]] = []
+    features = team.prompt_features
+
+    def noted(agents: list[str], prompts: list[list[int]], batch_size: int) -> Tensor:
+        asked.append((agents, prompts))
+        return features(agents, prompts, batch_size)
+
+    monkeypatch.setattr(team, "features", None)  # no text is read
+    monkeypatch.setattr(team, "prompt_features", noted)
+    ppo = learner(team, critic_input="observation", critic_steps=400)
+    losses = [ppo.learn(batch, update_policies=False, status=print)["critic/loss"] for _ in range(3)]
+    cut = [(rollout, agent) for rollout in batch.rollouts for agent in AGENTS]
+    assert asked == [([agent for _, agent in cut], [rollout.final_prompts[agent] for rollout, agent in cut])] * 3
+    assert losses[0] > 2 * losses[-1]  # what was read tells turns apart
+    assert not any("the number is" in turn.observation for turn in batch.turns())
 
 
 def test_what_is_worth_nothing_is_not_read(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:

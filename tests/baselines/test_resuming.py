@@ -557,7 +557,7 @@ def test_a_run_that_ran_out_of_memory_can_go_on_in_smaller_parts(
 ) -> None:
     smaller = ["--max-packed-tokens", "64", "--gradient-checkpointing"]
     assert main(["train", "--resume", str(stopped), *smaller]) == 0
-    told = "since gradient_checkpointing was False and is True; max_packed_tokens was 4096 and is 64."
+    told = "since gradient_checkpointing was False and is True; max_packed_tokens was 1024 and is 64."
     assert told in capsys.readouterr().out.replace("\n", " ")
     kept = json.loads((stopped / "config.json").read_text())
     assert (kept["max_packed_tokens"], kept["gradient_checkpointing"]) == (64, True)

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import DynamicCache, GenerationConfig
 
+from baselines.errors import ConfigError
 from baselines.policies.engines.hf import Reply, Request, _drawn, end_ids
 from baselines.policies.engines.prefill import cache_argument, prefill
 from baselines.policies.team import Compute, Team
@@ -173,6 +174,41 @@ def test_every_token_can_be_drawn_and_as_often_as_it_is_likely() -> None:
     tokens, logprobs = _drawn(probabilities.log().expand(100, -1), noise, 2.0)
     assert tokens.count(0) == 22 and tokens.count(1) == 5
     assert logprobs[0] == pytest.approx(-1.511, abs=1e-3)
+
+
+# What a critic of observations reads.
+
+
+def last_hidden_state(team: Team, one: Request) -> torch.Tensor:
+    """Of the prompt alone, under the adapter that replies to it."""
+    team.model.set_adapter(one.adapter)
+    trunk = team.model.get_base_model().base_model
+    with torch.no_grad():
+        return trunk(input_ids=torch.tensor([one.prompt_ids]), use_cache=False).last_hidden_state[0, -1]
+
+
+@PATHS
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+def test_a_reply_brings_what_its_own_policy_made_of_its_prompt(team: Team, path: str, batch_size: int) -> None:
+    team.compute = Compute(path)
+    requests = asked()
+    replies = team.act(requests, temperature=TEMPERATURE, batch_size=batch_size)
+    expected = [last_hidden_state(team, one) for one in requests]
+    again = team.prompt_features([r.adapter for r in requests], [r.prompt_ids for r in requests], batch_size)
+    for reply, row, alone in zip(replies, again, expected, strict=True):
+        torch.testing.assert_close(reply.features, alone, atol=1e-4, rtol=0)
+        torch.testing.assert_close(row, alone, atol=1e-4, rtol=0)
+    assert (expected[0] - expected[1]).norm() > 0.1 * expected[0].norm()  # adapters and prompts matter
+
+
+def test_a_model_that_does_not_show_what_its_head_is_given_is_named(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(team.model.get_base_model(), "get_output_embeddings", lambda: None)
+    (reply,) = team.act([request("actor_0", words(0, 5))], temperature=TEMPERATURE, batch_size=1)
+    assert reply.features is None
+    with pytest.raises(ConfigError, match="use --critic-input state"):
+        team.prompt_features(["actor_0"], [words(0, 5)], 1)
 
 
 # The cache.

@@ -44,6 +44,9 @@ class Reply:
     logprobs: list[float]
     """Per token, at the sampling temperature; empty for a greedy reply."""
     text: str
+    features: Tensor | None = field(default=None, compare=False, repr=False)
+    """(H,), float32 on the CPU: the model's last hidden state where the prompt ends, which the head was given; None
+    where that is not known."""
 
 
 def end_ids(model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -79,7 +82,8 @@ def generate(
         drawn = _draw(model, [requests[position] for position in chosen], temperature, ends, is_packed=is_packed)
         for position, row in zip(chosen, drawn, strict=True):
             ids, text = _cut_to_chars(tokenizer, row.ids, ends, requests[position].max_chars)
-            replies[position] = Reply(ids, row.logprobs[: len(ids)] if temperature else [], text)
+            logprobs = row.logprobs[: len(ids)] if temperature else []
+            replies[position] = Reply(ids, logprobs, text, row.features)
     model.train(was_training)
     return [replies[position] for position in range(len(requests))]
 
@@ -90,6 +94,7 @@ class _Row:
 
     request: Request
     noise: Random
+    features: Tensor | None = None
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
 
@@ -108,6 +113,9 @@ def _draw(
     rows = [_Row(request, Random(request.seed)) for request in requests]
     prefilled = prefill(model, [(r.adapter, r.prompt_ids) for r in requests], is_packed=is_packed)
     logits, mask = prefilled.logits, prefilled.mask
+    if prefilled.features is not None:
+        for row, features in zip(rows, prefilled.features.cpu(), strict=True):
+            row.features = features.clone()  # a row of its own, or it would keep all the others
     active = list(range(len(rows)))
     while True:
         drawn = _drawn(logits, [rows[number].noise.random() for number in active], temperature)

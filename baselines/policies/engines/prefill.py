@@ -10,7 +10,8 @@ cache is used with the adapters that filled it, and lives no longer than its bat
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -36,6 +37,8 @@ class Prefilled:
     cache: Cache
     mask: Tensor
     """(B, P): 1 where the cache holds a token of the prompt, padded on the left."""
+    features: Tensor | None
+    """(B, H), float32: what the head was given to predict what follows each prompt; None if it is no module."""
 
 
 def prefill(model: PeftModel, prompts: Sequence[Prompt], *, is_packed: bool) -> Prefilled:
@@ -49,6 +52,7 @@ def _packed(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
     mask = _aligned_mask([len(ids) for _, ids in prompts], width, base.device)
     rows: list[int] = []
     logits: list[Tensor] = []
+    features: list[Tensor] = []
     layers: list[list[tuple[Tensor, Tensor]]] = []
     for adapter in dict.fromkeys(adapter for adapter, _ in prompts):
         own = [number for number, (name, _) in enumerate(prompts) if name == adapter]
@@ -57,7 +61,9 @@ def _packed(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
         last = torch.stack([path[-1] for path in packed.paths])
         kept, places = torch.unique(last, return_inverse=True)
         _set(model, adapter)
-        logits.append(run_pack(model, packed, keep=kept, cache=cache_argument(model, cache))[places])
+        with _given_to_head(base) as given:
+            logits.append(run_pack(model, packed, keep=kept, cache=cache_argument(model, cache))[places])
+        features += [hidden[0, places] for hidden in given]
         paths = torch.stack([torch.cat([path.new_zeros(width - len(path)), path]) for path in packed.paths])
         layers.append([_handed_out(layer, paths) for layer in cache.layers])
         rows += own
@@ -66,7 +72,7 @@ def _packed(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
     for number, parts in enumerate(zip(*layers, strict=True)):
         keys, values = (torch.cat(tensors)[back] for tensors in zip(*parts, strict=True))
         together.update(keys, values, number)
-    return Prefilled(torch.cat(logits)[back], together, mask)
+    return Prefilled(torch.cat(logits)[back], together, mask, torch.cat(features)[back].float() if features else None)
 
 
 def _handed_out(layer: object, paths: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,18 +86,34 @@ def _plain(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
     distinct = list(dict.fromkeys(keys))
     ids, mask = left_padded([list(prompt) for _, prompt in distinct], 0, model.device)
     cache = DynamicCache()
-    output = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-        logits_to_keep=1,
-        **acting_as(model, [adapter for adapter, _ in distinct]),
-        **cache_argument(model, cache),
-    )
+    with _given_to_head(cast("PreTrainedModel", model.get_base_model())) as given:
+        output = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+            logits_to_keep=1,
+            **acting_as(model, [adapter for adapter, _ in distinct]),
+            **cache_argument(model, cache),
+        )
     number = {key: place for place, key in enumerate(distinct)}
     rows = torch.tensor([number[key] for key in keys], device=model.device)
     cache.batch_select_indices(rows)
-    return Prefilled(output.logits[rows, -1], cache, mask[rows])
+    return Prefilled(output.logits[rows, -1], cache, mask[rows], given[0][rows, -1].float() if given else None)
+
+
+@contextmanager
+def _given_to_head(base: PreTrainedModel) -> Iterator[list[Tensor]]:
+    """The hidden states that the head is called with while the block runs, one tensor a call."""
+    given: list[Tensor] = []
+    head = base.get_output_embeddings()
+    if head is None:
+        yield given
+        return
+    handle = head.register_forward_pre_hook(lambda _head, args: given.append(args[0]))
+    try:
+        yield given
+    finally:
+        handle.remove()
 
 
 def left_padded(prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
