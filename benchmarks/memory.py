@@ -35,7 +35,7 @@ def train(team: str, options: dict[str, object]) -> tuple[float, float]:
             *("--num-iterations", "1", "--eval-instances", "0", "--run-dir", str(Path(folder) / "run")),
         ]
         for name, value in options.items():
-            words += [f"--{name}", str(value)]
+            words += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         log = Path(folder) / "log"
         peak, cpu_s = run_fresh(words, os.environ | {"PYTHONPATH": path}, log)
@@ -60,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "episodes-per-iteration": options.episodes,
         "max-packed-tokens": options.max_packed_tokens,
     }
+    settings["lora-targets"] = options.lora_targets
+    if options.attn_implementation is not None:
+        settings["attn-implementation"] = options.attn_implementation
     teams = options.teams or (QUICK if options.quick else TEAMS)
     peaks: dict[str, list[float]] = {team: [] for team in teams}
     cpu_s: dict[str, list[float]] = {team: [] for team in teams}
