@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table, keep the numbers."""
     made = parser("Peak memory of teams by size.", "memory", repeats=3)
     made.add_argument("--episodes", type=int, default=16, help="of each team (default: 16)")
-    made.add_argument("--max-packed-tokens", type=int, default=4096, help="of a pass (default: 4096, as when training)")
+    made.add_argument("--max-packed-tokens", type=int, default=1024, help="of a pass (default: 1024, as when training)")
     made.add_argument("--teams", nargs="+", choices=TEAMS, help="default: all of them")
     made.add_argument("--path", default="packed", help="packed or plain (default: packed)")
     options = made.parse_args(arguments)

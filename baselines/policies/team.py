@@ -24,7 +24,7 @@ from baselines.learning.masks import length_mask
 from baselines.learning.packing import pack, packs_within
 from baselines.policies.chat import ChatEncoder, Conversation
 from baselines.policies.engines.hf import Reply, Request, end_ids, generate
-from baselines.policies.engines.prefill import left_padded, prefill
+from baselines.policies.engines.prefill import features_of, left_padded, prefill
 from baselines.policies.features import text_features
 from baselines.policies.loading import (
     Lora,
@@ -290,14 +290,13 @@ class Team:
 
         Raises: `ConfigError` for a model whose head cannot be listened to.
         """
-        is_packed = self.compute.path == "packed"
         pairs = [(self.adapter_of[agent], list(ids)) for agent, ids in zip(agents, prompts, strict=True)]
-        found: list[Tensor] = []
         self.model.eval()  # mixed adapters are exact in eval mode alone
-        for start in range(0, len(pairs), batch_size):
-            features = prefill(self.model, pairs[start : start + batch_size], is_packed=is_packed).features
-            found.append(self.require_features(features))
-        return torch.cat(found)
+        if self.compute.path == "packed":
+            most = self.compute.max_packed_tokens
+            return self.require_features(features_of(self.model, pairs, max_packed_tokens=most))
+        parts = [pairs[start : start + batch_size] for start in range(0, len(pairs), batch_size)]
+        return torch.cat([self.require_features(prefill(self.model, part, is_packed=False).features) for part in parts])
 
     def require_features(self, features: Tensor | None) -> Tensor:
         """Raises: `ConfigError` if there are none."""

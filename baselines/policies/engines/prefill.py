@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
-from baselines.learning.packing import pack
+from baselines.learning.packing import pack, packs_within
 from baselines.policies.packed import run_pack
 
 Prompt = tuple[str, list[int]]
@@ -79,6 +79,25 @@ def _handed_out(layer: object, paths: Tensor) -> tuple[Tensor, Tensor]:
     """Keys and values along paths. Shapes: those of the layer (1, G, T, D); paths (B, P) -> (B, G, P, D)."""
     assert isinstance(layer, DynamicLayer) and layer.keys is not None and layer.values is not None, layer
     return layer.keys[0][:, paths].transpose(0, 1), layer.values[0][:, paths].transpose(0, 1)
+
+
+def features_of(model: PeftModel, prompts: Sequence[Prompt], *, max_packed_tokens: int) -> Tensor | None:
+    """`Prefilled.features` of prompts that nobody replies to: as a tree, and nothing is kept in a cache."""
+    base = cast("PreTrainedModel", model.get_base_model())
+    found: dict[int, Tensor] = {}
+    for adapter in dict.fromkeys(adapter for adapter, _ in prompts):
+        own = [number for number, (name, _) in enumerate(prompts) if name == adapter]
+        _set(model, adapter)
+        for numbers in packs_within([prompts[number][1] for number in own], max_packed_tokens):
+            chosen = [own[number] for number in numbers]
+            packed = pack([prompts[number][1] for number in chosen]).to(base.device)
+            kept, places = torch.unique(torch.stack([path[-1] for path in packed.paths]), return_inverse=True)
+            with _given_to_head(base) as given:
+                run_pack(model, packed, keep=kept)
+            if not given:
+                return None
+            found.update(zip(chosen, given[0][0, places].float(), strict=True))
+    return torch.stack([found[number] for number in range(len(prompts))])
 
 
 def _plain(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
