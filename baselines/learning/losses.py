@@ -255,14 +255,21 @@ def clip_fraction(
     return masked_mean(outside.to(logprobs.dtype), mask)
 
 
+_ROUNDING_STEPS = 8
+"""Units in the last place within which returns count as equal: those of a few sums."""
+
+
 @torch.no_grad()
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
     """1 - Var(returns - values) / Var(returns): 1 for a perfect critic, 0 for one no better than a constant.
 
-    Shapes: all (B, T) -> scalar; NaN where the returns do not vary.
+    Shapes: all (B, T) -> scalar; NaN where the returns do not vary, or only by how they were rounded: a return is often
+    a value plus what was missing from it.
     """
     _assert_steps(mask, values, returns)
-    targets = returns[mask]
+    targets, predictions = returns[mask], values[mask]
     spread = targets.var(correction=0)
-    unexplained = (targets - values[mask]).var(correction=0)
-    return torch.where(spread > 0, 1 - unexplained / spread, torch.nan)
+    unexplained = (targets - predictions).var(correction=0)
+    size = torch.maximum(targets.abs().max(), predictions.abs().max())
+    rounding = _ROUNDING_STEPS * torch.finfo(targets.dtype).eps * size
+    return torch.where(spread > rounding**2, 1 - unexplained / spread, torch.nan)

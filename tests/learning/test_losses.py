@@ -326,6 +326,14 @@ def test_explained_variance_by_hand() -> None:
     assert explained_variance(returns, torch.ones_like(returns), mask).isnan()
 
 
+def test_returns_that_differ_by_rounding_alone_have_no_variance_to_explain() -> None:
+    values = torch.rand(1, 64, generator=torch.Generator().manual_seed(0)) / 10
+    for paid in (0.0, 1.0):
+        returns = values + (paid - values)  # as credit is assigned: a value plus what was missing from it
+        assert explained_variance(values, returns + 1e-9 * values, real(1, 64)).isnan()
+    assert not explained_variance(values, 1e-4 * values, real(1, 64)).isnan()
+
+
 @pytest.mark.parametrize("wrong", [torch.zeros(3), torch.zeros(3, 2), torch.zeros(2, 1)])
 def test_shapes_that_would_broadcast_are_refused(wrong: Tensor) -> None:
     right, mask = torch.zeros(2, 3), real(2, 3)
