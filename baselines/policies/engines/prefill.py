@@ -46,14 +46,25 @@ def prefill(model: PeftModel, prompts: Sequence[Prompt], *, is_packed: bool) -> 
     return (_packed if is_packed else _plain)(model, prompts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One adapter's prompts as they were read: a tree."""
+
+    numbers: list[int]
+    """Of its prompts among all."""
+    cache: DynamicCache
+    """Keys and values of the tree's tokens."""
+    paths: Tensor
+    """(b, P): where each prompt's tokens stand in the tree, aligned at their ends."""
+
+
 def _packed(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
     base = cast("PreTrainedModel", model.get_base_model())
     width = max(len(ids) for _, ids in prompts)
     mask = _aligned_mask([len(ids) for _, ids in prompts], width, base.device)
-    rows: list[int] = []
+    trees: list[_Read] = []
     logits: list[Tensor] = []
     features: list[Tensor] = []
-    layers: list[list[tuple[Tensor, Tensor]]] = []
     for adapter in dict.fromkeys(adapter for adapter, _ in prompts):
         own = [number for number, (name, _) in enumerate(prompts) if name == adapter]
         packed = pack([prompts[number][1] for number in own]).to(base.device)
@@ -65,20 +76,39 @@ def _packed(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
             logits.append(run_pack(model, packed, keep=kept, cache=cache_argument(model, cache))[places])
         features += [hidden[0, places] for hidden in given]
         paths = torch.stack([torch.cat([path.new_zeros(width - len(path)), path]) for path in packed.paths])
-        layers.append([_handed_out(layer, paths) for layer in cache.layers])
-        rows += own
-    back = torch.tensor(sorted(range(len(rows)), key=rows.__getitem__), device=base.device)
+        trees.append(_Read(own, cache, paths))
+    order = [number for tree in trees for number in tree.numbers]
+    back = torch.tensor(sorted(range(len(order)), key=order.__getitem__), device=base.device)
+    read = torch.cat(features)[back].float() if features else None
+    return Prefilled(torch.cat(logits)[back], _handed_out(trees, len(prompts)), mask, read)
+
+
+def _handed_out(trees: Sequence[_Read], num_prompts: int) -> DynamicCache:
+    """A row of keys and values for each prompt. Layer by layer, each let go: two caches would take twice the memory."""
     together = DynamicCache()
-    for number, parts in enumerate(zip(*layers, strict=True)):
-        keys, values = (torch.cat(tensors)[back] for tensors in zip(*parts, strict=True))
+    for number in range(len(trees[0].cache.layers)):
+        layers = [tree.cache.layers[number] for tree in trees]
+        parts = [(tree, _tensors(layer)) for tree, layer in zip(trees, layers, strict=True)]
+        keys, values = (_rows([(tree, tensors[place]) for tree, tensors in parts], num_prompts) for place in range(2))
         together.update(keys, values, number)
-    return Prefilled(torch.cat(logits)[back], together, mask, torch.cat(features)[back].float() if features else None)
+        for tree in trees:
+            tree.cache.layers[number] = DynamicLayer()
+    return together
 
 
-def _handed_out(layer: object, paths: Tensor) -> tuple[Tensor, Tensor]:
-    """Keys and values along paths. Shapes: those of the layer (1, G, T, D); paths (B, P) -> (B, G, P, D)."""
+def _tensors(layer: object) -> tuple[Tensor, Tensor]:
+    """Keys and values, (1, G, T, D)."""
     assert isinstance(layer, DynamicLayer) and layer.keys is not None and layer.values is not None, layer
-    return layer.keys[0][:, paths].transpose(0, 1), layer.values[0][:, paths].transpose(0, 1)
+    return layer.keys, layer.values
+
+
+def _rows(parts: Sequence[tuple[_Read, Tensor]], num_prompts: int) -> Tensor:
+    """What stands along the paths of trees. Shapes: of each tree (1, G, T, D) -> (B, G, P, D)."""
+    _, first = parts[0]
+    rows = first.new_empty(num_prompts, first.shape[1], parts[0][0].paths.shape[1], first.shape[3])
+    for tree, kept in parts:
+        rows[tree.numbers] = kept[0][:, tree.paths].transpose(0, 1)
+    return rows
 
 
 def features_of(model: PeftModel, prompts: Sequence[Prompt], *, max_packed_tokens: int) -> Tensor | None:
