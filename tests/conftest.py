@@ -1,6 +1,7 @@
 """Settings that must stand before anything imports torch, numpy or a hub client."""
 
 import os
+import signal
 
 # One thread per test process: results do not depend on the number of cores, two processes share two cores.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -11,6 +12,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 
 from hypothesis import settings
+
+# A shell starts what it puts into the background with Ctrl-C ignored; tests of Ctrl-C must not depend on that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: how long an example takes says more about the machine's other work than about the code.
 # Continuous integration runs the same examples each time, so that it fails for what changed, nothing else.
