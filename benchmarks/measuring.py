@@ -26,12 +26,12 @@ from transformers.utils.logging import disable_progress_bar
 
 from baselines.policies.loading import ALL_LINEAR, Lora
 from baselines.policies.team import Compute, Team
+from baselines.runs.circumstances import processor
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "trl", "numpy")
 """Whose versions are kept beside the numbers."""
 _KIB = 1024
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -201,13 +201,6 @@ def circumstances(options: argparse.Namespace) -> dict[str, object]:
         "matmul_precision": torch.get_float32_matmul_precision(),
         "options": {name: str(value) for name, value in vars(options).items()},
     }
-
-
-def processor() -> str:
-    """The processor's name."""
-    lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines() if _CPUINFO.is_file() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
 
 
 def peak_mib() -> float:

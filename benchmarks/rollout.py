@@ -19,7 +19,6 @@ Then *two adapters*: half of the requests for each, in one batch with mixed adap
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from itertools import count
 from statistics import median
 from typing import Any, cast
@@ -42,24 +41,11 @@ from benchmarks.measuring import (
     show,
     write_json,
 )
-from benchmarks.sequences import chat_prompts, endless
+from benchmarks.sequences import Case, chat_prompts, endless
 
 AGENTS = ("reasoner_0", "actor_0")
 TEMPERATURE = 0.7
 MAX_CHARS = 10**6
-
-
-@dataclass(frozen=True)
-class Case:
-    """The size of a rollout."""
-
-    prompts: int
-    samples: int
-    prompt_tokens: int = 60
-    new_tokens: int = 12
-
-    def __str__(self) -> str:
-        return f"{self.prompts} × {self.samples}, {self.prompt_tokens} + {self.new_tokens}"
 
 
 CASES = (Case(8, 8), Case(8, 1))

@@ -25,6 +25,19 @@ class Said:
     action_ids: list[int]
 
 
+@dataclass(frozen=True)
+class Case:
+    """How much is said: replies to each of some prompts, and their lengths in tokens."""
+
+    prompts: int
+    samples: int
+    prompt_tokens: int = 60
+    new_tokens: int = 12
+
+    def __str__(self) -> str:
+        return f"{self.prompts} × {self.samples}, {self.prompt_tokens} + {self.new_tokens}"
+
+
 def chat_prompts(team: Team, num_prompts: int, num_tokens: int, seed: int = 0) -> list[list[int]]:
     """So many different prompts of so many tokens each: the same system text, questions that begin alike.
 

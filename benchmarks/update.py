@@ -37,26 +37,13 @@ from benchmarks.measuring import (
     show,
     write_json,
 )
-from benchmarks.sequences import Said, distinct_tokens, groups, plain_tokens
+from benchmarks.sequences import Case, Said, distinct_tokens, groups, plain_tokens
 
 AGENT = "reasoner_0"
 TEMPERATURE = 0.7
 BATCH_SIZES = (8, 16, 32, 64)
 NUM_KEPT = 2
 """Batch sizes of the plain path that are measured beyond the first try."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """The size of an update."""
-
-    prompts: int
-    samples: int
-    prompt_tokens: int = 60
-    reply_tokens: int = 12
-
-    def __str__(self) -> str:
-        return f"{self.prompts} × {self.samples}, {self.prompt_tokens} + {self.reply_tokens}"
 
 
 CASES = (Case(4, 8), Case(8, 8), Case(4, 8, 120, 32), Case(8, 1), Case(8, 2))
@@ -98,7 +85,7 @@ def perturb(team: Team) -> None:
 
 def compare(team: Team, case: Case, batch_sizes: Sequence[int], repeats: int) -> dict[str, Any]:
     """Packed and plain by turns, after one try of everybody, which warms up, chooses batch sizes and shows errors."""
-    said = groups(team, case.prompts, case.samples, case.prompt_tokens, case.reply_tokens)
+    said = groups(team, case.prompts, case.samples, case.prompt_tokens, case.new_tokens)
     packed = Contestant("packed", lambda: update(team, said, Compute("packed")))
     ours = update(team, said, Compute("packed"))
     plain: list[tuple[float, Contestant]] = []
@@ -145,18 +132,13 @@ def rows(result: dict[str, Any]) -> list[list[object]]:
     ]
 
 
-def chosen(words: Sequence[str]) -> Case:
-    """A case as `--case` gives it."""
-    return Case(*(int(word) for word in words))
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table, keep the numbers."""
     options = _options(arguments)
     set_up(options)
     team = load_team(options, [AGENT])
     perturb(team)
-    cases = [chosen(case) for case in options.case] if options.case else QUICK if options.quick else CASES
+    cases = [Case(*case) for case in options.case] if options.case else QUICK if options.quick else CASES
     results = []
     for case in cases:
         progress(f"update, {case}")
@@ -172,6 +154,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     made.add_argument(
         "--case",
         nargs=4,
+        type=int,
         action="append",
         metavar=("PROMPTS", "REPLIES", "PROMPT_TOKENS", "REPLY_TOKENS"),
         help="instead of the list of cases; may be given again",

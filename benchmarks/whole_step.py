@@ -23,7 +23,6 @@ TRL refuses groups of one.
 import argparse
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -49,7 +48,7 @@ from benchmarks.measuring import (
     show,
     write_json,
 )
-from benchmarks.sequences import Said, chat_prompts, endless
+from benchmarks.sequences import Case, Said, chat_prompts, endless
 
 AGENT = "reasoner_0"
 TEMPERATURE = 0.7
@@ -60,21 +59,8 @@ NUM_PROMPTS = 64
 """Different ones, of which each step takes the next."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """The size of a step."""
-
-    prompts: int
-    samples: int
-    new_tokens: int
-    prompt_tokens: int = 60
-
-    def __str__(self) -> str:
-        return f"{self.prompts} × {self.samples}, {self.prompt_tokens} + {self.new_tokens}"
-
-
-CASES = (Case(1, 8, 32), Case(2, 8, 32), Case(1, 8, 64), Case(4, 2, 32))
-QUICK = (Case(1, 2, 2, 160),)
+CASES = (Case(1, 8, 60, 32), Case(2, 8, 60, 32), Case(1, 8, 60, 64), Case(4, 2, 60, 32))
+QUICK = (Case(1, 2, 160, 2),)
 
 
 def reward(text: str) -> float:
@@ -234,7 +220,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     has_trl = find_spec("trl") is not None and not options.alone
     if not has_trl and not options.alone:
         print("TRL is not installed, so packed is compared with plain: pip install -e '.[bench]'")
-    given = [Case(*(int(word) for word in case)) for case in options.case or ()]
+    given = [
+        Case(prompts, samples, prompt_tokens, new_tokens)
+        for prompts, samples, new_tokens, prompt_tokens in options.case or ()
+    ]
     results = []
     for case in given or (QUICK if options.quick else CASES):
         progress(f"whole step, {case}")
@@ -252,6 +241,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     made.add_argument(
         "--case",
         nargs=4,
+        type=int,
         action="append",
         metavar=("PROMPTS", "SAMPLES", "NEW_TOKENS", "PROMPT_TOKENS"),
         help="instead of the list of cases; may be given again",

@@ -24,7 +24,7 @@ def circumstances(device: torch.device, model: str, environment: str) -> dict[st
     found = {package: version or "none" for package, version in packages().items()}
     on_gpu = {"device": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
     return found | {
-        "processor": f"{_processor()} {torch.backends.cpu.get_cpu_capability()}",
+        "processor": f"{processor()} {torch.backends.cpu.get_cpu_capability()}",
         "threads": str(torch.get_num_threads()),
         "device": device.type,
         **on_gpu,
@@ -51,7 +51,7 @@ def weights_hash(tensors: Iterable[Tensor]) -> str:
     return digest.hexdigest()[:_DIGITS]
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name: kernels differ from one to the next."""
     if _CPUINFO.is_file():
         for line in _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
