@@ -63,7 +63,7 @@ class Config(ExperimentConfig):
     """λ of generalised advantage estimation per round."""
     critic_input: Literal["state", "observation"] = "state"
     """What values are read from: everything decided so far, as the untrained base reads it; or what the acting agent
-    sees, as its own policy reads it when it samples, which costs nothing."""
+    sees, as its own policy reads it when it samples, so that only what would follow a cut episode is read for it."""
     critic_warmup: int = 0
     """Iterations at the start that fit only the critic."""
     critic_lr: float = 1e-3

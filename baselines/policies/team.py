@@ -15,12 +15,11 @@ from peft import PeftModel, get_peft_model, set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import Parameter
-from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from baselines.errors import CheckpointError, ConfigError
 from baselines.learning.losses import chosen_tokens, entropy_from_logits, token_logprobs
-from baselines.learning.masks import length_mask
+from baselines.learning.masks import length_mask, padded
 from baselines.learning.packing import pack, packs_within
 from baselines.policies.chat import ChatEncoder, Conversation
 from baselines.policies.engines.hf import Reply, Request, end_ids, generate
@@ -217,10 +216,7 @@ class Team:
         kept, rows = torch.unique(torch.cat(predicting), return_inverse=True)
         actions = torch.cat([path[len(path) - length :] for path, length in zip(packed.paths, lengths, strict=True)])
         chosen = chosen_tokens(run_pack(self.model, packed, keep=kept), rows, packed.ids[actions], temperature)
-        logprobs, entropy = (
-            pad_sequence(list(torch.split(flat, lengths)), batch_first=True)
-            for flat in (chosen.logprobs, chosen.entropy)
-        )
+        logprobs, entropy = (padded(torch.split(flat, lengths)) for flat in (chosen.logprobs, chosen.entropy))
         return Scores(logprobs, entropy, length_mask(torch.tensor(lengths, device=logprobs.device), logprobs.shape[1]))
 
     def _score_plain(self, sequences: Sequence[TokenSequence], temperature: float) -> Scores:

@@ -10,7 +10,7 @@ cache is used with the adapters that filled it, and lives no longer than its bat
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
-from baselines.learning.packing import pack, packs_within
+from baselines.learning.packing import Pack, pack, packs_within
 from baselines.policies.packed import run_pack
 
 Prompt = tuple[str, list[int]]
@@ -65,16 +65,12 @@ def _packed(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
     trees: list[_Read] = []
     logits: list[Tensor] = []
     features: list[Tensor] = []
-    for adapter in dict.fromkeys(adapter for adapter, _ in prompts):
-        own = [number for number, (name, _) in enumerate(prompts) if name == adapter]
+    for adapter, own in _by_adapter(prompts):
         packed = pack([prompts[number][1] for number in own]).to(base.device)
         cache = DynamicCache()
-        last = torch.stack([path[-1] for path in packed.paths])
-        kept, places = torch.unique(last, return_inverse=True)
-        _set(model, adapter)
-        with _given_to_head(base) as given:
-            logits.append(run_pack(model, packed, keep=kept, cache=cache_argument(model, cache))[places])
-        features += [hidden[0, places] for hidden in given]
+        ends = _read_tree(model, adapter, packed, cache_argument(model, cache))
+        logits.append(ends.logits)
+        features += ends.given
         paths = torch.stack([torch.cat([path.new_zeros(width - len(path)), path]) for path in packed.paths])
         trees.append(_Read(own, cache, paths))
     order = [number for tree in trees for number in tree.numbers]
@@ -113,21 +109,41 @@ def _rows(parts: Sequence[tuple[_Read, Tensor]], num_prompts: int) -> Tensor:
 
 def features_of(model: PeftModel, prompts: Sequence[Prompt], *, max_packed_tokens: int) -> Tensor | None:
     """`Prefilled.features` of prompts that nobody replies to: as a tree, and nothing is kept in a cache."""
-    base = cast("PreTrainedModel", model.get_base_model())
     found: dict[int, Tensor] = {}
-    for adapter in dict.fromkeys(adapter for adapter, _ in prompts):
-        own = [number for number, (name, _) in enumerate(prompts) if name == adapter]
-        _set(model, adapter)
+    for adapter, own in _by_adapter(prompts):
         for numbers in packs_within([prompts[number][1] for number in own], max_packed_tokens):
             chosen = [own[number] for number in numbers]
-            packed = pack([prompts[number][1] for number in chosen]).to(base.device)
-            kept, places = torch.unique(torch.stack([path[-1] for path in packed.paths]), return_inverse=True)
-            with _given_to_head(base) as given:
-                run_pack(model, packed, keep=kept)
+            packed = pack([prompts[number][1] for number in chosen]).to(model.device)
+            given = _read_tree(model, adapter, packed).given
             if not given:
                 return None
-            found.update(zip(chosen, given[0][0, places].float(), strict=True))
+            found.update(zip(chosen, given[0].float(), strict=True))
     return torch.stack([found[number] for number in range(len(prompts))])
+
+
+def _by_adapter(prompts: Sequence[Prompt]) -> Iterator[tuple[str, list[int]]]:
+    """Each adapter with the numbers of its prompts."""
+    for adapter in dict.fromkeys(adapter for adapter, _ in prompts):
+        yield adapter, [number for number, (name, _) in enumerate(prompts) if name == adapter]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What a model makes of the ends of prompts."""
+
+    logits: Tensor
+    """(b, V)."""
+    given: list[Tensor]
+    """(b, H), what the head was given for them; empty if it is no module."""
+
+
+def _read_tree(model: PeftModel, adapter: str, packed: Pack, cache: Mapping[str, object] | None = None) -> _Ends:
+    """Read prompts as a tree with an adapter; ends that several share are computed once."""
+    kept, places = torch.unique(torch.stack([path[-1] for path in packed.paths]), return_inverse=True)
+    _set(model, adapter)
+    with _given_to_head(cast("PreTrainedModel", model.get_base_model())) as given:
+        logits = run_pack(model, packed, keep=kept, cache=cache)[places]
+    return _Ends(logits, [hidden[0, places] for hidden in given])
 
 
 def _plain(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
