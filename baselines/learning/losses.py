@@ -103,6 +103,8 @@ def chosen_tokens(logits: Tensor, rows: Tensor, actions: Tensor, temperature: fl
 
 _AT_ONCE = 2**19
 """Logits that are gone over together: so many stay in a processor's cache between one pass over them and the next."""
+_FORBIDDEN = -1e30
+"""Stands for minus infinity, with a probability of 0 times which infinity would be no number."""
 
 
 def _slices(logits: Tensor) -> Iterator[slice]:
@@ -123,7 +125,7 @@ class _ChosenTokens(torch.autograd.Function):
             scaled = _scaled_logits(logits[some], temperature)
             normalisers[some] = scaled.logsumexp(-1)
             probabilities = (scaled - normalisers[some, None]).exp_()
-            scaled.masked_fill_(probabilities == 0, 0.0)  # what is forbidden counts 0, not 0 times infinity
+            scaled.clamp_(min=_FORBIDDEN)
             entropy[some] = normalisers[some] - probabilities.mul_(scaled).sum(-1)
         ctx.temperature = temperature
         ctx.save_for_backward(logits, rows, actions, normalisers, entropy)
@@ -133,19 +135,20 @@ class _ChosenTokens(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         logits, rows, actions, normalisers, entropy = ctx.saved_tensors
         to_logprobs, to_entropy = gradients
+        to_logprobs, to_entropy = to_logprobs / ctx.temperature, to_entropy / ctx.temperature
         per_row = torch.zeros_like(normalisers)
-        from_logprobs = per_row.index_add(0, rows, to_logprobs)
-        from_entropy = per_row.index_add(0, rows, to_entropy)
+        from_logprobs = per_row.index_add(0, rows, -to_logprobs)
+        from_entropy = per_row.index_add(0, rows, -to_entropy)
         grad = torch.empty_like(logits)
         for some in _slices(logits):
             logprobs = _scaled_logits(logits[some], ctx.temperature).sub_(normalisers[some, None])
             probabilities = logprobs.exp()
-            logprobs.masked_fill_(probabilities == 0, 0.0)
+            logprobs.clamp_(min=_FORBIDDEN)
             weights = logprobs.add_(entropy[some, None]).mul_(from_entropy[some, None]).add_(from_logprobs[some, None])
-            part = probabilities.mul_(weights).neg_()
+            part = probabilities.mul_(weights)
             here = (rows >= some.start) & (rows < some.stop)
             part.index_put_((rows[here] - some.start, actions[here]), to_logprobs[here], accumulate=True)
-            grad[some] = part.div_(ctx.temperature)
+            grad[some] = part
         return grad, None, None, None
 
 

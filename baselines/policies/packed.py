@@ -110,7 +110,7 @@ def run_pack(
             **(cache or {"use_cache": False}),
             **arguments,
         )
-    return cast("Tensor", output.logits[0])
+    return cast("Tensor", output.logits.squeeze(0))  # whose backward is a view, where that of an index copies all
 
 
 def run_trunk(base: PreTrainedModel, packed: Pack, kind: AttentionKind | None = None) -> Tensor:
@@ -119,7 +119,7 @@ def run_trunk(base: PreTrainedModel, packed: Pack, kind: AttentionKind | None = 
         output = base.base_model(
             input_ids=packed.ids[None], position_ids=packed.positions[None], use_cache=False, **arguments
         )
-    return cast("Tensor", output.last_hidden_state[0])
+    return cast("Tensor", output.last_hidden_state.squeeze(0))
 
 
 @contextmanager
