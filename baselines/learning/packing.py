@@ -17,7 +17,7 @@ Axes: T tokens of a pack, S sequences, N tiles, Q queries of a tile, K its keys.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -60,6 +60,22 @@ class Pack:
     tiles: tuple[Tiles, ...]
     places: Tensor
     """(T,) where each token's query stands among all tiles' queries, one bucket behind another."""
+    _masks: dict[tuple[torch.dtype, int], tuple[Tensor, ...]] = field(default_factory=dict, init=False, repr=False)
+    """Those of `masks`: all layers of a pass ask for the same, and each would keep its own for the backward."""
+
+    def masks(self, dtype: torch.dtype, repeats: int) -> tuple[Tensor, ...]:
+        """What attention adds to the products of each bucket: 0, and minus infinity where a query does not see a key.
+
+        Shapes: (N, 1, repeats · Q, K), the queries of a tile so many times.
+        """
+        if (dtype, repeats) not in self._masks:
+            self._masks[dtype, repeats] = tuple(
+                torch.zeros(bucket.hidden.shape, dtype=dtype, device=bucket.hidden.device)
+                .masked_fill_(bucket.hidden, -torch.inf)
+                .repeat(1, repeats, 1)[:, None]
+                for bucket in self.tiles
+            )
+        return self._masks[dtype, repeats]
 
     @property
     def num_tokens(self) -> int:
@@ -182,9 +198,7 @@ def visible(query: Tensor, key: Tensor, ends: Tensor) -> Tensor:
     return (key <= query) & (query < ends[key])
 
 
-def tiled_attention(
-    query: Tensor, key: Tensor, value: Tensor, tiles: Sequence[Tiles], places: Tensor, scaling: float
-) -> Tensor:
+def tiled_attention(query: Tensor, key: Tensor, value: Tensor, packed: Pack, scaling: float) -> Tensor:
     """Attention of every token to the path that leads to it.
 
     Rows are gathered by `embedding`, whose backward is the fast one on CPUs.
@@ -195,28 +209,27 @@ def tiled_attention(
     groups = key.shape[1]
     flat_query, flat_key, flat_value = (x[0].transpose(0, 1).reshape(num_tokens, -1) for x in (query, key, value))
     attended = []
-    for bucket in tiles:
+    for bucket, mask in zip(packed.tiles, packed.masks(query.dtype, num_heads // groups), strict=True):
         q = functional.embedding(bucket.queries, flat_query).view(*bucket.queries.shape, num_heads, -1)
         k = functional.embedding(bucket.keys, flat_key).view(*bucket.keys.shape, groups, -1)
         v = functional.embedding(bucket.keys, flat_value).view(*bucket.keys.shape, groups, -1)
-        attended.append(_attend(q, k, v, bucket.hidden, scaling).flatten(0, 1).flatten(1))
-    return functional.embedding(places, torch.cat(attended)).view(1, num_tokens, num_heads, -1)
+        attended.append(_attend(q, k, v, mask, scaling).flatten(0, 1).flatten(1))
+    return functional.embedding(packed.places, torch.cat(attended)).view(1, num_tokens, num_heads, -1)
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor, scaling: float) -> Tensor:
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float) -> Tensor:
     """The heads that share a key are further queries of it, so that no key is repeated.
 
-    Shapes: query (N, Q, H, D); key (N, K, G, D); value (N, K, G, E); hidden (N, Q, K) -> (N, Q, H, E).
+    Shapes: query (N, Q, H, D); key (N, K, G, D); value (N, K, G, E); mask (N, 1, H / G · Q, K) -> (N, Q, H, E).
     """
     num_tiles, num_queries, num_heads, width = query.shape
     groups = key.shape[2]
     shared = query.view(num_tiles, num_queries, groups, -1, width).permute(0, 2, 3, 1, 4).flatten(2, 3)
-    mask = torch.zeros(hidden.shape, dtype=query.dtype, device=query.device).masked_fill_(hidden, -torch.inf)
     attended = functional.scaled_dot_product_attention(
         shared,
         key.transpose(1, 2),
         value.transpose(1, 2),
-        attn_mask=mask.repeat(1, num_heads // groups, 1)[:, None],
+        attn_mask=mask,
         scale=scaling,
     )
     by_head = attended.view(num_tiles, groups, num_heads // groups, num_queries, -1)

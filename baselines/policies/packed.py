@@ -65,7 +65,7 @@ def _tiled(
         raise ValueError("it does not hand keywords down to its attention")
     _require_full_attention(told)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return tiled_attention(query, key, value, packing.tiles, packing.places, scale), None
+    return tiled_attention(query, key, value, packing, scale), None
 
 
 def _flex(

@@ -108,7 +108,7 @@ def test_attention_in_tiles_is_that_of_each_sequence_on_its_own(sequences, tile,
         return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
 
     query, key, value = drawn(num_heads), drawn(num_groups), drawn(num_groups)
-    out = tiled_attention(query, key, value, packed.tiles, packed.places, 0.3)
+    out = tiled_attention(query, key, value, packed, 0.3)
     assert out.shape == (1, packed.num_tokens, num_heads, 8)
     expected = torch.empty_like(out)
     for path in packed.paths:
