@@ -5,7 +5,13 @@
 Each team plays the same number of episodes of `math/pipeline-v0`, with one round, and learns from them once: what
 `marft train` does, without evaluations. All agents have an adapter of their own on one base model. The peak is
 the operating system's for that process (resident set, MiB), and contains Python, torch, the model, and activations.
-Ratios are to the first team, which is the duo unless `--teams` begins with another.
+The first team is the duo unless `--teams` begins with another.
+
+What the operating system counts is not what is in use: memory that was freed, and that the allocator has kept because
+nothing fits into its holes, is counted too. So allocators are compared (`--allocators`): the system's own as it is
+(*default*), the same told to give every block of 128 KiB or more back as soon as it is freed (*mmap*, by the variable
+`MALLOC_MMAP_THRESHOLD_`, which glibc reads), and any library given by its path, which is loaded before (`LD_PRELOAD`).
+Ratios are to the first team with the same allocator.
 
 Activations grow with the distinct tokens of a forward and backward pass, up to `--max-packed-tokens`; and a larger team
 reads more, since everybody reads those before. So there are two questions: what does a larger team take at the
@@ -24,10 +30,13 @@ from benchmarks.measuring import parser, progress, run_fresh, set_up, show, spre
 TEAMS = ("duo", "solo", "trio", "quartet", "octet")
 QUICK = ("duo", "octet")
 ROOT = Path(__file__).parents[1]
+ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "mmap": {"MALLOC_MMAP_THRESHOLD_": str(128 * 1024)}}
+"""Environment variables of each."""
 
 
-def train(team: str, options: dict[str, object]) -> tuple[float, float]:
+def train(team: str, allocator: str, options: dict[str, object]) -> tuple[float, float]:
     """Peak in MiB and CPU-seconds of one iteration."""
+    variables = ALLOCATORS.get(allocator, {"LD_PRELOAD": allocator})
     with tempfile.TemporaryDirectory() as folder:
         words = [
             *(sys.executable, "-W", "ignore", "-m", "baselines.cli", "train"),
@@ -38,7 +47,7 @@ def train(team: str, options: dict[str, object]) -> tuple[float, float]:
             words += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         log = Path(folder) / "log"
-        peak, cpu_s = run_fresh(words, os.environ | {"PYTHONPATH": path}, log)
+        peak, cpu_s = run_fresh(words, os.environ | {"PYTHONPATH": path} | variables, log)
     return peak, cpu_s
 
 
@@ -48,6 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--episodes", type=int, default=16, help="of each team (default: 16)")
     made.add_argument("--max-packed-tokens", type=int, default=1024, help="of a pass (default: 1024, as when training)")
     made.add_argument("--teams", nargs="+", choices=TEAMS, help="default: all of them")
+    made.add_argument(
+        "--allocators",
+        nargs="+",
+        default=list(ALLOCATORS),
+        metavar="ALLOCATOR",
+        help="default, mmap or the path of a library (default: default mmap)",
+    )
     made.add_argument("--path", default="packed", help="packed or plain (default: packed)")
     options = made.parse_args(arguments)
     set_up(options)
@@ -64,27 +80,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.attn_implementation is not None:
         settings["attn-implementation"] = options.attn_implementation
     teams = options.teams or (QUICK if options.quick else TEAMS)
-    peaks: dict[str, list[float]] = {team: [] for team in teams}
-    cpu_s: dict[str, list[float]] = {team: [] for team in teams}
+    contestants = [(team, allocator) for allocator in options.allocators for team in teams]
+    peaks: dict[tuple[str, str], list[float]] = {one: [] for one in contestants}
+    cpu_s: dict[tuple[str, str], list[float]] = {one: [] for one in contestants}
     for _ in range(options.repeats):
-        for team in teams:
-            progress(f"memory, {team}")
-            peak, cpu = train(team, settings)
-            peaks[team].append(peak)
-            cpu_s[team].append(cpu)
-    reference = median(peaks[teams[0]])
+        for team, allocator in contestants:
+            progress(f"memory, {team}, {allocator}")
+            peak, cpu = train(team, allocator, settings)
+            peaks[team, allocator].append(peak)
+            cpu_s[team, allocator].append(cpu)
     rows = [
         [
             team,
+            Path(allocator).name,
             *(f"{float(value):.0f}" for value in spread(own)),
-            f"{median(own) / reference:.2f}×",
-            *spread(cpu_s[team]),
+            f"{median(own) / median(peaks[teams[0], allocator]):.2f}×",
+            *spread(cpu_s[team, allocator]),
         ]
-        for team, own in peaks.items()
+        for (team, allocator), own in peaks.items()
     ]
-    headers = ("team", "peak MiB", "lowest", "highest", "ratio", "CPU-s", "lowest", "highest")
+    headers = ("team", "allocator", "peak MiB", "lowest", "highest", "ratio", "CPU-s", "lowest", "highest")
     show("Memory", headers, rows, markdown=options.markdown)
-    write_json(options, [{"team": team, "peak_mib": peaks[team], "cpu_s": cpu_s[team]} for team in teams])
+    kept = [
+        {"team": team, "allocator": allocator, "peak_mib": own, "cpu_s": cpu_s[team, allocator]}
+        for (team, allocator), own in peaks.items()
+    ]
+    write_json(options, kept)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ TRL is no part of the tests' environment, so its half of `whole_step` is not amo
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +137,26 @@ def test_a_team_s_memory_is_that_of_a_process_that_trained_it(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "QUICK", ("duo",))
-    (result,) = measure(memory.main, "--episodes", "1", "--repeats", "1")
-    assert result["team"] == "duo" and result["peak_mib"][0] > 100 and result["cpu_s"][0] > 0
+    results = measure(memory.main, "--episodes", "1", "--repeats", "1")
+    assert [(result["team"], result["allocator"]) for result in results] == [("duo", "default"), ("duo", "mmap")]
+    assert all(result["peak_mib"][0] > 100 and result["cpu_s"][0] > 0 for result in results)
+
+
+def test_a_library_that_is_measured_is_loaded_before_others(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environments: list[Mapping[str, str]] = []
+
+    def noted(words: Sequence[str], environment: Mapping[str, str], log: Path) -> tuple[float, float]:
+        environments.append(environment)
+        return 1.0, 1.0
+
+    monkeypatch.setattr(memory, "run_fresh", noted)
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    library = str(tmp_path / "liballocator.so")
+    results = measure(memory.main, "--teams", "duo", "octet", "--allocators", "default", library, "--repeats", "1")
+    assert [result["allocator"] for result in results] == ["default", "default", library, library]
+    assert [environment.get("LD_PRELOAD") for environment in environments] == [None, None, library, library]
 
 
 def test_a_process_that_fails_is_told(tmp_path: Path) -> None:
