@@ -58,12 +58,14 @@ Chosen = Callable[[int, int], bool]
 """Whether a conversation, by its number, is kept after a turn, by its number."""
 
 
-def played(team: Team, chosen: Chosen, *, num_turns: int = 4, temperature: float = TEMPERATURE) -> list[list[Reply]]:
+def played(
+    team: Team, chosen: Chosen, *, num_turns: int = 4, temperature: float = TEMPERATURE, batch_size: int = 8
+) -> list[list[Reply]]:
     """So many turns of all conversations, each of which goes on with the words of others."""
     requests = [replace(one, keeps_history=chosen(number, 0)) for number, one in enumerate(opening())]
     found: list[list[Reply]] = []
     for turn in range(1, num_turns + 1):
-        found.append(team.act(requests, temperature=temperature, batch_size=8))
+        found.append(team.act(requests, temperature=temperature, batch_size=batch_size))
         requests = [
             replace(
                 one,
@@ -100,13 +102,13 @@ def tokens_read(team: Team) -> Iterator[list[int]]:
 
 
 @PATHS
-@pytest.mark.parametrize("kept", KEPT)
-def test_replies_are_the_same_with_histories_and_without(team: Team, path: str, kept: str) -> None:
+@pytest.mark.parametrize(("kept", "batch_size"), [("all", 1), ("all", 8), ("some", 8), ("now and then", 8)])
+def test_replies_are_the_same_with_histories_and_without(team: Team, path: str, kept: str, batch_size: int) -> None:
     team.compute = Compute(path)
     with tokens_read(team) as without:
-        expected = played(team, lambda number, turn: False)
+        expected = played(team, lambda number, turn: False, batch_size=batch_size)
     with tokens_read(team) as read:
-        found = played(team, KEPT[kept])
+        found = played(team, KEPT[kept], batch_size=batch_size)
     for turn, (one, other) in enumerate(zip(found, expected, strict=True)):
         assert [reply.action_ids for reply in one] == [reply.action_ids for reply in other]
         for number, (reply, alone) in enumerate(zip(one, other, strict=True)):
@@ -168,15 +170,14 @@ def test_new_tokens_alone_are_read(team: Team, path: str) -> None:
 
 
 def test_a_tree_of_whole_prompts_is_read_where_it_is_less(team: Team) -> None:
-    # As a tree 101 tokens and at most 12 times 20 of them; behind histories 12 times 21, and padded to that alone.
+    # Five rows of 61 tokens behind their histories would be 305; the tree has at most 101 + 2 * 60 + 3 * 3 = 230.
     team.compute = Compute("packed")
-    requests = on_a_long_prompt(team, num_samples=2, num_new=60)
+    long = on_a_long_prompt(team, num_samples=2, num_new=60)
     short = [replace(one, prompt_ids=one.prompt_ids[:104]) for one in on_a_long_prompt(team, 3, 60)]
-    twins = [*requests, *short]  # five rows of 61 are 305; the tree has at most 101 + 2 * 60 + 3 * 3 = 230
     with tokens_read(team) as read:
-        replies = team.act(twins, temperature=0.0, batch_size=5)
+        replies = team.act([*long, *short], temperature=0.0, batch_size=5)
     assert len(read) == 1 and read[0] <= 230
-    expected = team.act([replace(one, history=None) for one in twins], temperature=0.0, batch_size=5)
+    expected = team.act([replace(one, history=None) for one in [*long, *short]], temperature=0.0, batch_size=5)
     assert replies == expected
 
 
