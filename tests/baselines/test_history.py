@@ -34,11 +34,14 @@ ENDS = [257, *range(0, 256, 16)]
 
 @pytest.fixture(scope="module")
 def team(tiny_model: Path) -> Team:
-    return with_ends(perturb(Team.load(AGENTS, model=str(tiny_model))))
+    return loaded(tiny_model)
 
 
-def with_ends(team: Team) -> Team:
+def loaded(model: Path, compute: Compute | None = None) -> Team:
     """In float64, where rounding is that of float32 norms: what is wrong shows even if it is small."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        team = perturb(Team.load(AGENTS, model=str(model), compute=compute))
     team.model.double()
     team.model.get_base_model().generation_config = GenerationConfig(eos_token_id=ENDS)
     return team
@@ -59,7 +62,7 @@ Chosen = Callable[[int, int], bool]
 
 
 def played(
-    team: Team, chosen: Chosen, *, num_turns: int = 4, temperature: float = TEMPERATURE, batch_size: int = 8
+    team: Team, chosen: Chosen, *, num_turns: int = 3, temperature: float = TEMPERATURE, batch_size: int = 8
 ) -> list[list[Reply]]:
     """So many turns of all conversations, each of which goes on with the words of others."""
     requests = [replace(one, keeps_history=chosen(number, 0)) for number, one in enumerate(opening())]
@@ -118,7 +121,7 @@ def test_replies_are_the_same_with_histories_and_without(team: Team, path: str, 
     assert sum(read) < 0.8 * sum(without)
     replies = [reply for turn in expected for reply in turn]
     assert any(reply.action_ids[-1] in ENDS for reply in replies)
-    assert any(len(reply.action_ids) == 30 for reply in replies)  # ran to its limit
+    assert any(len(reply.action_ids) == 7 and reply.action_ids[-1] not in ENDS for reply in replies)  # its limit
     cut = [len(reply.text) == 3 and reply.action_ids[-1] not in ENDS for reply in replies]
     assert 5 < sum(cut) < len(cut) / 2
 
@@ -249,8 +252,8 @@ def test_windows_reach_as_far_behind_a_history(tmp_path: Path) -> None:
         sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
         heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": 6, "initializer_range": 0.1}
         MistralForCausalLM(MistralConfig(vocab_size=len(tokenizer), **sizes, **heads)).save_pretrained(tmp_path)
-    team = with_ends(perturb(Team.load(AGENTS, model=str(tmp_path), compute=Compute("plain"))))
-    found, expected = (played(team, chosen, num_turns=3) for chosen in (KEPT["some"], lambda number, turn: False))
+    team = loaded(tmp_path, Compute("plain"))
+    found, expected = (played(team, chosen) for chosen in (KEPT["some"], lambda number, turn: False))
     for one, other in zip(found, expected, strict=True):
         for reply, alone in zip(one, other, strict=True):
             assert reply.action_ids == alone.action_ids

@@ -70,23 +70,27 @@ def prefill(model: PeftModel, prompts: Sequence[Prompt], *, is_packed: bool) -> 
     parts: list[tuple[list[int], Prefilled]] = []
     if whole:
         parts.append((whole, (_packed if is_packed else _in_rows)(model, [prompts[number] for number in whole])))
-    if continued:
-        parts.append((continued, _in_rows(model, [prompts[number] for number in continued])))
+    parts += [(own, _in_rows(model, [prompts[number] for number in own])) for own in continued]
     return parts[0][1] if len(parts) == 1 else _joined(parts)
 
 
-def _parted(prompts: Sequence[Prompt], *, is_packed: bool) -> tuple[list[int], list[int]]:
-    """Numbers of the prompts that go on from their histories, and of those that are read as a whole."""
-    continued = [number for number, prompt in enumerate(prompts) if prompt.num_known]
-    if is_packed and continued and not _is_less_than_a_tree([prompts[number] for number in continued]):
-        continued = []
-    return continued, sorted(set(range(len(prompts))) - set(continued))
+def _parted(prompts: Sequence[Prompt], *, is_packed: bool) -> tuple[list[list[int]], list[int]]:
+    """Numbers of the prompts that go on from their histories, and of those that are read as a whole.
+
+    The former by adapter: agents are told more or less between their turns, and rows are as long as the longest.
+    """
+    continued: list[list[int]] = []
+    for _, own in _by_adapter(prompts):
+        known = [number for number in own if prompts[number].num_known]
+        if known and not (is_packed and _is_less_as_a_tree([prompts[number] for number in known])):
+            continued.append(known)
+    return continued, sorted(set(range(len(prompts))) - {number for own in continued for number in own})
 
 
-def _is_less_than_a_tree(prompts: Sequence[Prompt]) -> bool:
-    """Whether the new tokens of distinct prompts, padded, are fewer than the distinct tokens of all."""
-    in_tree = sum(num_distinct([prompts[number].ids for number in own]) for _, own in _by_adapter(prompts))
-    return len({prompt.key for prompt in prompts}) * _num_read(prompts) < in_tree
+def _is_less_as_a_tree(prompts: Sequence[Prompt]) -> bool:
+    """Whether prompts of an adapter have no more distinct tokens than are new in rows, padded, of distinct prompts."""
+    in_rows = len({prompt.key for prompt in prompts}) * _num_read(prompts)
+    return num_distinct([prompt.ids for prompt in prompts]) <= in_rows
 
 
 def _num_read(prompts: Sequence[Prompt]) -> int:
@@ -192,7 +196,7 @@ def features_of(
     """
     continued, whole = _parted(prompts, is_packed=is_packed)
     found: dict[int, Tensor] = {}
-    for numbers in (continued,) if is_packed else (continued, whole):
+    for numbers in continued if is_packed else [*continued, whole]:
         for start in range(0, len(numbers), batch_size):
             chosen = numbers[start : start + batch_size]
             read = _in_rows(model, [prompts[number] for number in chosen]).features
