@@ -437,10 +437,10 @@ def test_what_comes_after_a_cut_counts_for_a_critic_of_observations(team: Team) 
     batch = collected(team, reads_final_prompts=True)
     ppo = learner(team, critic_input="observation", critic_steps=400)
     ppo.learn(batch, update_policies=False, status=print)
-    again = [ppo.learn(batch, update_policies=False, status=print)["critic/loss"] for ppo in [copy.deepcopy(ppo)]]
+    as_it_was = copy.deepcopy(ppo).learn(batch, update_policies=False, status=print)["critic/loss"]
     for rollout in batch.rollouts:
         rollout.final_features = {agent: 2 * features for agent, features in rollout.final_features.items()}
-    assert ppo.learn(batch, update_policies=False, status=print)["critic/loss"] != again[0]
+    assert ppo.learn(batch, update_policies=False, status=print)["critic/loss"] != as_it_was
 
 
 @pytest.mark.parametrize(
