@@ -11,7 +11,9 @@ A step is a rollout and an update. Four sweeps, each changing one thing:
 - *turns*: `math/reason_act-v0`, 1 to 3 rounds, as many episodes.
 
 In the first two, replies have equal lengths. In the last two episodes are collected, and an update goes over the turns
-of every agent, so the tokens are those of real episodes. Nothing is read for a critic (`critic.py`).
+of every agent, so the tokens are those of real episodes. Prompts are read whole at every turn: keeping keys and values
+from one turn to the next, as training does (`max_history_tokens`), is turned off here. Nothing is read for a critic
+(`critic.py`).
 
 *Predicted* is what packed steps would take if distinct tokens were all: CPU-seconds per distinct token of the update,
 where attention to the tokens before it, and the head where it runs, count by their share of the multiplications; the
@@ -175,7 +177,7 @@ def sampled(team: Team, prompts: Sequence[list[int]], samples: int) -> Played:
 def collected(team: Team, collector: Collector) -> Played:
     """Episodes, each instance played more than once."""
     tasks = [Task(seed, None, sample) for seed in range(NUM_INSTANCES) for sample in range(NUM_PLAYS)]
-    batch = collector.collect(tasks, Drawing(TEMPERATURE, NEW_TOKENS))
+    batch = collector.collect(tasks, Drawing(TEMPERATURE, NEW_TOKENS, max_history_tokens=0))
     said: dict[str, list[Said]] = {}
     batches: dict[tuple[str, int], list[Said]] = {}
     for turn in batch.turns():

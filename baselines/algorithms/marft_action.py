@@ -102,6 +102,10 @@ class Config(ExperimentConfig):
     """Where the frozen log-probabilities come from: as they were when tokens were drawn, or computed again, over the
     same passes as the update. In float32 the two agree; elsewhere they do not, and "auto" computes them again."""
 
+    @property
+    def reads_final_prompts(self) -> bool:
+        return self.critic_input == "observation" and self.gamma > 0
+
 
 @dataclass(slots=True)
 class Experience:
@@ -179,13 +183,9 @@ class MarftAction:
         if self.config.critic_input == "state":
             after = [rollout.final_states[agent] for rollout, agent in cut]
             return self.team.features([turn.state for turn in turns] + after)
-        features = torch.stack([self.team.require_features(turn.features) for turn in turns])
-        features = features.to(self.team.model.device)
-        if not cut:
-            return features
-        agents = [agent for _, agent in cut]
-        prompts = [rollout.final_prompts[agent] for rollout, agent in cut]
-        return torch.cat([features, self.team.prompt_features(agents, prompts, self.config.rollout_batch_size)])
+        before = [self.team.require_features(turn.features) for turn in turns]
+        features = torch.stack([*before, *(rollout.final_features[agent] for rollout, agent in cut)])
+        return features.to(self.team.model.device)
 
     def _fit_critic(self, features: Tensor, values: Tensor, returns: Tensor) -> Metrics:
         everything = torch.ones(1, len(returns), dtype=torch.bool)

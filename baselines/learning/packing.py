@@ -18,6 +18,7 @@ Axes: T tokens of a pack, S sequences, N tiles, Q queries of a tile, K its keys.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -145,6 +146,12 @@ def packs_within(sequences: Sequence[Sequence[int]], max_tokens: int) -> list[li
         packs[-1].append(number)
         before = sequence
     return packs
+
+
+def num_distinct(sequences: Sequence[Sequence[int]]) -> int:
+    """How many tokens the pack of some sequences has."""
+    order = sorted(map(list, sequences))
+    return len(order[0]) + sum(len(later) - common_length(before, later) for before, later in pairwise(order))
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:

@@ -23,7 +23,8 @@ from baselines.learning.masks import length_mask, padded
 from baselines.learning.packing import pack, packs_within
 from baselines.policies.chat import ChatEncoder, Conversation
 from baselines.policies.engines.hf import Reply, Request, end_ids, generate
-from baselines.policies.engines.prefill import features_of, left_padded, prefill
+from baselines.policies.engines.history import History
+from baselines.policies.engines.prefill import Prompt, features_of, left_padded
 from baselines.policies.features import text_features
 from baselines.policies.loading import (
     Lora,
@@ -279,20 +280,33 @@ class Team:
             return text_features(texts, self._plain_ids, self._read, max_tokens=max_tokens)
 
     @torch.no_grad()
-    def prompt_features(self, agents: Sequence[str], prompts: Sequence[Sequence[int]], batch_size: int) -> Tensor:
+    def prompt_features(
+        self,
+        agents: Sequence[str],
+        prompts: Sequence[Sequence[int]],
+        batch_size: int,
+        histories: Sequence[History | None] = (),
+    ) -> Tensor:
         """What each agent's policy makes of a prompt: the hidden state that its head is given at the end, (N, H).
 
-        The same as `Reply.features`, for prompts that nobody replied to.
+        The same as `Reply.features`, for prompts that nobody replied to. `histories`: what each goes on from, if any
+        were kept.
 
         Raises: `ConfigError` for a model whose head cannot be listened to.
         """
-        pairs = [(self.adapter_of[agent], list(ids)) for agent, ids in zip(agents, prompts, strict=True)]
+        asked = [
+            Prompt(self.adapter_of[agent], list(ids), history)
+            for agent, ids, history in zip(agents, prompts, histories or [None] * len(prompts), strict=True)
+        ]
         self.model.eval()  # mixed adapters are exact in eval mode alone
-        if self.compute.path == "packed":
-            most = self.compute.max_packed_tokens
-            return self.require_features(features_of(self.model, pairs, max_packed_tokens=most))
-        parts = [pairs[start : start + batch_size] for start in range(0, len(pairs), batch_size)]
-        return torch.cat([self.require_features(prefill(self.model, part, is_packed=False).features) for part in parts])
+        found = features_of(
+            self.model,
+            asked,
+            is_packed=self.compute.path == "packed",
+            max_packed_tokens=self.compute.max_packed_tokens,
+            batch_size=batch_size,
+        )
+        return self.require_features(found)
 
     def require_features(self, features: Tensor | None) -> Tensor:
         """Raises: `ConfigError` if there are none."""

@@ -57,8 +57,9 @@ class Rollout:
     info: Mapping[str, float]
     has_rounds: bool
     """Whether `Turn.round` counts rounds of a Markov game that a team plays; if not, every agent is on its own."""
-    final_prompts: Mapping[str, list[int]] = field(default_factory=dict)
-    """Token ids of the next prompt of each agent whose episode was cut, as far as it was told anything yet."""
+    final_features: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
+    """(H,), float32 on the CPU: what the policy of each agent whose episode was cut made of its next prompt, as far as
+    it was told anything yet. Empty if nobody asked for it."""
 
     @property
     def returns(self) -> dict[str, float]:

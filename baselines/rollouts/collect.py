@@ -1,12 +1,13 @@
 """How experience is made: many environment copies at once, every tick one batch of all agents that are ready."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pettingzoo import AECEnv
 
 from baselines.policies.chat import Conversation
 from baselines.policies.engines.hf import Reply, Request
+from baselines.policies.engines.history import History
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.rollouts.games import Game, as_game
@@ -36,6 +37,9 @@ class Sampling:
     batch_size: int = 64
     seed: int = 0
     """With the task, the agent and its turn it decides what is drawn."""
+    max_history_tokens: int = 8192
+    """Tokens whose keys and values may be kept from one turn to the next, of all agents together. What would exceed it
+    is read again."""
 
     def limit(self, agent: str) -> int:
         """Most new tokens of one action of `agent`."""
@@ -46,12 +50,13 @@ class Sampling:
 
 @dataclass(slots=True)
 class _Seat:
-    """One environment copy and the conversations of its agents."""
+    """One environment copy, the conversations of its agents and what is kept of them."""
 
     game: Game
     number: int = -1
     task: Task = Task(0)
     conversations: dict[str, Conversation] = field(default_factory=dict)
+    histories: dict[str, History] = field(default_factory=dict)
     num_turns: dict[str, int] = field(default_factory=dict)
     """Of each agent, in this episode."""
 
@@ -65,16 +70,20 @@ class Collector:
         team: Team,
         *,
         num_envs: int,
+        reads_final_prompts: bool = False,
         examples: Mapping[str, Sequence[Message]] | None = None,
         scripts: Mapping[str, Script] | None = None,
     ) -> None:
-        """`examples`: messages put into each agent's prompt after its system text (few-shot).
+        """`reads_final_prompts`: whether rollouts tell what policies make of the next prompts where an episode is cut.
+
+        `examples`: messages put into each agent's prompt after its system text (few-shot).
 
         `scripts`: who plays agents in place of the team; its own agents alone are asked.
         """
         self._team = team
         games = [scripted_game(make_env(), scripts) if scripts else as_game(make_env()) for _ in range(num_envs)]
         self._seats = [_Seat(game) for game in games]
+        self._reads_final_prompts = reads_final_prompts
         self._examples = examples or {}
         self.agents = self._seats[0].game.agents
 
@@ -91,17 +100,23 @@ class Collector:
         waiting = iter(enumerate(tasks))
         finished: dict[int, Rollout] = {}
         active = [seat for seat in self._seats if self._begin(seat, waiting)]
-        while active:
-            self._tick(active, sampling)
-            for seat in [seat for seat in active if seat.game.done]:
-                finished[seat.number] = self._rollout(seat)
-                if not self._begin(seat, waiting):
-                    active.remove(seat)
-            progress(len(finished))
+        try:
+            while active:
+                self._tick(active, sampling)
+                done = [seat for seat in active if seat.game.done]
+                finished |= self._rollouts(done, sampling)
+                for seat in done:
+                    if not self._begin(seat, waiting):
+                        active.remove(seat)
+                progress(len(finished))
+        finally:
+            for seat in self._seats:
+                seat.histories = {}  # before the next call adapters may move
         return Batch([finished[number] for number in sorted(finished)])
 
     def _begin(self, seat: _Seat, waiting: Iterator[tuple[int, Task]]) -> bool:
         """Start the next task on a seat; False when there is none."""
+        seat.histories = {}
         for number, task in waiting:
             seat.number, seat.task = number, task
             seat.game.reset(task.seed, task.level)
@@ -113,18 +128,36 @@ class Collector:
     def _tick(self, active: list[_Seat], sampling: Sampling) -> None:
         """Ask all ready agents of all copies in one batch, then submit their actions in acting order."""
         asked = [(seat, agent) for seat in active for agent in seat.game.ready()]
-        requests = [self._request(seat, agent, sampling) for seat, agent in asked]
+        requests = self._requests(asked, active, sampling)
         replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
         for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
             seat.conversations[agent].record(reply.action_ids)
+            if reply.history is not None:
+                seat.histories[agent] = reply.history
             seat.num_turns[agent] += 1
             seat.game.submit(agent, _turn(agent, request, reply, seat.game))
 
-    def _rollout(self, seat: _Seat) -> Rollout:
-        rollout = seat.game.rollout()
-        if not rollout.terminated:
-            rollout.final_prompts = {agent: self._final_prompt(seat, agent, rollout) for agent in rollout.final_states}
-        return rollout
+    def _rollouts(self, done: Sequence[_Seat], sampling: Sampling) -> dict[int, Rollout]:
+        """The finished episodes by their numbers; the next prompts of all that were cut are read together."""
+        rollouts = {seat.number: seat.game.rollout() for seat in done}
+        if not self._reads_final_prompts:
+            return rollouts
+        cut = [
+            (seat, agent)
+            for seat in done
+            if not rollouts[seat.number].terminated
+            for agent in rollouts[seat.number].final_states
+        ]
+        if cut:
+            features = self._team.prompt_features(
+                [agent for _, agent in cut],
+                [self._final_prompt(seat, agent, rollouts[seat.number]) for seat, agent in cut],
+                sampling.batch_size,
+                [seat.histories.get(agent) for seat, agent in cut],
+            )
+            for (seat, agent), row in zip(cut, features.cpu(), strict=True):
+                rollouts[seat.number].final_features[agent] = row.clone()  # a row of its own, as in a reply
+        return rollouts
 
     def _final_prompt(self, seat: _Seat, agent: str, rollout: Rollout) -> list[int]:
         """What the agent's next prompt would have been, as far as it was told anything yet."""
@@ -134,7 +167,27 @@ class Collector:
         asked: Message = {"role": "user", "content": rollout.final_observations[agent]}
         return self._team.conversation().prompt(self._with_examples(agent, [asked]))
 
-    def _request(self, seat: _Seat, agent: str, sampling: Sampling) -> Request:
+    def _requests(
+        self, asked: Sequence[tuple[_Seat, str]], active: Sequence[_Seat], sampling: Sampling
+    ) -> list[Request]:
+        """What is asked of the team, with what was kept of earlier turns; replies keep theirs while there is room."""
+        histories = [seat.histories.pop(agent, None) for seat, agent in asked]
+        kept = sum(len(history.ids) for seat in active for history in seat.histories.values())
+        requests: list[Request] = []
+        for (seat, agent), history in zip(asked, histories, strict=True):
+            request = self._request(seat, agent, sampling, history)
+            most = len(request.prompt_ids) + request.max_new_tokens - 1
+            if self._needs_history(seat.game) and kept + most <= sampling.max_history_tokens:
+                request = replace(request, keeps_history=True)
+                kept += most
+            requests.append(request)
+        return requests
+
+    def _needs_history(self, game: Game) -> bool:
+        """Whether anything may be read after what an agent says now."""
+        return game.appends and (game.may_act_again or self._reads_final_prompts)
+
+    def _request(self, seat: _Seat, agent: str, sampling: Sampling, history: History | None) -> Request:
         if not seat.game.appends:
             seat.conversations[agent] = self._team.conversation()
         return Request(
@@ -143,6 +196,7 @@ class Collector:
             max_new_tokens=sampling.limit(agent),
             max_chars=seat.game.max_chars(agent),
             seed=f"{sampling.seed} {seat.task.seed} {seat.task.sample} {agent} {seat.num_turns[agent]}",
+            history=history,
         )
 
     def _with_examples(self, agent: str, messages: Sequence[Message]) -> Sequence[Message]:

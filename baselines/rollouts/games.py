@@ -33,6 +33,10 @@ class Game(Protocol):
     def appends(self) -> bool:
         """Whether an agent's messages only grow within an episode, so that its token ids can."""
 
+    @property
+    def may_act_again(self) -> bool:
+        """Whether an agent that acts now may be asked again in this episode."""
+
     def reset(self, seed: int, level: str | None) -> None:
         """Begin an episode."""
 
@@ -72,6 +76,10 @@ class FlexGame:
     @property
     def done(self) -> bool:
         return self.env.terminated or self.env.truncated
+
+    @property
+    def may_act_again(self) -> bool:
+        return self.env.round + 1 < self.env.horizon
 
     def reset(self, seed: int, level: str | None) -> None:
         self._seed = seed
@@ -148,6 +156,10 @@ class AECGame:
     @property
     def done(self) -> bool:
         return not self.env.agents
+
+    @property
+    def may_act_again(self) -> bool:
+        return True
 
     def reset(self, seed: int, level: str | None) -> None:
         self._turns, self._seed = [], seed

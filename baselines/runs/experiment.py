@@ -119,6 +119,9 @@ class ExperimentConfig:
     """Roles (or agents) with another bound, e.g. `actor 8`."""
     rollout_batch_size: int = 64
     """Most prompts in one generate call."""
+    max_history_tokens: int = 8192
+    """Tokens whose keys and values are kept from one turn of an agent to its next, of all episodes together; what
+    exceeds it is read again, and 0 keeps nothing. Memory grows with it, by 45 KiB a token on the default model."""
 
     run_dir: Path | None = None
     """Folder of the run; default runs/<environment>/<time>-seed<seed>."""
@@ -133,6 +136,11 @@ class ExperimentConfig:
     """The newest checkpoints that are kept; 0 keeps all."""
     few_shot: int = 4
     """Examples in the prompt of the untrained reference; 0 leaves that row out."""
+
+    @property
+    def reads_final_prompts(self) -> bool:
+        """Whether what is learnt from tells what policies make of the next prompts where an episode is cut."""
+        return False
 
 
 class Experiment:
@@ -175,6 +183,7 @@ class Experiment:
             lambda: make_env(config.env_id, "train", config.env_options),
             team,
             num_envs=min(config.num_envs, config.episodes_per_iteration),
+            reads_final_prompts=config.reads_final_prompts,
         )
         curriculum = Curriculum(
             levels,
@@ -274,7 +283,13 @@ def make_env(
 
 def sampling_for(config: ExperimentConfig, temperature: float) -> Sampling:
     """How replies are drawn at a temperature; 0 is greedy."""
-    return Sampling(temperature, config.max_new_tokens, config.max_new_tokens_by_role, config.rollout_batch_size)
+    return Sampling(
+        temperature,
+        config.max_new_tokens,
+        config.max_new_tokens_by_role,
+        config.rollout_batch_size,
+        max_history_tokens=config.max_history_tokens,
+    )
 
 
 def easiest_with_test(config: ExperimentConfig, probe: FlexMG) -> str | None:
@@ -360,6 +375,10 @@ def check_ranges(config: ExperimentConfig) -> None:
         raise ConfigError(
             f"temperature is {config.temperature}; training samples, so it must be above 0 (greedy play is what "
             "evaluation does)"
+        )
+    if config.max_history_tokens < 0:
+        raise ConfigError(
+            f"max_history_tokens is {config.max_history_tokens}; give how many tokens may be kept, or 0 to keep nothing"
         )
     if config.num_checkpoints < 0:
         raise ConfigError(f"num_checkpoints is {config.num_checkpoints}; give how many to keep, or 0 to keep all")

@@ -23,7 +23,14 @@ WITHOUT_EFFECT = ("num_iterations", "time_limit_s", "eval_every", "checkpoint_ev
 """Settings that may change when a run goes on: what is computed in an iteration does not depend on them."""
 ROUNDING_ONLY = ("threads", "device")
 """Settings that may change as well, since another machine may need it; their change is one of circumstances."""
-MEMORY = ("gradient_checkpointing", "max_packed_tokens", "update_batch_size", "rollout_batch_size", "num_envs")
+MEMORY = (
+    "gradient_checkpointing",
+    "max_packed_tokens",
+    "update_batch_size",
+    "rollout_batch_size",
+    "max_history_tokens",
+    "num_envs",
+)
 """Settings that may change as well, since a run that ran out of memory needs it: the same sums in other parts."""
 _FREE = (*WITHOUT_EFFECT, *ROUNDING_ONLY, *MEMORY)
 _NO_SETTINGS = frozenset({"algorithm", "levels", "versions"})

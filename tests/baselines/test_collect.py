@@ -6,29 +6,36 @@
 4. What a turn holds: rewards where they were paid, the state that the critic reads, parents, times.
 5. What was played can be replayed.
 6. Scripts may take seats: the team is asked for the others alone.
+7. Where an episode was cut, what policies make of the next prompts, if somebody wants to know.
+8. What is kept from turn to turn changes nothing, keeps to its bound, and does not outlive its episode.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
+import torch
 
 import marft_envs
 from baselines.errors import EnvironmentKindError
 from baselines.evaluate import episodes_of
 from baselines.policies.engines.hf import Reply, Request
-from baselines.policies.team import Team
+from baselines.policies.engines.history import History
+from baselines.policies.team import Compute, Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.player import TeamPlayer
 from marft_envs import Message
-from tests.baselines.toy_envs import Letters
+from tests.baselines.conftest import perturb
+from tests.baselines.toy_envs import Letters, Uppercase
 from tests.foreign_env import Echo
 
 LoadTeam = Callable[..., Team]
 AGENTS = ("writer_0", "editor_0", "critic_0")
 TASKS = [Task(seed) for seed in (5, 3, 8, 1, 9, 2, 7)]
 GREEDY, SAMPLED = Sampling(0.0, 5), Sampling(1.0, 5)
+PATHS = pytest.mark.parametrize("path", ["packed", "plain"])
 
 
 @pytest.fixture
@@ -210,22 +217,215 @@ def test_an_episode_that_the_horizon_cut_has_a_next_state(team: Team) -> None:
     assert rollout.final_observations["writer_0"].endswith("That was a round.\n\nGo on.")
 
 
-def test_an_episode_that_the_horizon_cut_has_a_next_prompt(team: Team) -> None:
-    (rollout,) = collect(team, [Task(7)], horizon=2).rollouts
-    for agent in rollout.agents:
+# What policies make of the next prompts where an episode was cut.
+
+
+@dataclass
+class Asked:
+    """What was asked of `Team.prompt_features`, call by call."""
+
+    agents: list[list[str]] = field(default_factory=list)
+    prompts: list[list[list[int]]] = field(default_factory=list)
+    histories: list[list[History | None]] = field(default_factory=list)
+
+
+def asked_of(team: Team, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    found = Asked()
+    features = team.prompt_features
+
+    def noted(
+        agents: list[str], prompts: list[list[int]], batch_size: int, histories: list[History | None]
+    ) -> torch.Tensor:
+        found.agents.append(agents)
+        found.prompts.append(prompts)
+        found.histories.append(histories)
+        return features(agents, prompts, batch_size, histories)
+
+    monkeypatch.setattr(team, "prompt_features", noted)
+    return found
+
+
+@PATHS
+def test_an_episode_that_the_horizon_cut_tells_what_policies_make_of_their_next_prompts(
+    team: Team, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team.compute = Compute(path)
+    features = team.prompt_features
+    asked = asked_of(team, monkeypatch)
+    collector = Collector(lambda: Letters(horizon=2), team, num_envs=3, reads_final_prompts=True)
+    batch = collector.collect(TASKS[:5], SAMPLED)
+    # Three episodes end in one tick, then two: a call each.
+    assert asked.agents == [[*AGENTS] * 3, [*AGENTS] * 2]
+    assert all(history is not None for call in asked.histories for history in call)
+    cut = [(rollout, agent) for rollout in batch.rollouts for agent in AGENTS]
+    for (rollout, agent), prompt in zip(cut, (ids for call in asked.prompts for ids in call), strict=True):
         last = [turn for turn in rollout.turns if turn.agent == agent][-1]
         said = [*last.prompt_ids, *last.action_ids]
-        assert rollout.final_prompts[agent][: len(said)] == said
-        assert len(rollout.final_prompts[agent]) > len(said)
+        assert prompt[: len(said)] == said
+        assert team.tokenizer.decode(prompt[len(said) :]).endswith("<|im_end|>\n<|im_start|>assistant\n")
+        alone = features([agent], [prompt], 1)[0]
+        torch.testing.assert_close(rollout.final_features[agent], alone, atol=1e-4, rtol=0)
+    assert len({float(rollout.final_features[agent][0]) for rollout, agent in cut}) == len(cut)
 
 
-def test_in_environments_of_others_it_is_the_last_observation(load_team: LoadTeam) -> None:
-    collector = Collector(lambda: Echo(cut=True), load_team("caller", "echoer"), num_envs=1)
+def test_an_episode_that_ended_by_itself_has_no_next_prompt(
+    load_team: LoadTeam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team = load_team("writer_0", "editor_0")
+    asked = asked_of(team, monkeypatch)
+    collector = Collector(Uppercase, team, num_envs=2, reads_final_prompts=True)
+    (rollout,) = collector.collect(TASKS[:1], SAMPLED).rollouts
+    assert rollout.terminated and not rollout.final_features and not asked.agents
+
+
+def test_in_environments_of_others_the_next_prompt_is_the_last_observation(
+    load_team: LoadTeam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team = load_team("caller", "echoer")
+    asked = asked_of(team, monkeypatch)
+    collector = Collector(lambda: Echo(cut=True), team, num_envs=1, reads_final_prompts=True)
     (rollout,) = collector.collect([Task(1)], SAMPLED).rollouts
-    assert not rollout.terminated and rollout.final_prompts
-    for agent, ids in rollout.final_prompts.items():
-        asked = [{"role": "user", "content": rollout.final_observations[agent]}]
-        assert ids == collector._team.conversation().prompt(asked)
+    assert not rollout.terminated and rollout.final_features
+    (agents,), (prompts,), (histories,) = asked.agents, asked.prompts, asked.histories
+    assert agents == list(rollout.final_features)
+    for agent, ids in zip(agents, prompts, strict=True):
+        said = [{"role": "user", "content": rollout.final_observations[agent]}]
+        assert ids == team.conversation().prompt(said)
+    assert histories == [None] * len(agents)  # there a prompt begins nothing
+
+
+def test_nobody_reads_them_unasked(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asked_of(team, monkeypatch)
+    batch = collect(team, TASKS[:2])
+    assert not asked.agents and not any(rollout.final_features for rollout in batch.rollouts)
+
+
+# What is kept from turn to turn.
+
+
+@pytest.fixture
+def requests(team: Team, monkeypatch: pytest.MonkeyPatch) -> list[list[Request]]:
+    """What was asked of the team, call by call."""
+    found: list[list[Request]] = []
+    act = team.act
+
+    def noted(requests: Sequence[Request], **settings: object) -> list[Reply]:
+        found.append(list(requests))
+        return act(requests, **settings)
+
+    monkeypatch.setattr(team, "act", noted)
+    return found
+
+
+@PATHS
+@pytest.mark.parametrize("shape", ["chain", "together"])
+def test_episodes_are_the_same_with_what_is_kept_and_without(team: Team, path: str, shape: str) -> None:
+    team.compute = Compute(path)
+    batches = [
+        collect(team, TASKS, replace(SAMPLED, max_history_tokens=most), shape=shape, horizon=3) for most in (0, 10_000)
+    ]
+    assert texts(batches[0]) == texts(batches[1])
+    for without, kept in zip(batches[0].turns(), batches[1].turns(), strict=True):
+        assert kept.prompt_ids == without.prompt_ids and kept.action_ids == without.action_ids
+        assert kept.logprobs == pytest.approx(without.logprobs, abs=1e-4)
+        torch.testing.assert_close(kept.features, without.features, atol=1e-4, rtol=0)
+
+
+def test_every_turn_but_the_first_goes_on_from_the_one_before(team: Team, requests: list[list[Request]]) -> None:
+    batch = collect(team, TASKS[:4], horizon=3)
+    before = {(request.seed, request.adapter): request for call in requests for request in call}
+    assert len(before) == 4 * 3 * 3
+    for call in requests:
+        for request in call:
+            turn = int(str(request.seed).rpartition(" ")[2])
+            assert (request.history is None) == (turn == 0)
+            assert request.keeps_history == (turn < 2)  # nobody acts after the last round
+            if request.history is not None:
+                last = before[f"{str(request.seed).rpartition(' ')[0]} {turn - 1}", request.adapter]
+                assert request.history.ids[: len(last.prompt_ids)] == last.prompt_ids
+                assert len(request.prompt_ids) > request.history.num_known(request.prompt_ids) >= len(last.prompt_ids)
+    assert len(batch.rollouts) == 4
+
+
+@pytest.mark.parametrize(("reads", "horizon", "kept"), [(False, 1, 0), (True, 1, 6), (False, 2, 6), (True, 2, 12)])
+def test_nothing_is_kept_that_nobody_reads(
+    team: Team, requests: list[list[Request]], reads: bool, horizon: int, kept: int
+) -> None:
+    # Two episodes of three agents: each round is kept for the next one, the last for what would have followed a cut.
+    collector = Collector(lambda: Letters(horizon=horizon), team, num_envs=2, reads_final_prompts=reads)
+    collector.collect(TASKS[:2], SAMPLED)
+    assert sum(request.keeps_history for call in requests for request in call) == kept
+
+
+def test_where_prompts_start_afresh_nothing_is_kept(load_team: LoadTeam, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = load_team("caller", "echoer")
+    kept: list[bool] = []
+    act = team.act
+
+    def noted(requests: Sequence[Request], **settings: object) -> list[Reply]:
+        kept.extend(request.keeps_history for request in requests)
+        return act(requests, **settings)
+
+    monkeypatch.setattr(team, "act", noted)
+    Collector(Echo, team, num_envs=1, reads_final_prompts=True).collect([Task(1)], SAMPLED)
+    assert kept and not any(kept)
+
+
+@pytest.mark.parametrize("most", [0, 300, 1000])
+def test_no_more_is_kept_than_there_is_room_for(
+    team: Team, most: int, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = Collector(lambda: Letters(horizon=3), team, num_envs=4, reads_final_prompts=True)
+    kept: list[int] = []
+    tick = collector._tick
+
+    def counted(active: list[object], sampling: Sampling) -> None:
+        tick(active, sampling)
+        kept.append(sum(len(history.ids) for seat in collector._seats for history in seat.histories.values()))
+
+    monkeypatch.setattr(collector, "_tick", counted)
+    batch = collector.collect(TASKS, replace(SAMPLED, max_history_tokens=most))
+    assert len(kept) == len(calls)
+    # Prompts of the second round have about 120 tokens, so that what all 12 have would be about 1,500.
+    assert max(kept) <= most and max(kept) >= 0.8 * most
+    assert texts(batch) == texts(collect(team, TASKS, replace(SAMPLED, max_history_tokens=0), horizon=3))
+
+
+def test_nothing_outlives_its_episode(team: Team, requests: list[list[Request]]) -> None:
+    # One copy plays one episode after another; every first turn of an agent is without a history.
+    collector = Collector(lambda: Letters(horizon=2), team, num_envs=1, reads_final_prompts=True)
+    collector.collect(TASKS[:3], SAMPLED)
+    firsts = [request for call in requests for request in call if str(request.seed).endswith(" 0")]
+    assert len(firsts) == 9 and all(request.history is None for request in firsts)
+    assert not any(seat.histories for seat in collector._seats)
+
+
+def test_nothing_outlives_a_collect_that_was_stopped(team: Team) -> None:
+    collector = Collector(lambda: Letters(horizon=3), team, num_envs=2)
+    kept: list[int] = []
+
+    def stop(num_done: int) -> None:
+        kept.append(sum(len(seat.histories) for seat in collector._seats))
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        collector.collect(TASKS[:2], SAMPLED, stop)
+    assert kept == [2, 4]
+    assert not any(seat.histories for seat in collector._seats)
+
+
+def test_adapters_may_move_between_two_collects(team: Team) -> None:
+    collector = Collector(lambda: Letters(horizon=2), team, num_envs=2, reads_final_prompts=True)
+    first = collector.collect(TASKS[:2], SAMPLED)
+    perturb(team)
+    again = collector.collect(TASKS[:2], SAMPLED)
+    fresh = Collector(lambda: Letters(horizon=2), team, num_envs=2).collect(
+        TASKS[:2], replace(SAMPLED, max_history_tokens=0)
+    )
+    assert texts(again) == texts(fresh) != texts(first)
+    for one, other in zip(again.turns(), fresh.turns(), strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
 
 
 # Replay.

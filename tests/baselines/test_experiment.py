@@ -61,6 +61,7 @@ def test_a_count_below_one_is_refused(name: str) -> None:
     [
         ({"temperature": 0.0}, r"temperature is 0.0; training samples.*above 0"),
         ({"threads": -1}, r"threads is -1; give a number"),
+        ({"max_history_tokens": -1}, r"max_history_tokens is -1; give how many.*or 0 to keep nothing"),
     ],
 )
 def test_a_number_out_of_its_range_is_refused(settings: dict[str, object], message: str) -> None:
@@ -70,6 +71,7 @@ def test_a_number_out_of_its_range_is_refused(settings: dict[str, object], messa
 
 def test_the_defaults_are_in_range() -> None:
     check_ranges(ExperimentConfig())
+    check_ranges(ExperimentConfig(max_history_tokens=0))
 
 
 @pytest.mark.parametrize(

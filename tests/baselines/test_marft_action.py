@@ -7,6 +7,7 @@
 5. Whole runs: every figure is there, a seed decides everything, a checkpoint is the team, and a team learns.
 """
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -35,9 +36,9 @@ AGENTS = ("writer_0", "editor_0", "critic_0")
 TEMPERATURE = 0.8
 
 
-def collected(team: Team, *, episodes: int = 4, **options: object) -> Batch:
+def collected(team: Team, *, episodes: int = 4, reads_final_prompts: bool = False, **options: object) -> Batch:
     torch.manual_seed(11)
-    collector = Collector(lambda: Letters(**options), team, num_envs=episodes)
+    collector = Collector(lambda: Letters(**options), team, num_envs=episodes, reads_final_prompts=reads_final_prompts)
     by_role = {"editor": 3, "critic": 1}  # replies of different lengths
     return collector.collect([Task(seed) for seed in range(episodes)], Sampling(TEMPERATURE, 6, by_role))
 
@@ -333,7 +334,7 @@ def test_agents_that_share_an_adapter_are_one_block_with_no_ratio_inside(
 
 
 def test_agents_paid_differently_are_refused_unless_each_is_on_its_own(team: Team) -> None:
-    batch = collected(team, selfish=True)
+    batch = collected(team, selfish=True, reads_final_prompts=True)
     for settings in ({}, {"critic_input": "observation"}, {"update": "simultaneous"}):
         with pytest.raises(ConfigError, match="paid differently"):
             learn(team, batch, **settings)
@@ -416,25 +417,64 @@ def test_the_critic_reads_the_states_before_every_turn_and_after_a_cut(
     assert read == [[turn.state for turn in batch.turns()] + finals]
 
 
-def test_a_critic_of_observations_reads_what_sampling_has_read_and_where_an_episode_was_cut(
+def test_a_critic_of_observations_reads_nothing_but_what_was_read_while_collecting(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = collected(team)
-    asked: list[tuple[list[str], list[list[int]]]] = []
-    features = team.prompt_features
-
-    def noted(agents: list[str], prompts: list[list[int]], batch_size: int) -> Tensor:
-        asked.append((agents, prompts))
-        return features(agents, prompts, batch_size)
-
-    monkeypatch.setattr(team, "features", None)  # no text is read
-    monkeypatch.setattr(team, "prompt_features", noted)
+    batch = collected(team, reads_final_prompts=True)
+    monkeypatch.setattr(team, "features", None)
+    monkeypatch.setattr(team, "prompt_features", None)
     ppo = learner(team, critic_input="observation", critic_steps=400)
+    read: list[Tensor] = []
+    ppo.critic.register_forward_pre_hook(lambda _critic, args: read.append(args[0]))
     losses = [ppo.learn(batch, update_policies=False, status=print)["critic/loss"] for _ in range(3)]
-    cut = [(rollout, agent) for rollout in batch.rollouts for agent in AGENTS]
-    assert asked == [([agent for _, agent in cut], [rollout.final_prompts[agent] for rollout, agent in cut])] * 3
+    after = [rollout.final_features[agent] for rollout in batch.rollouts for agent in AGENTS]
+    assert torch.equal(read[0], torch.stack([turn.features for turn in batch.turns()] + after))
     assert losses[0] > 2 * losses[-1]  # what was read tells turns apart
     assert not any("the number is" in turn.observation for turn in batch.turns())
+
+
+def test_what_comes_after_a_cut_counts_for_a_critic_of_observations(team: Team) -> None:
+    batch = collected(team, reads_final_prompts=True)
+    ppo = learner(team, critic_input="observation", critic_steps=400)
+    ppo.learn(batch, update_policies=False, status=print)
+    as_it_was = copy.deepcopy(ppo).learn(batch, update_policies=False, status=print)["critic/loss"]
+    for rollout in batch.rollouts:
+        rollout.final_features = {agent: 2 * features for agent, features in rollout.final_features.items()}
+    assert ppo.learn(batch, update_policies=False, status=print)["critic/loss"] != as_it_was
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [({}, False), ({"critic_input": "observation"}, True), ({"critic_input": "observation", "gamma": 0.0}, False)],
+)
+def test_next_prompts_are_read_only_for_a_critic_that_they_count_for(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], wanted: bool
+) -> None:
+    num_read: list[int] = []
+    features = Team.prompt_features
+
+    def noted(self: Team, agents: list[str], *others: object) -> Tensor:
+        num_read.append(len(agents))
+        return features(self, agents, *others)
+
+    monkeypatch.setattr(Team, "prompt_features", noted)
+    # Evaluations, three instances before and after, are cut as well, and read nothing.
+    train(config(tiny_model, tmp_path / "run", **settings), quiet=True)
+    assert num_read == ([4 * 3] * 2 if wanted else [])
+
+
+@pytest.mark.parametrize("path", ["packed", "plain"])
+def test_what_is_kept_while_collecting_does_not_change_a_run(tiny_model: Path, tmp_path: Path, path: str) -> None:
+    shared = {"critic_input": "observation", "update_path": path, "env_options": {"horizon": 3}, "lr": 0.01}
+    for most in (0, 500, 8192):
+        settings = config(tiny_model, tmp_path / str(most), **shared, max_history_tokens=most)
+        train(settings, quiet=True)
+    without, *kept = (without_times(tmp_path / str(most) / "metrics.jsonl") for most in (0, 500, 8192))
+    for run in kept:
+        for one, other in zip(run, without, strict=True):
+            assert one.keys() == other.keys()
+            for name, value in other.items():
+                assert one[name] == (pytest.approx(value, rel=1e-3, abs=1e-4) if isinstance(value, float) else value)
 
 
 def test_what_is_worth_nothing_is_not_read(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:

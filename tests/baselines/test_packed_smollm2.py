@@ -2,7 +2,7 @@
 
 1. Scores and gradients of packed turns are those of each turn on its own.
 2. What a critic reads of states that grow is the same on either path.
-3. Replies are those of `generate`; sampler and trainer agree.
+3. Replies are those of `generate`; sampler and trainer agree; turns that go on from a history are as without.
 
 Everything is in float32. Measured on an AMD EPYC, against float64: log-probabilities of packed turns were off by 3e-5,
 of turns on their own by 2e-5; gradients by 1e-5 to 6e-5 of their length either way, depending on the kernel alone. In
@@ -10,6 +10,7 @@ float64 packed gradients were off by 3e-7, and log-probabilities by 3e-14.
 """
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -137,6 +138,23 @@ def test_greedy_replies_are_those_of_generate(loaded: Team) -> None:
         replies = loaded.act(asked, temperature=0.0, batch_size=6)
         assert [reply.action_ids for reply in replies[:4]] == expected
         assert replies[4:] == replies[:2]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_turn_that_goes_on_from_a_history_is_as_without(loaded: Team, path: str) -> None:
+    loaded.compute = Compute(path)
+    asked = [replace(one, keeps_history=number % 3 > 0) for number, one in enumerate(requests(loaded, 8))]
+    replies = loaded.act(asked, temperature=TEMPERATURE, batch_size=6)
+    later = []
+    for one, reply in zip(asked, replies, strict=True):
+        told_next = loaded.tokenizer(f"\nuser: Be sure of {one.seed}.")["input_ids"]
+        later.append(replace(one, prompt_ids=one.prompt_ids + reply.action_ids + told_next, history=reply.history))
+    found = loaded.act(later, temperature=TEMPERATURE, batch_size=6)
+    expected = loaded.act([replace(one, history=None) for one in later], temperature=TEMPERATURE, batch_size=6)
+    for reply, alone in zip(found, expected, strict=True):
+        assert reply.action_ids == alone.action_ids
+        assert reply.logprobs == pytest.approx(alone.logprobs, abs=1e-4)
+        torch.testing.assert_close(reply.features, alone.features, atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -555,12 +555,17 @@ def test_options_that_are_as_they_were_or_change_nothing_are_taken_and_remembere
 def test_a_run_that_ran_out_of_memory_can_go_on_in_smaller_parts(
     stopped: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    smaller = ["--max-packed-tokens", "64", "--gradient-checkpointing"]
+    smaller = ["--max-packed-tokens", "64", "--gradient-checkpointing", "--max-history-tokens", "0"]
     assert main(["train", "--resume", str(stopped), *smaller]) == 0
-    told = "since gradient_checkpointing was False and is True; max_packed_tokens was 1024 and is 64."
-    assert told in capsys.readouterr().out.replace("\n", " ")
+    told = capsys.readouterr().out.replace("\n", " ")
+    for change in (
+        "gradient_checkpointing was False and is True",
+        "max_packed_tokens was 1024 and is 64",
+        "max_history_tokens was 8192 and is 0",
+    ):
+        assert change in told
     kept = json.loads((stopped / "config.json").read_text())
-    assert (kept["max_packed_tokens"], kept["gradient_checkpointing"]) == (64, True)
+    assert (kept["max_packed_tokens"], kept["gradient_checkpointing"], kept["max_history_tokens"]) == (64, True, 0)
 
 
 def test_another_algorithm_is_refused(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:

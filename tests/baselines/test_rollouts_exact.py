@@ -20,7 +20,7 @@ from transformers import DynamicCache, GenerationConfig
 
 from baselines.errors import ConfigError
 from baselines.policies.engines.hf import Reply, Request, _drawn, end_ids
-from baselines.policies.engines.prefill import cache_argument, prefill
+from baselines.policies.engines.prefill import Prompt, cache_argument, prefill
 from baselines.policies.team import Compute, Team
 from tests.baselines.conftest import perturb
 from tests.baselines.trees import TEMPERATURE, Said, naive_scores, words
@@ -217,11 +217,11 @@ def test_a_model_that_does_not_show_what_its_head_is_given_is_named(
 @pytest.mark.parametrize("is_packed", [True, False])
 @torch.no_grad()
 def test_reading_prompts_together_fills_the_cache_as_reading_each_alone_does(team: Team, is_packed: bool) -> None:
-    prompts = [(one.adapter, one.prompt_ids) for one in asked()]
-    found = prefill(team.model, prompts, is_packed=is_packed)
-    assert found.mask.sum(-1).tolist() == [len(ids) for _, ids in prompts]
-    for row, (adapter, ids) in enumerate(prompts):
-        team.model.set_adapter(adapter)
+    found = prefill(team.model, [Prompt(one.adapter, one.prompt_ids) for one in asked()], is_packed=is_packed)
+    assert found.mask.sum(-1).tolist() == [len(one.prompt_ids) for one in asked()]
+    for row, one in enumerate(asked()):
+        ids = one.prompt_ids
+        team.model.set_adapter(one.adapter)
         alone = DynamicCache()
         logits = team.model(input_ids=torch.tensor([ids]), **cache_argument(team.model, alone)).logits[0, -1]
         torch.testing.assert_close(found.logits[row], logits, atol=1e-4, rtol=0)

@@ -196,5 +196,5 @@ def test_a_critic_s_reading_is_part_of_learning(measure: Measure) -> None:
     results = measure(critic.main)
     assert [one["critic_input"] for one in results] == ["state", "observation"]
     for one in results:
-        assert len(one["learn_cpu_s"]) == len(one["reading_cpu_s"]) == 2
-        assert all(0 < read < learn for read, learn in zip(one["reading_cpu_s"], one["learn_cpu_s"], strict=True))
+        assert len(one["cpu_s"]) == len(one["reading_cpu_s"]) == 2
+        assert all(0 < read < both for read, both in zip(one["reading_cpu_s"], one["cpu_s"], strict=True))

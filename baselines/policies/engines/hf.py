@@ -1,12 +1,12 @@
 """Sampling replies with Hugging Face Transformers: many prompts, different adapters mixed in one batch.
 
 The sampler *is* the policy that is trained: temperature only, the whole vocabulary, and each token's log-probability is
-kept as it was when drawn. Every distinct beginning of a batch's prompts is read once, and a row that ended is dropped.
+kept as it was when drawn. Every distinct beginning of a batch's prompts is read once, what an agent has read and said
+in earlier turns is not read again where that was kept, and a row that ended is dropped.
 
 Why not `generate`: it reads equal prompts once each, keeps rows that ended, and draws from the global generator, so
 that a reply would depend on who else is in the batch. What it does per token is one call of the model, which is done
 here, through the model's public arguments (cache, adapter names).
-Left out: the words of an episode's earlier turns are read again at every turn.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,10 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 from transformers import GenerationMixin, PreTrainedTokenizerBase
+from transformers.cache_utils import Cache
 
-from baselines.policies.engines.prefill import acting_as, cache_argument, prefill
+from baselines.policies.engines.history import History, history_of
+from baselines.policies.engines.prefill import Prompt, acting_as, cache_argument, prefill
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,10 @@ class Request:
     what was used."""
     seed: int | str = 0
     """Decides what is drawn: the same request with the same seed is answered alike. Greedy replies need none."""
+    history: History | None = field(default=None, compare=False, repr=False)
+    """What the prompt goes on from, if that was kept. It saves reading, and changes nothing else."""
+    keeps_history: bool = False
+    """Whether the reply brings what the next prompt can go on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,9 @@ class Reply:
     features: Tensor | None = field(default=None, compare=False, repr=False)
     """(H,), float32 on the CPU: the model's last hidden state where the prompt ends, which the head was given; None
     where that is not known."""
+    history: History | None = field(default=None, compare=False, repr=False)
+    """Of the prompt and all tokens that were drawn but the last, which nothing was drawn after; None where it was not
+    asked for, or where the model's cache does not hold every token."""
 
 
 def end_ids(model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -83,7 +92,7 @@ def generate(
         for position, row in zip(chosen, drawn, strict=True):
             ids, text = _cut_to_chars(tokenizer, row.ids, ends, requests[position].max_chars)
             logprobs = row.logprobs[: len(ids)] if temperature else []
-            replies[position] = Reply(ids, logprobs, text, row.features)
+            replies[position] = Reply(ids, logprobs, text, row.features, row.history)
     model.train(was_training)
     return [replies[position] for position in range(len(requests))]
 
@@ -97,12 +106,19 @@ class _Row:
     features: Tensor | None = None
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    history: History | None = None
 
     def take(self, token: int, logprob: float, ends: Sequence[int]) -> bool:
         """Append a token; whether more are to come."""
         self.ids.append(token)
         self.logprobs.append(logprob)
         return token not in ends and len(self.ids) < self.request.max_new_tokens
+
+    def keep(self, cache: Cache, place: int) -> None:
+        """Take what its history is from the batch's cache, if it was asked for."""
+        if self.request.keeps_history:
+            read = [*self.request.prompt_ids, *self.ids[:-1]]
+            self.history = history_of(cache, place, self.request.adapter, read)
 
 
 @torch.no_grad()  # not inference_mode: ids made there cannot take part in a later backward
@@ -111,7 +127,7 @@ def _draw(
 ) -> list[_Row]:
     """Read all prompts once, then draw token by token; a row that ended leaves the batch."""
     rows = [_Row(request, Random(request.seed)) for request in requests]
-    prefilled = prefill(model, [(r.adapter, r.prompt_ids) for r in requests], is_packed=is_packed)
+    prefilled = prefill(model, [Prompt(r.adapter, r.prompt_ids, r.history) for r in requests], is_packed=is_packed)
     logits, mask = prefilled.logits, prefilled.mask
     if prefilled.features is not None:
         for row, features in zip(rows, prefilled.features.cpu(), strict=True):
@@ -124,6 +140,8 @@ def _draw(
             for place, (number, token, logprob) in enumerate(zip(active, *drawn, strict=True))
             if rows[number].take(token, logprob, ends)
         ]
+        for place in sorted(set(range(len(active))) - set(going_on)):
+            rows[active[place]].keep(prefilled.cache, place)
         if not going_on:
             return rows
         if len(going_on) < len(active):
