@@ -357,6 +357,20 @@ def test_nothing_is_kept_that_nobody_reads(
     assert sum(request.keeps_history for call in requests for request in call) == kept
 
 
+def test_what_nobody_reads_any_more_is_let_go_at_once(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = Collector(lambda: Letters(shape="chain", horizon=2), team, num_envs=1)
+    kept: list[int] = []
+    tick = collector._tick
+
+    def counted(active: list[object], sampling: Sampling) -> None:
+        tick(active, sampling)
+        kept.append(sum(len(seat.histories) for seat in collector._seats))
+
+    monkeypatch.setattr(collector, "_tick", counted)
+    collector.collect(TASKS[:1], SAMPLED)
+    assert kept == [1, 2, 3, 2, 1, 0]  # each agent's until it has acted for the last time
+
+
 def test_where_prompts_start_afresh_nothing_is_kept(load_team: LoadTeam, monkeypatch: pytest.MonkeyPatch) -> None:
     team = load_team("caller", "echoer")
     kept: list[bool] = []
