@@ -14,6 +14,10 @@ replies end as they do in training. There the numbers of tokens drawn differ by 
 `generate` keeps a row that ended until the last one has, while our engine drops it.
 
 Then *two adapters*: half of the requests for each, in one batch with mixed adapters, against one batch after the other.
+
+And *turns*: episodes of `math/reason_act-v0` with its three rounds, in which an agent's prompt is read whole at every
+turn (*read again*), or goes on from the keys and values of its last one (*kept*). Both play the same episodes, of an
+untrained team, which lets most of them last for all three rounds.
 """
 
 import argparse
@@ -26,9 +30,12 @@ from typing import Any, cast
 import torch
 from transformers import GenerationConfig
 
+import marft_envs
 from baselines.policies.engines.hf import Request
 from baselines.policies.engines.prefill import left_padded
 from baselines.policies.team import Compute, Team
+from baselines.rollouts.collect import Collector, Task
+from baselines.rollouts.collect import Sampling as Drawing
 from benchmarks.measuring import (
     TIME_HEADERS,
     Contestant,
@@ -46,6 +53,8 @@ from benchmarks.sequences import Case, chat_prompts, endless
 AGENTS = ("reasoner_0", "actor_0")
 TEMPERATURE = 0.7
 MAX_CHARS = 10**6
+MULTI_TURN = "math/reason_act-v0"
+HISTORY_TOKENS = {"read again": 0, "kept": 10**6}
 
 
 CASES = (Case(8, 8), Case(8, 1))
@@ -136,6 +145,23 @@ def compare(team: Team, case: Case, options: argparse.Namespace) -> list[dict[st
     return [*results, {"case": str(case), "kind": "two adapters", "times": times, "tokens": tokens}]
 
 
+def compare_turns(team: Team, num_episodes: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Episodes of several rounds, with and without what was read a turn before."""
+    progress(f"rollout, {num_episodes} episodes")
+    team.compute = Compute("packed")
+    collector = Collector(lambda: marft_envs.make(MULTI_TURN), team, num_envs=num_episodes)
+    drawn: dict[str, int] = {}
+
+    def play(name: str) -> None:
+        drawing = Drawing(TEMPERATURE, 12, max_history_tokens=HISTORY_TOKENS[name])
+        batch = collector.collect([Task(seed) for seed in range(num_episodes)], drawing)
+        drawn[name] = sum(len(turn.action_ids) for turn in batch.turns())
+
+    contestants = [Contestant(name, lambda name=name: play(name)) for name in HISTORY_TOKENS]  # type: ignore[misc]
+    times = alternate(contestants, options.repeats, options.warmup)
+    return {"case": f"{num_episodes} episodes", "kind": "turns", "times": times, "tokens": drawn}
+
+
 def rows(result: dict[str, Any]) -> list[list[object]]:
     """Of the table; ratios to the first."""
     return [
@@ -154,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     team = load_team(options, AGENTS)
     cases = QUICK if options.quick else CASES
     results = [result for case in cases for result in compare(team, case, options)]
+    results.append(compare_turns(team, cases[0].prompts, options))
     headers = ("prompts × samples", "what", "how", *TIME_HEADERS, "ratio", "of a repeat", "tokens")
     show("Rollout", headers, [row for result in results for row in rows(result)], markdown=options.markdown)
     write_json(options, [result | {"times": [own.record() for own in result["times"]]} for result in results])

@@ -118,10 +118,11 @@ def test_an_error_of_the_packed_path_would_be_seen(
 
 
 def test_rollouts_are_compared_at_equal_tokens(measure: Measure) -> None:
-    equal, until_the_end, adapters = measure(rollout.main)
+    equal, until_the_end, adapters, turns = measure(rollout.main)
     assert set(equal["tokens"].values()) == {2 * 2 * 2}  # prompts, samples, new tokens
     assert [own["name"] for own in until_the_end["times"]] == ["generate", "plain", "packed"]
     assert [own["name"] for own in adapters["times"]] == ["one after the other", "one batch"]
+    assert list(turns["tokens"]) == ["read again", "kept"] and len(set(turns["tokens"].values())) == 1
 
 
 def test_a_whole_step_is_compared_with_the_plain_path_where_trl_is_not_installed(
