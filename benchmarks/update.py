@@ -9,6 +9,7 @@ system text, as environments have them; replies are random tokens, so that two r
 
 - *plain*: each sequence by itself, in batches of 8, 16, 32 and 64 replies. All are tried once, which is the warm-up;
   the two that were fastest then run by turns with packing, which is compared to the faster of them.
+- *packed*: in passes of at most 1,024 distinct tokens, as training does by itself, and of 2,048 where that makes fewer.
 - *tokens*: what plain reads (padding not counted), and how many of them are distinct; *ratio* is that of CPU-seconds.
 - *errors*: the largest difference of any token's log-probability, in nats, and the norm of the difference of all
   gradients, relative to that of the gradient, between packed and plain in this run.
@@ -42,6 +43,7 @@ from benchmarks.sequences import Case, Said, distinct_tokens, groups, plain_toke
 AGENT = "reasoner_0"
 TEMPERATURE = 0.7
 BATCH_SIZES = (8, 16, 32, 64)
+PACK_SIZES = (1024, 2048)
 NUM_KEPT = 2
 """Batch sizes of the plain path that are measured beyond the first try."""
 
@@ -83,22 +85,41 @@ def perturb(team: Team) -> None:
             parameter.add_(0.01 * torch.randn_like(parameter))
 
 
-def compare(team: Team, case: Case, batch_sizes: Sequence[int], repeats: int) -> dict[str, Any]:
-    """Packed and plain by turns, after one try of everybody, which warms up, chooses batch sizes and shows errors."""
+def compare(
+    team: Team, case: Case, batch_sizes: Sequence[int], pack_sizes: Sequence[int], repeats: int
+) -> dict[str, Any]:
+    """Packed and plain by turns, after one try of everybody, which warms up, chooses batch sizes and shows errors.
+
+    Bounds on a pack are compared where they make a difference.
+    """
     said = groups(team, case.prompts, case.samples, case.prompt_tokens, case.new_tokens)
-    packed = Contestant("packed", lambda: update(team, said, Compute("packed")))
-    ours = update(team, said, Compute("packed"))
+    packed: dict[int, Contestant] = {}
+    ours: list[Computed] = []
+    for size in sorted(pack_sizes):
+        compute = Compute("packed", max_packed_tokens=size)
+        ours.append(update(team, said, compute))
+        team.compute = compute
+        num_passes = len(team.parts(said, range(len(said))))
+        name = f"packed, {num_passes} {'pass' if num_passes == 1 else 'passes'}"
+        packed.setdefault(num_passes, Contestant(name, _updating(team, said, compute)))
     plain: list[tuple[float, Contestant]] = []
     errors: list[tuple[float, float]] = []
     for size in [size for size in batch_sizes if size <= len(said)] or [len(said)]:
         began = process_time()
         theirs = update(team, said, Compute("plain", batch_size=size))
-        plain.append((process_time() - began, Contestant(f"plain, batches of {size}", _plain(team, said, size))))
-        errors.append((_largest(ours.logprobs - theirs.logprobs), _relative(ours.gradients, theirs.gradients)))
+        plain.append(
+            (
+                process_time() - began,
+                Contestant(f"plain, batches of {size}", _updating(team, said, Compute("plain", batch_size=size))),
+            )
+        )
+        errors += [
+            (_largest(own.logprobs - theirs.logprobs), _relative(own.gradients, theirs.gradients)) for own in ours
+        ]
     kept = [contestant for _, contestant in sorted(plain, key=lambda tried: tried[0])[:NUM_KEPT]]
     return {
         "case": str(case),
-        "times": alternate([packed, *kept], repeats, warmup=0),
+        "times": alternate([*packed.values(), *kept], repeats, warmup=0),
         "tried_cpu_s": {contestant.name: cpu_s for cpu_s, contestant in plain},
         "plain_tokens": plain_tokens(said),
         "distinct_tokens": distinct_tokens(said),
@@ -115,20 +136,20 @@ def _relative(ours: Tensor, theirs: Tensor) -> float:
     return float((ours - theirs).norm() / theirs.norm())
 
 
-def _plain(team: Team, said: list[Said], size: int) -> Callable[[], object]:
-    return lambda: update(team, said, Compute("plain", batch_size=size))
+def _updating(team: Team, said: list[Said], compute: Compute) -> Callable[[], object]:
+    return lambda: update(team, said, compute)
 
 
 def rows(result: dict[str, Any]) -> list[list[object]]:
     """Of the table: the packed path, and every batch size of the plain one."""
     times: list[Times] = result["times"]
-    best = min(times[1:], key=lambda own: own.median)
-    packed, *plain = times
+    best = min((own for own in times if own.name.startswith("plain")), key=lambda own: own.median)
+    first, *others = times
     tokens = f"{result['plain_tokens']} / {result['distinct_tokens']}"
     errors = f"{result['logprob_error']:.0e} / {result['gradient_error']:.0e}"
     return [
-        [result["case"], packed.name, *packed.cells, *ratio(packed, best), tokens, errors],
-        *([result["case"], own.name, *own.cells, *(ratio(own, best)), "", ""] for own in plain),
+        [result["case"], first.name, *first.cells, *ratio(first, best), tokens, errors],
+        *([result["case"], own.name, *own.cells, *(ratio(own, best)), "", ""] for own in others),
     ]
 
 
@@ -142,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = []
     for case in cases:
         progress(f"update, {case}")
-        results.append(compare(team, case, options.batch_sizes, options.repeats))
+        results.append(compare(team, case, options.batch_sizes, options.max_packed_tokens, options.repeats))
     headers = ("prompts × replies", "path", *TIME_HEADERS, "ratio", "of a repeat", "tokens / distinct", "errors")
     show("Update", headers, [row for result in results for row in rows(result)], markdown=options.markdown)
     kept = [result | {"times": [own.record() for own in result["times"]]} for result in results]
@@ -161,6 +182,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     made.add_argument(
         "--batch-sizes", nargs="+", type=int, default=BATCH_SIZES, help="of the plain path, to choose from"
+    )
+    made.add_argument(
+        "--max-packed-tokens", nargs="+", type=int, default=PACK_SIZES, help="bounds on a pack (default: 1024 2048)"
     )
     return made.parse_args(arguments)
 

@@ -95,11 +95,12 @@ def test_distinct_tokens_are_counted_once() -> None:
 
 
 def test_an_update_is_the_same_by_every_path(measure: Measure, capsys: pytest.CaptureFixture[str]) -> None:
-    (result,) = measure(update.main, "--batch-sizes", "2", "4")
+    (result,) = measure(update.main, "--batch-sizes", "2", "4", "--max-packed-tokens", "200", "1024", "2048")
     assert result["logprob_error"] < 1e-4 and result["gradient_error"] < 1e-4
     assert result["plain_tokens"] == 2 * 3 * (160 + 5) > result["distinct_tokens"]
     names = [own["name"] for own in result["times"]]
-    assert names[0] == "packed" and sorted(names[1:]) == ["plain, batches of 2", "plain, batches of 4"]
+    assert names[:2] == ["packed, 2 passes", "packed, 1 pass"]  # 1,024 tokens and 2,048 make the same passes
+    assert sorted(names[2:]) == ["plain, batches of 2", "plain, batches of 4"]
     assert all(len(own["cpu_s"]) == 2 for own in result["times"])
     assert "plain, batches of 4" in capsys.readouterr().out
 
@@ -114,7 +115,9 @@ def test_an_error_of_the_packed_path_would_be_seen(
         return update.Computed(computed.logprobs + (compute.path == "packed"), computed.gradients)
 
     monkeypatch.setattr(update, "update", wrong)
-    assert update.compare(team, update.QUICK[0], [4], repeats=1)["logprob_error"] == pytest.approx(1.0, abs=1e-3)
+    assert update.compare(team, update.QUICK[0], [4], [1024], repeats=1)["logprob_error"] == pytest.approx(
+        1.0, abs=1e-3
+    )
 
 
 def test_rollouts_are_compared_at_equal_tokens(measure: Measure) -> None:
