@@ -34,7 +34,6 @@ from typing import Any, Literal
 from torch import Tensor
 
 from baselines.algorithms.marft_action import Config, MarftAction
-from baselines.policies.engines.history import History
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
 from baselines.runs.experiment import Experiment
@@ -60,19 +59,13 @@ class Reading:
         self.team.features = self.features  # type: ignore[method-assign]  # seen from outside nothing is different
         self.team.prompt_features = self.prompt_features  # type: ignore[method-assign]
 
-    def features(self, texts: Sequence[str], *, max_tokens: int = 2048) -> Tensor:
+    def features(self, *asked: Any, **settings: Any) -> Tensor:
         """As `Team.features`."""
-        return self._timed(lambda: self._features(texts, max_tokens=max_tokens))
+        return self._timed(partial(self._features, *asked, **settings))
 
-    def prompt_features(
-        self,
-        agents: Sequence[str],
-        prompts: Sequence[Sequence[int]],
-        batch_size: int,
-        histories: Sequence[History | None] = (),
-    ) -> Tensor:
+    def prompt_features(self, *asked: Any, **settings: Any) -> Tensor:
         """As `Team.prompt_features`."""
-        self.asked.append(lambda: self._prompt_features(agents, prompts, batch_size, histories))
+        self.asked.append(partial(self._prompt_features, *asked, **settings))
         return self._timed(self.asked[-1])
 
     def read_final_prompts(self) -> None:

@@ -66,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     made.add_argument("--path", default="packed", help="packed or plain (default: packed)")
     options = made.parse_args(arguments)
+    for allocator in options.allocators:
+        if allocator not in ALLOCATORS and not Path(allocator).is_file():  # the loader would go on without it
+            made.error(f"no allocator and no library {allocator!r}: give {', '.join(ALLOCATORS)} or the path of a file")
     set_up(options)
     settings: dict[str, object] = {
         "model": options.model,
@@ -75,8 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "update-path": options.path,
         "episodes-per-iteration": options.episodes,
         "max-packed-tokens": options.max_packed_tokens,
+        "lora-targets": options.lora_targets,
     }
-    settings["lora-targets"] = options.lora_targets
     if options.attn_implementation is not None:
         settings["attn-implementation"] = options.attn_implementation
     teams = options.teams or (QUICK if options.quick else TEAMS)

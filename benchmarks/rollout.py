@@ -23,6 +23,7 @@ untrained team, which lets most of them last for all three rounds.
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import count
 from statistics import median
 from typing import Any, cast
@@ -145,19 +146,20 @@ def compare(team: Team, case: Case, options: argparse.Namespace) -> list[dict[st
     return [*results, {"case": str(case), "kind": "two adapters", "times": times, "tokens": tokens}]
 
 
-def compare_turns(team: Team, num_episodes: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Episodes of several rounds, with and without what was read a turn before."""
+def compare_turns(team: Team, case: Case, options: argparse.Namespace) -> dict[str, Any]:
+    """Episodes of several rounds, as many as the case has prompts, with and without what was read a turn before."""
+    num_episodes = case.prompts
     progress(f"rollout, {num_episodes} episodes")
     team.compute = Compute("packed")
     collector = Collector(lambda: marft_envs.make(MULTI_TURN), team, num_envs=num_episodes)
     drawn: dict[str, int] = {}
 
     def play(name: str) -> None:
-        drawing = Drawing(TEMPERATURE, 12, max_history_tokens=HISTORY_TOKENS[name])
+        drawing = Drawing(TEMPERATURE, case.new_tokens, max_history_tokens=HISTORY_TOKENS[name])
         batch = collector.collect([Task(seed) for seed in range(num_episodes)], drawing)
         drawn[name] = sum(len(turn.action_ids) for turn in batch.turns())
 
-    contestants = [Contestant(name, lambda name=name: play(name)) for name in HISTORY_TOKENS]  # type: ignore[misc]
+    contestants = [Contestant(name, partial(play, name)) for name in HISTORY_TOKENS]
     times = alternate(contestants, options.repeats, options.warmup)
     return {"case": f"{num_episodes} episodes", "kind": "turns", "times": times, "tokens": drawn}
 
@@ -180,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     team = load_team(options, AGENTS)
     cases = QUICK if options.quick else CASES
     results = [result for case in cases for result in compare(team, case, options)]
-    results.append(compare_turns(team, cases[0].prompts, options))
+    results.append(compare_turns(team, cases[0], options))
     headers = ("prompts × samples", "what", "how", *TIME_HEADERS, "ratio", "of a repeat", "tokens")
     show("Rollout", headers, [row for result in results for row in rows(result)], markdown=options.markdown)
     write_json(options, [result | {"times": [own.record() for own in result["times"]]} for result in results])

@@ -9,7 +9,7 @@ from typing import cast
 
 from transformers import GenerationConfig, GenerationMixin
 
-from baselines.learning.packing import common_length, pack
+from baselines.learning.packing import common_length, num_distinct
 from baselines.policies.team import Team
 from marft_envs import Message
 
@@ -76,7 +76,7 @@ def plain_tokens(said: list[Said]) -> int:
 
 def distinct_tokens(said: list[Said]) -> int:
     """Tokens of the tree that they are."""
-    return pack([[*one.prompt_ids, *one.action_ids] for one in said]).num_tokens
+    return num_distinct([[*one.prompt_ids, *one.action_ids] for one in said])
 
 
 @contextmanager

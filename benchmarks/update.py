@@ -16,8 +16,9 @@ system text, as environments have them; replies are random tokens, so that two r
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import process_time
 from typing import Any
 
@@ -101,18 +102,14 @@ def compare(
         team.compute = compute
         num_passes = len(team.parts(said, range(len(said))))
         name = f"packed, {num_passes} {'pass' if num_passes == 1 else 'passes'}"
-        packed.setdefault(num_passes, Contestant(name, _updating(team, said, compute)))
+        packed.setdefault(num_passes, Contestant(name, partial(update, team, said, compute)))
     plain: list[tuple[float, Contestant]] = []
     errors: list[tuple[float, float]] = []
     for size in [size for size in batch_sizes if size <= len(said)] or [len(said)]:
+        contestant = partial(update, team, said, Compute("plain", batch_size=size))
         began = process_time()
-        theirs = update(team, said, Compute("plain", batch_size=size))
-        plain.append(
-            (
-                process_time() - began,
-                Contestant(f"plain, batches of {size}", _updating(team, said, Compute("plain", batch_size=size))),
-            )
-        )
+        theirs = contestant()
+        plain.append((process_time() - began, Contestant(f"plain, batches of {size}", contestant)))
         errors += [
             (_largest(own.logprobs - theirs.logprobs), _relative(own.gradients, theirs.gradients)) for own in ours
         ]
@@ -134,10 +131,6 @@ def _largest(difference: Tensor) -> float:
 
 def _relative(ours: Tensor, theirs: Tensor) -> float:
     return float((ours - theirs).norm() / theirs.norm())
-
-
-def _updating(team: Team, said: list[Said], compute: Compute) -> Callable[[], object]:
-    return lambda: update(team, said, compute)
 
 
 def rows(result: dict[str, Any]) -> list[list[object]]:

@@ -16,9 +16,8 @@ Two facts about depth-first order carry everything here:
 Axes: T tokens of a pack, S sequences, N tiles, Q queries of a tile, K its keys.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -98,16 +97,13 @@ class Pack:
 def pack(sequences: Sequence[Sequence[int]], tile: int = TILE) -> Pack:
     """All sequences as one tree. None may be empty; equal ones have the same path."""
     assert sequences and all(sequences), "an empty sequence has no place in a tree"
-    order = sorted(range(len(sequences)), key=lambda number: list(sequences[number]))
     ids: list[int] = []
     positions: list[int] = []
     ends: list[int] = []
     paths: dict[int, list[int]] = {}
     path: list[int] = []
-    before: Sequence[int] = ()
-    for number in order:  # sorted, they are the leaves of the trie from left to right
+    for number, shared in leaves(sequences):
         sequence = sequences[number]
-        shared = common_length(before, sequence)
         for node in path[shared:]:
             ends[node] = len(ids)
         path = [*path[:shared], *range(len(ids), len(ids) + len(sequence) - shared)]
@@ -115,7 +111,6 @@ def pack(sequences: Sequence[Sequence[int]], tile: int = TILE) -> Pack:
         positions += range(shared, len(sequence))
         ends += [-1] * (len(sequence) - shared)
         paths[number] = path
-        before = sequence
     for node in path:
         ends[node] = len(ids)
     tiles, places = _tiles(torch.tensor(ends), torch.tensor(positions), tile)
@@ -136,22 +131,29 @@ def packs_within(sequences: Sequence[Sequence[int]], max_tokens: int) -> list[li
     """
     packs: list[list[int]] = []
     size = 0
-    before: Sequence[int] = ()
-    for number in sorted(range(len(sequences)), key=lambda number: list(sequences[number])):
-        sequence = sequences[number]
-        size += len(sequence) - common_length(before, sequence)
+    for number, shared in leaves(sequences):
+        size += len(sequences[number]) - shared
         if not packs or size > max_tokens:
             packs.append([])
-            size = len(sequence)
+            size = len(sequences[number])
         packs[-1].append(number)
-        before = sequence
     return packs
 
 
 def num_distinct(sequences: Sequence[Sequence[int]]) -> int:
     """How many tokens the pack of some sequences has."""
-    order = sorted(map(list, sequences))
-    return len(order[0]) + sum(len(later) - common_length(before, later) for before, later in pairwise(order))
+    return sum(len(sequences[number]) - shared for number, shared in leaves(sequences))
+
+
+def leaves(sequences: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
+    """The numbers of sequences in sorted order, which is that of the trie from left to right.
+
+    With each, how many tokens it begins with that the one before it begins with, too.
+    """
+    before: Sequence[int] = ()
+    for number in sorted(range(len(sequences)), key=lambda number: list(sequences[number])):
+        yield number, common_length(before, sequences[number])
+        before = sequences[number]
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:

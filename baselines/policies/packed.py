@@ -9,9 +9,8 @@ spaces), would be silently wrong on a tree. Two things stand in the way: attenti
 it does not do, and `check_packing` compares a small pack with the plain path.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
 from random import Random
 from typing import Any, Literal, cast
 
@@ -23,7 +22,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.flex_attention import flex_attention_forward
 
 from baselines.errors import ConfigError
-from baselines.learning.packing import Pack, common_length, pack, tiled_attention, visible
+from baselines.learning.packing import Pack, leaves, pack, tiled_attention, visible
 
 AttentionKind = Literal["marft_tiled", "marft_flex"]
 """Our names among those that Transformers has for attention: in tiles, or by FlexAttention."""
@@ -172,6 +171,7 @@ def _difference(model: PeftModel) -> str:
     sequences = _probe()
     packed = pack(sequences, _PROBE_TILE).to(base.device)
     last = packed.paths[-1]
+    num_shared = [shared for _, shared in leaves(sequences)]
     try:
         hidden = run_trunk(base, packed)
         logits = run_pack(model, packed, keep=last[1::2])
@@ -184,7 +184,7 @@ def _difference(model: PeftModel) -> str:
     ids = [torch.tensor([sequence], device=base.device) for sequence in sequences]
     errors = [
         _error(hidden[path], base.base_model(input_ids=alone, use_cache=False).last_hidden_state[0], shared)
-        for path, alone, shared in zip(packed.paths, ids, _shared(sequences), strict=True)
+        for path, alone, shared in zip(packed.paths, ids, num_shared, strict=True)
     ]
     errors.append(_error(logits, base(input_ids=ids[-1], use_cache=False).logits[0, 1::2], 0))
     is_exact = base.dtype in {torch.float32, torch.float64} and torch.get_float32_matmul_precision() == "highest"
@@ -198,11 +198,6 @@ def _probe() -> list[list[int]]:
     noise = Random(0)
     root, trunk, *leaves = ([noise.randrange(_PROBE_IDS) for _ in range(length)] for length in (24, 24, 16, 16, 40))
     return sorted([root + trunk + leaves[0], root + trunk + leaves[1], root + leaves[2]])
-
-
-def _shared(sequences: Sequence[Sequence[int]]) -> list[int]:
-    """How many tokens of each sequence the one before it has, too."""
-    return [0, *(common_length(before, sequence) for before, sequence in pairwise(sequences))]
 
 
 def _error(found: Tensor, expected: Tensor, begin: int) -> float:

@@ -158,9 +158,16 @@ def test_a_library_that_is_measured_is_loaded_before_others(
     monkeypatch.setattr(memory, "run_fresh", noted)
     monkeypatch.delenv("LD_PRELOAD", raising=False)
     library = str(tmp_path / "liballocator.so")
+    Path(library).touch()
     results = measure(memory.main, "--teams", "duo", "octet", "--allocators", "default", library, "--repeats", "1")
     assert [result["allocator"] for result in results] == ["default", "default", library, library]
     assert [environment.get("LD_PRELOAD") for environment in environments] == [None, None, library, library]
+
+
+def test_a_library_that_is_not_there_is_told(measure: Measure, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        measure(memory.main, "--teams", "duo", "--allocators", "tcmalloc", "--repeats", "1")
+    assert "no library 'tcmalloc'" in capsys.readouterr().err
 
 
 def test_a_process_that_fails_is_told(tmp_path: Path) -> None:

@@ -261,7 +261,8 @@ def _in_rows(model: PeftModel, prompts: Sequence[Prompt]) -> Prefilled:
         )
     number = {key: place for place, key in enumerate(distinct)}
     rows = torch.tensor([number[prompt.key] for prompt in prompts], device=model.device)
-    cache.batch_select_indices(rows)
+    if len(distinct) < len(prompts):  # it copies, and else each row is its own
+        cache.batch_select_indices(rows)
     return Prefilled(output.logits[rows, -1], cache, mask[rows], given[0][rows, -1].float() if given else None)
 
 
