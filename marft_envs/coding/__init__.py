@@ -1,0 +1,1 @@
+"""Coding: teams that write, test and repair programs, which run in a sandbox and are judged from outside of it."""

@@ -1,0 +1,109 @@
+"""Plain data as bytes: exact types, nothing executed on either side.
+
+JSON holds None, bool, text, lists, and numbers as they are; everything else is an object with one key that names its
+type: `{"t": […]}` is a tuple, `{"d": [[key, value], …]}` a dict. What comes out of `decode` has Python's own types, not
+a subclass of them, whoever wrote the bytes: so no `__eq__` of a program's own decides anything.
+"""
+
+import json
+
+MAX_DEPTH = 100
+"""Deeper nests are refused by both sides: comparing them would be recursion on somebody else's word."""
+_SAFE_INT = 2**53
+"""Larger ones are written in hexadecimal: reading decimals of any length takes quadratic time."""
+
+
+class NotPlainError(ValueError):
+    """A value, or bytes, that are no plain data; says which type is in the way."""
+
+
+def encode(value: object) -> bytes:
+    """Plain data as bytes. An object of a subclass counts as its base: what is written is what the base stores.
+
+    Raises: NotPlainError for a type that is not among them, or a nest that is too deep.
+    """
+    return json.dumps(_to_json(value, 0), separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def decode(data: bytes) -> object:
+    """What `encode` wrote. Raises: NotPlainError for any other bytes."""
+    try:
+        value = json.loads(data.decode("ascii"), parse_constant=_refuse)
+        return _from_json(value, 0)
+    except NotPlainError:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:
+        raise NotPlainError("these bytes are no plain data") from error
+
+
+def _to_json(value: object, depth: int) -> object:
+    if depth > MAX_DEPTH:
+        raise NotPlainError("deeper nests")
+    inner = depth + 1
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value) if type(value) is str else str.__add__("", value)
+    if isinstance(value, int):
+        number = int.__index__(value)
+        return number if -_SAFE_INT < number < _SAFE_INT else {"i": hex(number)}
+    if isinstance(value, float):
+        return {"f": float.hex(value)}
+    if isinstance(value, complex):
+        return {"c": [float.hex(value.real), float.hex(value.imag)]}
+    if isinstance(value, bytes):
+        return {"b": bytes.hex(value)}
+    if isinstance(value, list):
+        return [_to_json(item, inner) for item in list.__iter__(value)]
+    if isinstance(value, tuple):
+        return {"t": [_to_json(item, inner) for item in tuple.__iter__(value)]}
+    if isinstance(value, set):
+        return {"s": [_to_json(item, inner) for item in set.__iter__(value)]}
+    if isinstance(value, frozenset):
+        return {"z": [_to_json(item, inner) for item in frozenset.__iter__(value)]}
+    if isinstance(value, dict):
+        return {"d": [[_to_json(key, inner), _to_json(item, inner)] for key, item in dict.items(value)]}
+    raise NotPlainError(type(value).__name__[:80])
+
+
+def _from_json(value: object, depth: int) -> object:
+    if depth > MAX_DEPTH:
+        raise NotPlainError("deeper nests")
+    if isinstance(value, list):
+        return [_from_json(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return _from_tagged(value, depth + 1)
+    if isinstance(value, float):
+        raise NotPlainError("a float in decimals")
+    return value
+
+
+def _from_tagged(tagged: "dict[str, object]", depth: int) -> object:
+    if len(tagged) != 1:
+        raise NotPlainError("an object without one tag")
+    ((tag, body),) = tagged.items()
+    if tag == "i" and isinstance(body, str):
+        return int(body, 16)
+    if tag == "f" and isinstance(body, str):
+        return float.fromhex(body)
+    if tag == "b" and isinstance(body, str):
+        return bytes.fromhex(body)
+    if not isinstance(body, list):
+        raise NotPlainError(f"the tag {tag[:10]!r}")
+    if tag == "c":
+        real, imaginary = (float.fromhex(part) for part in body)
+        return complex(real, imaginary)
+    if tag == "d":
+        return {_from_json(key, depth): _from_json(item, depth) for key, item in body}
+    items = [_from_json(item, depth) for item in body]
+    if tag == "t":
+        return tuple(items)
+    if tag == "s":
+        return set(items)
+    if tag == "z":
+        return frozenset(items)
+    raise NotPlainError(f"the tag {tag[:10]!r}")
+
+
+def _refuse(constant: str) -> object:
+    raise NotPlainError(f"the number {constant}")
