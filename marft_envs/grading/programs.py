@@ -1,5 +1,6 @@
-"""Programs judged by what they do: inputs go into the sandbox, outputs come back as plain data, and *here* they are
-compared. What is expected never enters the process that runs the program, so there is nothing in there to forge.
+"""Programs judged by what they do: inputs go into the sandbox, and outputs come back to be compared *here*.
+
+What is expected never enters the process that runs the program, so there is nothing in there to find or to forge.
 """
 
 from dataclasses import dataclass
