@@ -1,7 +1,6 @@
-"""What programs are judged by, and what comes of it.
+"""Programs judged by what they do: inputs go into the sandbox, and outputs come back to be compared *here*.
 
-Inputs go into the sandbox, outputs come back as plain data, and *here* they are compared. What is expected never enters
-the process that runs the program, so there is nothing in there to forge.
+What is expected never enters the process that runs the program, so there is nothing in there to find or to forge.
 
 `marft_envs.grading.outputs` compares, `marft_envs.grading.verdicts` judges, `marft_envs.grading.failures` tells.
 """

@@ -9,7 +9,6 @@ from marft_envs.grading.outputs import property_named, same_output, same_text
 from marft_envs.grading.programs import CallTest, Reason, Rules, StdioTest, Test, TestResult, Verdict
 from marft_envs.sandbox.runs import Calls, Limits, NotPlain, Outcome, Raised, Returned, Run, Script
 
-
 _LIMITS = Limits()
 
 
