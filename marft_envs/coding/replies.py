@@ -21,9 +21,9 @@ MAX_LITERAL_DEPTH = 20
 """Of brackets in them."""
 _MOST_LINE_CHARS = 3 * MAX_LITERAL_CHARS
 _PYTHON = frozenset({"python", "py", "python3"})
-_BULLET = re.compile(r"(?:[-*•]|[0-9]{1,3}[.)])\s+")
+_BULLET = re.compile(r"^(?:[-*•]|[0-9]{1,3}[.)])\s+")
 _VERB = re.compile(r"\s*(==|=|is|->|=>|→|returns|should return|should be)\s+|\s*(==|->|=>|→)")
-_HEAD = re.compile(r"(>>>)?\s*(assert\s+)?(not\s+)?")
+_HEAD = re.compile(r"^(>>>)?\s*(assert\s+)?(not\s+)?")
 # Python warns of other escapes, and in time will refuse them.
 _KNOWN_ESCAPES = re.compile(r"(?:[^\\]|\\[\\'\"abfnrtvx0-3]|\\[4-7](?![0-7]{2}))*+", re.DOTALL)
 
