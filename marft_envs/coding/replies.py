@@ -67,7 +67,7 @@ def program_in(reply: str, entry_point: str) -> str:
     else:
         ranked += [text for text in texts if _has_statement(text)][-1:]
         ranked += [block.text for block in blocks if block.label in _PYTHON][-1:]
-    return ranked[-1].rstrip()
+    return ranked[-1].strip("\n").rstrip()
 
 
 def has_program(reply: str, entry_point: str) -> bool:
@@ -77,7 +77,7 @@ def has_program(reply: str, entry_point: str) -> bool:
     return _has_definition(program, name) if name else _has_statement(program)
 
 
-def tests_in(reply: str, entry_point: str, max_tests: int) -> list[CallTest]:
+def stated_tests(reply: str, entry_point: str, max_tests: int) -> list[CallTest]:
     """The tests that a reply states, the first so many of them, each once.
 
     One line each, inside or outside of blocks, with or without a bullet: `assert f(3) == 7`, perhaps with a message;
