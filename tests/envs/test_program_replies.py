@@ -94,7 +94,7 @@ def test_what_defines_no_entry_point_is_no_program(reply):
     [
         "n = int(input())\nfor i in range(n):\n    print(i)",
         "Read a number.\nn = int(input())\nfor i in range(n):\n    print(i)\nThat is it.",
-        "```python\nn = int(input())\nfor i in range(n):\n    print(i)\n```\nFor\n```\nn = 2\n```\nit prints\n```\n0\n1\n```",
+        "```python\nn = int(input())\nfor i in range(n):\n    print(i)\n```\nIt prints\n```\n0\nn = 1\n```",
         "```\nn = int(input())\nfor i in range(n):\n    print(i)\n```\nFor the input\n```\n2\n```",
     ],
 )
