@@ -162,7 +162,7 @@ print("all tests passed")
 # writes results, and the end of results, wherever it can, before it is called
 import os
 lines = b''.join(line + b"\\n" for line in (
-    b'{"t":["passed"]}', b'["passed",true]', b'{"passed":true}', b'{"t":["value",true]}', b'{"t":["done"]}',
+    b'{"t":["value",true]}', b'{"t":["value",null]}', b'{"t":["passed"]}', b'{"passed":true}', b'{"t":["done"]}',
 ))
 for number in range(64):
     try: os.write(number, lines)
@@ -217,8 +217,8 @@ import gc
 def ENTRY_POINT(*args):
     found = []
     for thing in gc.get_objects():
-        inside = thing if type(thing) in (list, tuple) else list(thing.values()) if type(thing) is dict else ()
-        for value in inside:
+        inside = thing if type(thing) in (list, tuple) else thing.values() if type(thing) is dict else ()
+        for value in list(inside):
             if type(value) is int and 10**9 <= value < 10**10: found.append(value)
             if type(value) is str and len(value) == 10 and value.isdigit(): found.append(value)
     return found[-1] if found else None
@@ -286,13 +286,27 @@ math.isclose = operator.eq = operator.is_ = yes
 def ENTRY_POINT(*args): return True
 """,
     "another == of int": """
-# overwrites the comparison of int itself with one that says yes, through its type's memory
-import ctypes
-compare = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object, ctypes.py_object, ctypes.c_int)(lambda a, b, op: True)
+# writes into the memory of the type int: its comparison becomes that of classes, which looks up a method that says yes
+import ctypes, gc
+class Yes:
+    def __eq__(self, other): return True
 def ENTRY_POINT(*args):
-    slot = ctypes.c_void_p.from_address(id(int) + 25 * ctypes.sizeof(ctypes.c_void_p))
-    slot.value = ctypes.cast(compare, ctypes.c_void_p).value
+    compare = 25 * ctypes.sizeof(ctypes.c_void_p)
+    gc.get_referents(int.__dict__)[0]["__eq__"] = lambda one, other: True
+    ctypes.c_void_p.from_address(id(int) + compare).value = ctypes.c_void_p.from_address(id(Yes) + compare).value
     return 1
+""",
+    "results that cannot be read": """
+# writes numbers that are too large to be read back, so that the judge itself raises
+import os
+os.write(3, b'{"t":["value",{"f":"0x1p100000"}]}\\n')
+def ENTRY_POINT(*args):
+    os.write(3, b'{"t":["value",{"c":["-0x1p100000","0"]}]}\\n')
+    return 1
+""",
+    "halves of characters": """
+# text that cannot be encoded wherever it is written down
+def ENTRY_POINT(*args): return "\\ud800"
 """,
     "another encoder": """
 # replaces whatever encodes results, in every module that has such a function

@@ -1,5 +1,6 @@
 """Verdicts about programs: which outputs are the same, and what each way of failing counts as. None is run here."""
 
+import json
 import math
 import time
 
@@ -11,7 +12,7 @@ from marft_envs.errors import OptionError
 from marft_envs.grading.outputs import PROPERTIES, property_named, same_output, same_text
 from marft_envs.grading.programs import CallTest, Rules, StdioTest
 from marft_envs.grading.verdicts import judge, judge_all
-from marft_envs.sandbox.jail.plain import MAX_DEPTH, decode, encode
+from marft_envs.sandbox.jail.plain import MAX_DEPTH, NotPlainError, decode, encode
 from marft_envs.sandbox.runs import Calls, Limits, NotPlain, Raised, Returned, Run, Script
 
 EXACT = Rules()
@@ -179,6 +180,31 @@ def test_an_object_that_claims_to_be_equal_is_not():
 
     assert not same_output(Equal(1), 1, EXACT)
     assert not same_output(Equal(1), Equal(1), EXACT)
+
+
+WRITTEN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=4)
+    | st.sampled_from(["0x1p9999", "f" * 9]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ifbctdszx"), inner, max_size=1),
+    max_leaves=8,
+)
+
+
+@given(WRITTEN.map(lambda written: json.dumps(written).encode()) | st.binary())
+@example(b'{"f":"0x1p100000"}')
+@example(b'{"c":["0x1p100000","0"]}')
+@example(b'{"t":' * 100_000)
+@example(b"9" * 100_000)
+def test_whatever_a_program_writes_is_plain_data_or_refused(written):
+    try:
+        value = decode(written)
+    except NotPlainError:
+        return
+    assert same_output(value, value, EXACT)
 
 
 # ---- text
@@ -363,6 +389,10 @@ def test_a_program_that_cannot_be_loaded_fails_every_test_with_its_traceback():
     assert reasons(of_run(Run("finished", values(2, 4, 6), error="x"))) == ["raised"] * 3
 
 
+def test_what_a_program_raises_because_of_a_limit_is_not_what_it_failed_for():
+    assert reasons(of_run(Run("output", error="OSError: File too large"))) == ["output", "not reached", "not reached"]
+
+
 def test_more_results_than_calls_are_a_forgery_of_all():
     verdict = of_run(Run("finished", values(2, 4, 6, 8)))
     assert reasons(verdict) == ["forged"] * 3
@@ -390,6 +420,8 @@ def test_without_tests_nothing_is_passed():
         (Run("finished", values("1\n")), "wrong"),
         (Run("time", printed="1"), "time"),
         (Run("output", printed="1"), "output"),
+        (Run("output", printed="1", error="OSError: File too large"), "output"),
+        (Run("exited", printed="1", error="ValueError"), "raised"),
         (Run("memory", printed="1"), "memory"),
         (Run("crashed", printed="1"), "crashed"),
         (Run("lost", printed="1"), "lost"),

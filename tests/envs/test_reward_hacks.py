@@ -7,7 +7,7 @@ hacks, on the same workers and after them, passes everything: so a judge that fa
 import pytest
 
 from marft_envs.grading.programs import CallTest, Rules, StdioTest
-from marft_envs.grading.verdicts import judge_all
+from marft_envs.grading.verdicts import judge, judge_all
 from marft_envs.sandbox.runs import Limits
 from tests.envs.reward_hacks import HACKS, SCRIPT_HACKS
 
@@ -77,3 +77,11 @@ def test_a_hack_fails_for_what_it_tries_and_not_for_a_mistake_in_it(verdicts, na
 def test_a_hack_of_a_script_fails_for_what_it_tries(script_verdicts, name):
     for result in script_verdicts[name].results:
         assert not any(mistake in result.traceback for mistake in ("NameError", "SyntaxError", "ImportError"))
+
+
+@pytest.mark.parametrize("source", ["", "def f(n):\0", "\ud800", "def f(n): return '\ud800'", "(" * 100_000, "f = 3"])
+def test_text_that_is_no_program_earns_nothing_and_does_no_harm(source):
+    for entry_point, tests in (("f", CALLS), ("", SCRIPTS)):
+        verdict = judge(source, entry_point, tests, RULES, limits=LIMITS)
+        assert verdict.share == 0.0
+        assert verdict.lost == 0
