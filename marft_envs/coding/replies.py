@@ -77,7 +77,7 @@ def has_program(reply: str, entry_point: str) -> bool:
     return _has_definition(program, name) if name else _has_statement(program)
 
 
-def stated_tests(reply: str, entry_point: str, max_tests: int) -> list[CallTest]:
+def tests_in(reply: str, entry_point: str, max_tests: int) -> list[CallTest]:
     """The tests that a reply states, the first so many of them, each once.
 
     One line each, inside or outside of blocks, with or without a bullet: `assert f(3) == 7`, perhaps with a message;

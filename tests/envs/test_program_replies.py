@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from marft_envs.coding.replies import MAX_LITERAL_CHARS, MAX_LITERAL_DEPTH, has_program, program_in, stated_tests
+from marft_envs.coding import replies
+from marft_envs.coding.replies import MAX_LITERAL_CHARS, MAX_LITERAL_DEPTH, has_program, program_in
 from marft_envs.grading.programs import CallTest
 
 F = "def f(n):\n    return n + 3"
@@ -161,7 +162,7 @@ def test_prose_is_no_program_without_an_entry_point(reply):
 )
 def test_a_stated_test_is_read(line, arguments, expected):
     for reply in (line, f"I would test this:\n{line}\nand no more.", f"```python\n{line}\n```"):
-        (test,) = stated_tests(reply, "f", 5)
+        (test,) = replies.tests_in(reply, "f", 5)
         assert test == CallTest(arguments, expected)
         assert (type(test.expected), list(map(type, test.arguments))) == (type(expected), list(map(type, arguments)))
 
@@ -211,33 +212,33 @@ def test_a_stated_test_is_read(line, arguments, expected):
     ],
 )
 def test_a_line_that_states_no_test_is_passed_over(line):
-    assert stated_tests(line, "f", 5) == []
+    assert replies.tests_in(line, "f", 5) == []
 
 
 def test_nests_up_to_the_limit_are_read():
     depth = MAX_LITERAL_DEPTH - 1  # the arguments are a tuple
-    assert len(stated_tests(f"f({'[' * depth}{']' * depth}) == 7", "f", 5)) == 1
+    assert len(replies.tests_in(f"f({'[' * depth}{']' * depth}) == 7", "f", 5)) == 1
 
 
 def test_the_first_tests_are_taken_in_order_and_each_once():
     reply = "f(1) == 1\nassert f(1) == 1\nf(1) == 2\nf(1) == True\nf(2) == 2\nf(3) == 3"
-    stated = [(test.arguments[0], test.expected) for test in stated_tests(reply, "f", 4)]
+    stated = [(test.arguments[0], test.expected) for test in replies.tests_in(reply, "f", 4)]
     assert [(number, type(value), value) for number, value in stated] == [
         (1, int, 1),
         (1, int, 2),
         (1, bool, True),
         (2, int, 2),
     ]
-    assert stated_tests(reply, "f", 0) == []
+    assert replies.tests_in(reply, "f", 0) == []
 
 
 def test_methods_are_called_by_name_or_on_a_fresh_object():
     reply = "assert Solution().f(3) == 7\nf(4) == 8\nsolution.f(5) == 9"
-    assert stated_tests(reply, "Solution.f", 5) == [CallTest((3,), 7), CallTest((4,), 8)]
+    assert replies.tests_in(reply, "Solution.f", 5) == [CallTest((3,), 7), CallTest((4,), 8)]
 
 
 def test_a_program_without_an_entry_point_has_no_calls_to_test():
-    assert stated_tests("f(3) == 7\n(3) == 7", "", 5) == []
+    assert replies.tests_in("f(3) == 7\n(3) == 7", "", 5) == []
 
 
 # ---- any text
@@ -258,7 +259,7 @@ def test_any_text_is_read_and_what_is_found_comes_from_it(reply):
         given_lines = {line.strip() for line in reply.replace("\r", "\n").split("\n")}
         assert {line.strip() for line in program.replace("\r", "\n").split("\n")} <= given_lines | {""}
         assert has_program(reply, entry_point) in (True, False)
-        assert len(stated_tests(reply, entry_point, 3)) <= 3
+        assert len(replies.tests_in(reply, entry_point, 3)) <= 3
 
 
 LONG = 50_000
@@ -299,5 +300,5 @@ def test_hostile_texts_take_a_moment(reply):
     for entry_point in ("f", ""):
         program_in(reply, entry_point)
         has_program(reply, entry_point)
-        stated_tests(reply, entry_point, 5)
+        replies.tests_in(reply, entry_point, 5)
     assert time.process_time() - began < 3
