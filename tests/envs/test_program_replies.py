@@ -1,6 +1,7 @@
 """Programs and tests in replies: what small models write, what hostile ones may write, and how long it takes."""
 
 import time
+import warnings
 
 import pytest
 from hypothesis import example, given
@@ -31,6 +32,7 @@ FENCED = f"```python\n{F}\n```"
         f"Sure! Here you go.\n\n{F}\n\nThis function adds 3.",
         f"{F}\nNote: it adds 3\nimport the module and call it.",
         f"The output looks so:\n```\n6\n```\nand the program is\n{F}\n",
+        f"{F}\n```\n6\n```\n    is what it returns",
         f"from the list, class of its own\n{F}\nassert that it works",
         F.replace("\n", "\r\n"),
         F.replace("\n", "\r"),
@@ -104,6 +106,10 @@ def test_a_program_that_reads_its_input_is_found_without_an_entry_point(reply):
     assert has_program(reply, "")
 
 
+def test_a_labelled_fence_closes_the_block_before_it():
+    assert program_in("```python\nprint(1)\n```python\nprint(2)\n```", "") == "print(2)"
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -155,6 +161,8 @@ def test_prose_is_no_program_without_an_entry_point(reply):
         ("f() == []", (), []),
         ("f(1, 'a),(', [2, (3,)], {'b': {4}},) == {5: None}", (1, "a),(", [2, (3,)], {"b": {4}}), {5: None}),
         ("f('`') == \"it's\"", ("`",), "it's"),
+        ("f('it\\'s), (') == 7", ("it's), (",), 7),
+        (f"assert f(3) == 7, '{'a' * 1000}'", (3,), 7),
         ("f('\\n\\\\d') == b'\\x00'", ("\n\\d",), b"\0"),
         ("f('é', 'π') == '\u2028'", ("é", "π"), "\u2028"),
         ("f(1j) == 1+2j", (1j,), 1 + 2j),
@@ -213,6 +221,12 @@ def test_a_stated_test_is_read(line, arguments, expected):
 )
 def test_a_line_that_states_no_test_is_passed_over(line):
     assert replies.tests_in(line, "f", 5) == []
+
+
+def test_escapes_that_python_warns_of_are_not_read_whether_it_warns_or_not():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert replies.tests_in("f('\\d') == 7\nf('\\777') == 7\nf(b'\\u0031') == 7", "f", 5) == []
 
 
 def test_nests_up_to_the_limit_are_read():
