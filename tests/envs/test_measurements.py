@@ -152,6 +152,17 @@ def test_a_reset_after_a_replay_measures_anew(machine):
     assert machine.runs == [(1, LIMIT)] * 2
 
 
+@pytest.mark.parametrize("broken", [{"options": {"level": "none"}}, {"measurements": [(0,), None]}])
+def test_a_reset_that_is_refused_leaves_the_episode_as_it_was(broken):
+    env = marft_envs.make(RUNNER)
+    env.reset(seed=0, measurements=[(), (0,)])
+    say(env, "1")
+    with pytest.raises(marft_envs.MarftError):
+        env.reset(**{"measurements": [(0,), (0,)], **broken})
+    say(env, "1")
+    assert env.measurements == ((), (0,))
+
+
 def test_an_unfinished_episode_is_replayed_and_may_go_on_from_there(machine):
     env = marft_envs.make(RUNNER)
     env.reset(seed=0)
