@@ -43,6 +43,12 @@ def test_what_every_test_raised_is_told_once():
     assert told(*results) == "0 of 2 tests passed.\nEvery test raised:\n> SyntaxError: invalid syntax"
 
 
+def test_what_the_only_test_raised_is_told_with_its_input():
+    assert told(TestResult(F, "raised", traceback="ValueError")) == (
+        "0 of 1 test passed.\nf(3, 4) should be 7, and raised:\n> ValueError"
+    )
+
+
 def test_a_script_is_told_by_its_input_what_it_should_print_and_what_it_printed():
     assert told(TestResult(ECHO, "wrong", got="34\n")) == (
         "0 of 1 test passed.\nWith the input:\n> 3 4\nit should print:\n> 7\nand it printed:\n> 34"
