@@ -329,6 +329,16 @@ def test_a_measurement_that_python_cannot_read_is_named_by_file_and_line(log, te
         read_log(log)
 
 
+def test_nests_of_any_depth_are_a_typed_error(log):
+    """Somewhere between what is refused and what Python's parser refuses, recursion would end in an error of its own."""
+    edited(log, measurements=[42])
+    whole = log.read_text(encoding="utf-8")
+    for depth in range(10, 1_100, 10):
+        log.write_text(whole.replace("[42]", "[" * depth + "]" * depth), encoding="utf-8")
+        with pytest.raises(LogError, match="jsonl:6: "):
+            read_log(log)
+
+
 # ---- Forged measurements ---------------------------------------------------------------------------------------------
 
 
