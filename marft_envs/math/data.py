@@ -26,9 +26,9 @@ from marft_envs.errors import DataError
 from marft_envs.grading.equality import is_right, same_answer
 from marft_envs.math.arithmetic import MIN_SPLIT_INSTANCES
 from marft_envs.math.formats import FORMATS, Format, as_text, unboxed
-from marft_envs.math.places import Record, read_parts
 from marft_envs.math.source import Source, Task
 from marft_envs.seeding import split_of
+from marft_envs.task_sources.places import Record, read_parts
 
 ALL = "all"
 """The last level of every data set, and the default: all of its tasks."""
@@ -58,7 +58,7 @@ class DataSet(Source):
 
     Args:
         format: One of `FORMATS`.
-        place: What `marft_envs.math.places.read_parts` reads; empty for the format's own on the hub.
+        place: What `marft_envs.task_sources.places.read_parts` reads; empty for the format's own on the hub.
 
     Raises: DataError.
     """
