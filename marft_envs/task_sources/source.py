@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Generic, Self, SupportsIndex, TypeVar
+from typing import Any, ClassVar, Generic, Self, SupportsIndex, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,10 @@ TaskT_co = TypeVar("TaskT_co", covariant=True)
 class Source(ABC, Generic[TaskT_co]):
     """Tasks without end, or a list of them. A source never changes once it is made, so that copies can share it."""
 
+    takes_data: ClassVar[bool] = False
+    """Whether it is made of data, and takes their place; families that find their sources' classes ask."""
+    hub_id: ClassVar[str] = ""
+    """Where its data lie on the Hugging Face Hub; empty for no place of its own."""
     name: str
     """What it is found by."""
     place: str = ""
