@@ -133,7 +133,8 @@ def play_held_out(
 def episodes_of(rollouts: Iterable[Rollout], env: FlexMG) -> Iterator[Episode]:
     """Rollouts as episodes that an action log can hold: their actions once more, in an environment like theirs."""
     for rollout in rollouts:
-        env.reset(seed=rollout.seed, options=None if rollout.level is None else {"level": rollout.level})
+        options = None if rollout.level is None else {"level": rollout.level}
+        env.reset(seed=rollout.seed, options=options, measurements=rollout.measurements)
         for turn in rollout.turns:
             env.select(turn.agent)
             env.step(turn.text)

@@ -230,7 +230,8 @@ class _Stage:
         env = self._env
         if env is None:
             return [None] * len(rollout.turns)
-        env.reset(seed=rollout.seed, options=None if rollout.level is None else {"level": rollout.level})
+        options = None if rollout.level is None else {"level": rollout.level}
+        env.reset(seed=rollout.seed, options=options, measurements=rollout.measurements)
         verdicts = []
         for turn in rollout.turns:
             env.select(turn.agent)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from marft_envs.flex_mg import FlexMG
     from marft_envs.options import known_options
     from marft_envs.profiles import Profile
-    from marft_envs.records import Episode, Outcome, RewardEvent, Turn
+    from marft_envs.records import Episode, Measurement, Outcome, RewardEvent, Turn
     from marft_envs.spaces import LLMText
     from marft_envs.transcript import Message, flatten_messages, merge_messages, quote
     from marft_envs.wrappers import DiscreteChoiceView, SingleAgentView, parallel_view
@@ -50,6 +50,7 @@ __all__ = [
     "FlexMG",
     "LLMText",
     "MarftError",
+    "Measurement",
     "Message",
     "OptionError",
     "Outcome",
@@ -87,6 +88,7 @@ _HOMES = {
     "Episode": "records",
     "FlexMG": "flex_mg",
     "LLMText": "spaces",
+    "Measurement": "records",
     "Message": "transcript",
     "Outcome": "records",
     "Profile": "profiles",

@@ -8,8 +8,9 @@ An episode is a header line, a line per turn, and an end line:
     {"kind": "end", "terminated": true, "truncated": false, "returns": {"actor_0": 1.0}, "info": {"correct": 1}}
 
 (Here the turn is broken into two lines; in a file it is one.) `rewards` holds what was paid at the commit of that
-turn: agent, amount, time. Where an option names data, `data_fingerprint` in the header says which they were. Lines end
-with a line feed and nothing else; UTF-8, with every character as it is.
+turn: agent, amount, time. Where an option names data, `data_fingerprint` in the header says which they were. `runtime`
+in the header and `measurements` in the end line are there if the environment has any; in the latter, tuples are lists.
+Lines end with a line feed and nothing else; UTF-8, with every character as it is.
 """
 
 import json
@@ -19,9 +20,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from marft_envs.errors import LogError, TeamFileError
+from marft_envs.errors import LogError, OutcomeError, TeamFileError
 from marft_envs.profiles import Profile
-from marft_envs.records import Episode, RewardEvent, Turn
+from marft_envs.records import Episode, Measurement, RewardEvent, Turn, checked_measurement
 
 FORMAT = 1
 """Raised whenever an old reader would misread a new file."""
@@ -43,8 +44,12 @@ _FIELDS: Mapping[str, Mapping[str, type]] = {
     "end": {"terminated": bool, "truncated": bool, "returns": dict, "info": dict},
 }
 """The kinds of lines, and the type of each of their fields."""
-_FINGERPRINT = "data_fingerprint"
-"""A field of the header; it is left out where it is empty."""
+_OPTIONAL: Mapping[str, Mapping[str, type]] = {
+    "episode": {"data_fingerprint": str, "runtime": str},
+    "turn": {},
+    "end": {"measurements": list},
+}
+"""Fields that are left out where they are empty; logs from before there were any have none."""
 
 
 def env_id_missing(what: str) -> str:
@@ -104,7 +109,7 @@ def _lines(episode: Episode) -> Iterator[str]:
         options=plain_options(episode.options),
         seed=episode.seed,
         reset_options=dict(episode.reset_options),
-        **({_FINGERPRINT: episode.data_fingerprint} if episode.data_fingerprint else {}),
+        **_optional("episode", episode),
     )
     rewards: dict[int, list[tuple[str, float, int]]] = {}
     for event in episode.reward_events:
@@ -117,7 +122,13 @@ def _lines(episode: Episode) -> Iterator[str]:
         truncated=episode.truncated,
         returns=dict(episode.returns),
         info=dict(episode.info),
+        **_optional("end", episode),
     )
+
+
+def _optional(kind: str, episode: Episode) -> dict[str, Any]:
+    """The fields that a line of this kind has only if they are not empty."""
+    return {name: value for name in _OPTIONAL[kind] if (value := getattr(episode, name))}
 
 
 def _line(**values: object) -> str:
@@ -201,7 +212,7 @@ def _parsed_lines(path: Path, file: Iterable[bytes]) -> Iterator[Line]:
         where = f"{path}:{number}"
         try:
             value = json.loads(line.decode("utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise LogError(f"{where}: is no JSON in UTF-8 ({error}); {_WAY_OUT}") from error
         kind = value.get("kind") if isinstance(value, dict) else None
         if not isinstance(kind, str) or kind not in _FIELDS:
@@ -211,18 +222,14 @@ def _parsed_lines(path: Path, file: Iterable[bytes]) -> Iterator[Line]:
                 f"{where}: has format {value.get('format')!r}, this version reads {FORMAT}; "
                 "read it with the version of marft-envs that wrote it"
             )
-        for name, kind_of_value in (*_FIELDS[kind].items(), *_optional(kind, value)):
+        optional = [(name, wanted) for name, wanted in _OPTIONAL[kind].items() if name in value]
+        for name, kind_of_value in (*_FIELDS[kind].items(), *optional):
             if type(value.get(name)) is not kind_of_value:
                 raise LogError(
                     f"{where}: {kind}.{name} is {value.get(name)!r:.60}, not of type {kind_of_value.__name__}; "
                     f"{_WAY_OUT}"
                 )
         yield where, value
-
-
-def _optional(kind: str, value: dict[str, Any]) -> list[tuple[str, type]]:
-    """Fields that need not be there, if they are."""
-    return [(_FINGERPRINT, str)] if kind == "episode" and _FINGERPRINT in value else []
 
 
 _WAY_OUT = "take the broken episode out, from its header to its end line, or restore the file"
@@ -246,7 +253,9 @@ def _read_episode(where: str, header: dict[str, Any], lines: Iterator[Line]) -> 
                 truncated=line["truncated"],
                 returns=line["returns"],
                 info=line["info"],
-                data_fingerprint=header.get(_FINGERPRINT, ""),
+                data_fingerprint=header.get("data_fingerprint", ""),
+                measurements=_measurements(at, line),
+                runtime=header.get("runtime", ""),
             )
         if line["kind"] != "turn" or line["index"] != len(turns):
             raise LogError(f"{at}: turn {len(turns)} or the end of the episode is missing; {_WAY_OUT}")
@@ -267,6 +276,18 @@ def _rewards(where: str, line: dict[str, Any]) -> Iterator[RewardEvent]:
                 yield RewardEvent(line["index"], line["round"], time_us, agent, float(amount))
             case _:
                 raise LogError(f"{where}: reward {reward!r} is not [agent, amount, time]; {_WAY_OUT}")
+
+
+def _measurements(where: str, line: dict[str, Any]) -> tuple[Measurement, ...]:
+    try:
+        return tuple([checked_measurement(_frozen(value)) for value in line.get("measurements", ())])
+    except (OutcomeError, RecursionError) as error:
+        raise LogError(f"{where}: end.measurements: {error}; {_WAY_OUT}") from error
+
+
+def _frozen(value: object) -> object:
+    """A value of JSON with tuples for its lists."""
+    return tuple(map(_frozen, value)) if type(value) is list else value
 
 
 def _with_profiles(where: str, options: dict[str, Any]) -> dict[str, Any]:

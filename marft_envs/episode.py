@@ -1,7 +1,7 @@
 """An episode as a value: play one, keep it, and prove by replay that it happened.
 
-What an environment does follows from its id and options, the seed, and the actions. So these are all that a
-log needs to hold; times, rewards and the end are logged as well, and `replay` recomputes every one of them.
+What an environment does follows from its id and options, the seed, the actions, and what it measured. So these are all
+that a log needs to hold; times, rewards and the end are logged as well, and `replay` recomputes every one of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from marft_envs.action_log import env_id_missing, read_log, write_log
 from marft_envs.errors import LogError, ReplayMismatchError, TurnError
 from marft_envs.flex_mg import FlexMG
-from marft_envs.records import Episode, Outcome, RewardEvent, Turn
+from marft_envs.records import Episode, Outcome, RewardEvent, Turn, shown
 from marft_envs.registry import make, spec
 from marft_envs.transcript import Message
 
@@ -49,8 +49,11 @@ def play(
 def replay(episode: Episode) -> Episode:
     """Plays a logged episode again, in a new environment, and compares everything.
 
-    Returns the recomputed episode, which equals the logged one. Raises: ReplayMismatchError, naming the first
-    difference; LogError if the episode does not tell which environment it was played in.
+    What the environment measured is handed to it instead of being measured: see `Hooks.measured`. Returns the
+    recomputed episode, which equals the logged one; its runtime is the logged one.
+
+    Raises: ReplayMismatchError, naming the first difference; LogError if the episode does not tell which environment it
+    was played in; OutcomeError if it has a measurement that no log can hold.
     """
     if episode.env_id is None:
         raise LogError(env_id_missing("replayed"))
@@ -63,17 +66,46 @@ def replay(episode: Episode) -> Episode:
             f"{episode}: the data are not those that were played: logged {episode.data_fingerprint!r}, found "
             f"{env.data_fingerprint!r}; replay it where its options ({named or 'none'}) lead to the same data"
         )
-    env.reset(seed=episode.seed, options=dict(episode.reset_options))
+    try:
+        recomputed = _played_again(episode, env)
+        _compare(episode, recomputed)
+    except ReplayMismatchError as error:
+        raise ReplayMismatchError(f"{episode}: {error}{_other_runtime(episode, env)}") from error
+    return recomputed
+
+
+def _played_again(episode: Episode, env: FlexMG) -> Episode:
+    """The same actions once more, with what was measured; what no replay can know is as logged."""
+    env.reset(seed=episode.seed, options=dict(episode.reset_options), measurements=episode.measurements)
+    _compare_measurements(episode, env)
     for turn in episode.turns:
         if turn.agent not in env.ready:
             ready = ", ".join(env.ready) or "none: the episode is over"
-            raise ReplayMismatchError(f"{episode}: turn {turn.index}: agent: logged {turn.agent!r}, ready are {ready}")
+            raise ReplayMismatchError(f"turn {turn.index}: agent: logged {turn.agent!r}, ready are {ready}")
         env.select(turn.agent)
         env.step(turn.action)
+        _compare_measurements(episode, env)
     recomputed = env.episode()
-    recomputed = replace(recomputed, turns=_with_logged_shortening(episode, recomputed, env))
-    _compare(episode, recomputed)
-    return recomputed
+    return replace(recomputed, turns=_with_logged_shortening(episode, recomputed, env), runtime=episode.runtime)
+
+
+def _compare_measurements(episode: Episode, env: FlexMG) -> None:
+    """Raises at the first that differs, or that the log does not have; all that follows would follow from that."""
+    logged, found = episode.measurements, env.measurements
+    if len(found) > len(logged):
+        raise ReplayMismatchError(f"measurements: logged {len(logged)}, and the environment makes more")
+    if repr(found) == repr(logged[: len(found)]):  # not ==, which takes 1 for True
+        return
+    for place, (one, other) in enumerate(zip(logged, found, strict=False)):
+        if repr(one) != repr(other):
+            raise ReplayMismatchError(f"measurement {place}: logged {shown(one)}, recomputed {shown(other)}")
+
+
+def _other_runtime(episode: Episode, env: FlexMG) -> str:
+    """The likely reason of a difference, if there is one."""
+    if episode.runtime == env.runtime:
+        return ""
+    return f"; the likely reason: it was played with {episode.runtime!r}, and this is {env.runtime!r}"
 
 
 def _with_logged_shortening(episode: Episode, recomputed: Episode, env: FlexMG) -> tuple[Turn, ...]:
@@ -87,7 +119,7 @@ def _with_logged_shortening(episode: Episode, recomputed: Episode, env: FlexMG) 
         limit = env.profiles[turn.agent].max_action_chars
         if logged.shortened and len(turn.action) != limit:
             raise ReplayMismatchError(
-                f"{episode}: turn {turn.index}: shortened: logged {logged.shortened}, "
+                f"turn {turn.index}: shortened: logged {logged.shortened}, "
                 f"but {len(turn.action)} of {limit} characters were kept"
             )
         turns.append(replace(turn, shortened=logged.shortened) if logged.shortened else turn)
@@ -101,14 +133,18 @@ def _compare(logged: Episode, recomputed: Episode) -> None:
         ("reward", logged.reward_events, recomputed.reward_events),
     ):
         if len(expected) != len(found):
-            raise ReplayMismatchError(f"{logged}: {what}s: logged {len(expected)}, recomputed {len(found)}")
+            raise ReplayMismatchError(f"{what}s: logged {len(expected)}, recomputed {len(found)}")
         for place, (one, other) in enumerate(zip(expected, found, strict=True)):
-            _compare_fields(f"{logged}: {what} {place}", one, other)
-    _compare_fields(str(logged), logged, recomputed, skip=("turns", "reward_events", "options"))
+            _compare_fields(f"{what} {place}: ", one, other)
+    if len(logged.measurements) != len(recomputed.measurements):  # each that was made was compared as it was
+        raise ReplayMismatchError(
+            f"measurements: logged {len(logged.measurements)}, and the environment makes {len(recomputed.measurements)}"
+        )
+    _compare_fields("", logged, recomputed, skip=("turns", "reward_events", "measurements", "options"))
 
 
 def _compare_fields(where: str, logged: Any, recomputed: Any, skip: tuple[str, ...] = ()) -> None:
     for field in fields(logged):
         one, other = getattr(logged, field.name), getattr(recomputed, field.name)
         if field.name not in skip and one != other:
-            raise ReplayMismatchError(f"{where}: {field.name}: logged {one!r}, recomputed {other!r}")
+            raise ReplayMismatchError(f"{where}{field.name}: logged {one!r}, recomputed {other!r}")

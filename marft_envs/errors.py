@@ -12,10 +12,12 @@
     ├─ DataError                ValueError    tasks that cannot be read from a file, a folder or a hub
     ├─ LogError                 ValueError    an action log that cannot be read
     ├─ ReplayMismatchError      ValueError    a log and its replay differ
+    ├─ SandboxUnavailableError  RuntimeError  programs cannot be locked up on this machine, so none is run
     └─ SecondOpinionError       RuntimeError  a process for second opinions does not start
 
-Two warnings are no mistakes: `OutdatedEnvironmentWarning` (an old version was asked for, and is made) and
-`SkippedRecordsWarning` (records of a data set cannot be tasks, and are left out).
+Three warnings are no mistakes: `OutdatedEnvironmentWarning` (an old version was asked for, and is made),
+`SkippedRecordsWarning` (records of a data set cannot be tasks, and are left out) and `SandboxWarning` (a program was
+given up, since the processes that should run it kept ending).
 
 Each message names the value, the rule and the way out. What a *model* writes is never an error: text of any
 kind is a legal action.
@@ -76,6 +78,14 @@ class LogError(MarftError, ValueError):
 
 class ReplayMismatchError(MarftError, ValueError):
     """A replay differs from its log; the message names the episode, the turn, the field and both values."""
+
+
+class SandboxUnavailableError(MarftError, RuntimeError):
+    """Programs cannot be locked up on this machine, so none is run; the message says why and what to do."""
+
+
+class SandboxWarning(UserWarning):
+    """A program was given up: the processes that should run it kept ending. It counts as failed, and is `lost`."""
 
 
 class SecondOpinionError(MarftError, RuntimeError):

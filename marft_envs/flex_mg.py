@@ -14,10 +14,10 @@ every environment keeps the same promises:
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, cast
 
 from gymnasium.spaces import Dict, Space
 from pettingzoo import AECEnv
@@ -25,15 +25,17 @@ from pettingzoo import AECEnv
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DependencyError, OptionError, OutcomeError, TurnError
 from marft_envs.history import History, Round
-from marft_envs.hooks import Hooks
+from marft_envs.hooks import Hooks, Measured
 from marft_envs.profiles import Profile, name_agents
 from marft_envs.records import (
     SHORTENED,
     Episode,
+    Measurement,
     Outcome,
     RewardEvent,
     Turn,
     checked_info,
+    checked_measurement,
     feedback_by_agent,
     recorded_text,
     rewards_by_agent,
@@ -148,13 +150,22 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
 
     # ---- An episode --------------------------------------------------------------------------------------------
 
-    def reset(self, seed: int | None = None, options: Mapping[str, Any] | None = None) -> None:
+    def reset(
+        self,
+        seed: int | None = None,
+        options: Mapping[str, Any] | None = None,
+        *,
+        measurements: Sequence[Measurement] = (),
+    ) -> None:
         """Starts the episode of this seed; without one, the next episode after the latest seed that was given.
 
         `options["level"]` sets the level of this episode only. Keys that the environment does not know are ignored.
+        `measurements` are those of an earlier play of the episode, to play it again on any machine: `measured` hands
+        them out in their order, and measures once they are used up.
 
-        Raises: OptionError.
+        Raises: OptionError; OutcomeError for a measurement that no episode can hold.
         """
+        self._recorded = tuple(map(checked_measurement, measurements)) if measurements else ()
         options = dict(options) if options else {}
         level = options.get("level")
         self.level = self._default_level if level is None else self._checked_level(level)
@@ -173,6 +184,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         self._were_rewarded = False  # whether the latest step paid anybody
         self._seats = {agent: Seat(profile) for agent, profile in self.profiles.items()}
         self._history = History(self.profiles)
+        self._measurements: tuple[Measurement, ...] = ()
         self._printed = 0
         self.round = 0
         self.rng = generator(self.episode_seed)
@@ -408,6 +420,21 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         if self.render_mode == "human":
             self.render()
 
+    def measured(self, measure: Callable[[Measurement | None], Measured]) -> Measured:
+        """What `measure` returns, kept with the episode; see `Hooks.measured`. Raises: OutcomeError, TurnError."""
+        if not self._seats or self.terminated or self.truncated or any(seat.is_open for seat in self._seats.values()):
+            raise TurnError(
+                f"{type(self).__name__} measures while no round begins or ends, so a replay would not; call measured "
+                "in start, act or end_round"
+            )
+        taken = self._measurements
+        recorded = self._recorded[len(taken)] if len(taken) < len(self._recorded) else None
+        measurement = checked_measurement(measure(recorded))
+        if self._measurements is not taken:
+            raise OutcomeError(f"{type(self).__name__} measures within a measurement; call measured once for both")
+        self._measurements = (*taken, measurement)
+        return cast("Measured", measurement)
+
     # ---- Looking at it -----------------------------------------------------------------------------------------
 
     @property
@@ -424,6 +451,11 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
     def reward_events(self) -> list[RewardEvent]:
         """All rewards of committed rounds, in the order of payment. Read only."""
         return self._history.reward_events()
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """All that was measured in this episode so far, in the order in which it was."""
+        return self._measurements if self._has_reset else ()
 
     @property
     def num_rounds(self) -> int:
@@ -528,6 +560,8 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             returns=returns,
             info=dict(self.info),
             data_fingerprint=self.data_fingerprint,
+            measurements=self._measurements,
+            runtime=self.runtime,
         )
 
     def observation_space(self, agent: str) -> Space[dict[str, str]]:

@@ -3,8 +3,9 @@
     python -m marft_envs.golden            # compares every registered environment with golden.json
     python -m marft_envs.golden --add      # adds the ids that are missing; never changes one that is there
 
-The hash is over what can be seen of fixed plays: every agent's messages, the state, rewards, times, ends. Source text
-may change as it likes. Leaderboards pin an environment by id and hash.
+The hash is over what can be seen of fixed plays: every agent's messages, the state, rewards, times, ends. What was
+measured is left out, for it belongs to the machine. Source text may change as it likes. Leaderboards pin an environment
+by id and hash.
 """
 
 import argparse

@@ -6,19 +6,22 @@
     round opens  dependencies_for → hidden → view of each agent that takes part, in canonical order
     round ends   act of each agent that took part, in canonical order → end_round
 
-So everything that they draw from `self.rng` is reproducible. They may read what is declared below under "The
+So everything that they draw from `self.rng` is reproducible. What cannot be, because it depends on the machine, goes
+through `self.measured`. They may read what is declared below under "The
 episode", draw from `self.rng`, and change attributes of their own. They touch no global random generator and
 call no `reset` or `step`. Attributes of their own need to survive `copy.deepcopy`: no open files, no threads.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 
 from marft_envs.dependencies import Dependencies
 from marft_envs.profiles import Profile
-from marft_envs.records import Outcome, RewardEvent, Turn
+from marft_envs.records import Measurement, Outcome, RewardEvent, Turn
+
+Measured = TypeVar("Measured", bound=Measurement)
 
 
 class Hooks:
@@ -47,6 +50,9 @@ class Hooks:
     """Identifies the data that instances are drawn from, where an option names them: a hash of all that is drawn, or
     the version of what makes it. It is part of every episode, and a replay with other data is refused. Set it before
     the base's `__init__`, too."""
+    runtime: str = ""
+    """What else outcomes may depend on, such as "python 3.11" where programs are run. It is part of every episode. A
+    replay elsewhere is not refused: if it differs, this is told as the likely reason."""
 
     # ---- The episode, for hooks and everybody else to read -----------------------------------------------------
 
@@ -79,6 +85,36 @@ class Hooks:
     @property
     def reward_events(self) -> list[RewardEvent]:
         """All rewards of committed rounds, in the order of payment. Read only."""
+        raise NotImplementedError
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """All that was measured in this episode so far, in the order in which it was."""
+        raise NotImplementedError
+
+    # ---- For hooks to call ---------------------------------------------------------------------------------------
+
+    def measured(self, measure: Callable[[Measurement | None], Measured]) -> Measured:
+        """What `measure` returns, kept with the episode: for outcomes that depend on the speed of the machine.
+
+            def act(self, agent, action):
+                slow = self.measured(lambda recorded: self.too_slow(action, recorded))
+
+        In a first play `measure(None)` measures. In a replay `measure(recorded)` gets what the log holds at this place,
+        and takes from it whatever may differ between machines: tests that ran out of time did so, and are not run
+        again; all others are run again, with four times the time, so that none fails for a slower machine. What it
+        returns is recorded again, and the replay compares it with the log.
+
+        A log may be forged: `recorded` is any `Measurement`, of whatever form, and nothing is true because it stands
+        there. Where its form makes no sense, measure as if there were none, for what you return is compared; or raise
+        ReplayMismatchError with a message that names the value. Recompute all that would do an agent good.
+
+        To be called by `start`, `view`, `act`, `end_round` and the other hooks that are asked in the fixed order above,
+        under conditions that follow from the episode alone, and never within `measure`.
+
+        Raises: OutcomeError if `measure` returns anything else than a `Measurement`; TurnError if it is called between
+        rounds, as by `gradable` or `reference_action`; whatever `measure` raises.
+        """
         raise NotImplementedError
 
     # ---- The hooks ---------------------------------------------------------------------------------------------

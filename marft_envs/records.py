@@ -1,4 +1,4 @@
-"""What happened, as values: a turn, a reward, and what an environment answers to an action.
+"""What happened, as values: a turn, a reward, a measurement, and what an environment answers to an action.
 
 `Turn` and `RewardEvent` are what trainers, logs and the leaderboard read. `Outcome` is what an environment returns.
 """
@@ -12,8 +12,16 @@ from typing import Any
 from marft_envs.errors import ActionTypeError, OutcomeError
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_LARGEST = 2**63 - 1
+"""Of the numbers in a measurement: whatever reads JSON can hold it."""
+_DEEPEST = 8
+"""Tuples within tuples in a measurement: small values need few, and a forged log gets nowhere with thousands."""
 SHORTENED = "shortened"
 """The key in `infos[agent]` that tells how many characters of the agent's last action were dropped."""
+
+Measurement = bool | int | str | tuple["Measurement", ...]
+"""What an environment found out by measuring, such as the places of the tests that ran into a time limit: whole numbers
+of at most 64 bits, text, and tuples of them. Never None, which stands for what has not been measured yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,10 @@ class Episode:
     """What the environment reported last, such as `{"correct": 1}`."""
     data_fingerprint: str = ""
     """Identifies the data that an option names, which lie outside of the environment; empty where there are none."""
+    measurements: tuple[Measurement, ...] = ()
+    """What the environment measured, in the order in which it did: a replay gets it instead of measuring."""
+    runtime: str = ""
+    """What else the outcomes may depend on, such as "python 3.11"; empty where there is nothing."""
 
     def __str__(self) -> str:
         return f"episode of {self.env_id or 'an environment that is not registered'}, seed {self.seed}"
@@ -156,6 +168,32 @@ def checked_info(outcome: Outcome) -> dict[str, float]:
         number = _finite(value, f"info[{key!r}]")
         info[key] = int(value) if isinstance(value, int) else number
     return info
+
+
+def checked_measurement(value: object, depth: int = 0) -> Measurement:
+    """The measurement as an episode holds it: its text in whole characters.
+
+    Raises: OutcomeError for a value, or a part of one, that is no `Measurement`.
+    """
+    kind = type(value)  # and no subclass, which would come back from a log as another type
+    if kind is bool or (kind is int and abs(value) <= _LARGEST):  # type: ignore[arg-type]  # an int
+        return value  # type: ignore[return-value]  # likewise
+    if kind is str:
+        return whole_characters(value)  # type: ignore[arg-type]  # a str
+    if kind is tuple and depth < _DEEPEST:
+        return tuple([checked_measurement(part, depth + 1) for part in value])  # type: ignore[attr-defined]  # a tuple
+    raise OutcomeError(
+        f"a measurement holds {shown(value)}; use bool, int of at most 64 bits, str, and tuples of these, at most "
+        f"{_DEEPEST} deep; count what is no whole number in a smaller unit"
+    )
+
+
+def shown(value: object) -> str:
+    """The beginning of a value's repr, also where it has none: of a number with too many digits."""
+    try:
+        return f"{value!r:.80}"
+    except (ValueError, RecursionError) as error:
+        return f"a value of type {type(value).__name__} ({error})"
 
 
 def _finite(value: object, what: str) -> float:

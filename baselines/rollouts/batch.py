@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from marft_envs import Measurement
+
 
 @dataclass(slots=True)
 class Turn:
@@ -57,6 +59,8 @@ class Rollout:
     info: Mapping[str, float]
     has_rounds: bool
     """Whether `Turn.round` counts rounds of a Markov game that a team plays; if not, every agent is on its own."""
+    measurements: tuple[Measurement, ...] = ()
+    """What a Flex-MG environment measured: who plays the episode again hands it to `reset`."""
     final_features: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
     """(H,), float32 on the CPU: what the policy of each agent whose episode was cut made of its next prompt, as far as
     it was told anything yet. Empty if nobody asked for it."""

@@ -129,6 +129,7 @@ class FlexGame:
             instance=env.instance_key() or str(self._seed),
             info=dict(env.info),
             has_rounds=True,
+            measurements=env.measurements,
         )
 
 

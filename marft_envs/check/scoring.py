@@ -9,7 +9,9 @@ from statistics import fmean
 from marft_envs.check.grader import Violation, grader
 from marft_envs.check.subject import VARIED, Style, Subject, at, echo, noise, nothing, play_out, reference, turns_of
 from marft_envs.check.traces import shortened
+from marft_envs.errors import ReplayMismatchError
 from marft_envs.flex_mg import FlexMG
+from marft_envs.records import Episode, Measurement
 
 FLOOR = 0.3
 """Share of the reward range that empty, echoed and random play must stay below the maximum."""
@@ -38,6 +40,19 @@ ODD_TEXTS = (
 )
 """Texts that a model might write and a person would not: control characters, lone surrogates, nests, a megabyte."""
 
+FORGED: tuple[Measurement, ...] = (
+    "forged",
+    "9" * 5_000,
+    -1,
+    2**62,
+    True,
+    (),
+    ("forged",),
+    (-1, 2**62),
+    ((((),),),),
+)
+"""What a log might hold in the place of a measurement: other types, other lengths, no places of anything."""
+
 
 @grader(
     "any text is legal",
@@ -56,6 +71,38 @@ def any_text(subject: Subject) -> None:
                 raise Violation(f"{shortened(text)} from {agent} raised {type(error).__name__}: {error}") from error
         for agent in env.possible_agents:
             env.observe(agent)["text"].encode("utf-8")
+
+
+@grader(
+    "any measurement is legal",
+    why="logs come from strangers: what one holds must neither crash a replay nor be taken on trust",
+    fix="check the form of what measured hands you; measure as if there were none, or raise ReplayMismatchError",
+)
+def any_measurement(subject: Subject) -> None:
+    """Forged measurements, one at a time, raise nothing but ReplayMismatchError in an episode played again."""
+    for style in VARIED:
+        episode = play_out(subject.make(), style, subject.seeds[0])
+        recorded = episode.measurements
+        for place in range(len(recorded)):
+            for forged in FORGED:
+                measurements = (*recorded[:place], forged, *recorded[place + 1 :])
+                try:
+                    _play_again(subject.make(), episode, measurements)
+                except ReplayMismatchError:
+                    continue
+                except Exception as error:
+                    what = f"measurement {place}, forged as {shortened(forged)}"
+                    raise Violation(f"{what}, raised {type(error).__name__}: {error}") from error
+
+
+def _play_again(env: FlexMG, episode: Episode, measurements: tuple[Measurement, ...]) -> None:
+    """The actions of an episode with other measurements, as far as these leave the turns as they were."""
+    env.reset(seed=episode.seed, options=episode.reset_options, measurements=measurements)
+    for turn in episode.turns:
+        if turn.agent not in env.ready:
+            return
+        env.select(turn.agent)
+        env.step(turn.action)
 
 
 @grader(

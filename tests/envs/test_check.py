@@ -24,6 +24,7 @@ def _registered() -> Iterator[None]:
     """Registers what other processes have to make, for one test."""
     entry_points = {
         "twins/parcel-v0": "tests.envs.twins:Parcel",
+        "twins/timed-v0": "tests.envs.twins:Timed",
         "twins/hashes-v0": "tests.envs.twins:FollowsTheHashSeed",
         "twins/otherwise-v0": "tests.envs.twins:make_otherwise_every_time",
     }
@@ -45,15 +46,17 @@ def test_everything_that_is_registered_keeps_every_promise(env_id: str) -> None:
     assert {result.status for result in report.results} == {"passed"}
 
 
-def test_a_good_environment_keeps_every_promise() -> None:
-    report = check_env("twins/parcel-v0")
+@pytest.mark.parametrize("env_id", ["twins/parcel-v0", "twins/timed-v0"])
+def test_a_good_environment_keeps_every_promise(env_id: str) -> None:
+    report = check_env(env_id)
     assert report.passed, report
     assert {result.status for result in report.results} == {"passed"}
-    assert str(report) == f"twins/parcel-v0: all promises kept ({len(all_graders())})"
+    assert str(report) == f"{env_id}: all promises kept ({len(all_graders())})"
 
 
 TWINS: list[tuple[str, type[FlexMG] | str, str]] = [
     ("seed control", twins.ForgetsTheSeed, "two plays of seed 0 differ"),
+    ("seed control", twins.MeasuresOtherwiseEveryTime, "two plays of seed 0 differ"),
     ("seed control", twins.IgnoresTheSeed, "40 seeds all draw the instance '10001'"),
     ("global generators", twins.MovesTheGlobalGenerator, "moved the global generator of `numpy.random`"),
     ("interleaving", twins.SharesWithOtherCopies, "alone and beside another copy differ"),
@@ -72,6 +75,7 @@ TWINS: list[tuple[str, type[FlexMG] | str, str]] = [
     ("disjoint splits", twins.SharesInstances, "are in both splits"),
     ("spec round trip", "twins/otherwise-v0", "made from its spec, it plays otherwise"),
     ("any text is legal", twins.Raises, "from teller_0 raised ValueError"),
+    ("any measurement is legal", twins.TrustsItsLog, "measurement 0, forged as 'forged', raised TypeError"),
     ("liveness", twins.NeverAsksTheAsker, "asker_0 never acted"),
     ("reward range", twins.PaysTooMuch, r"asker_0 got 1.5, outside of reward_range \(0.0, 1.0\)"),
     ("reward range", twins.DeclaresNoRange, r"reward_range is \(0.0, inf\)"),

@@ -51,6 +51,17 @@ class Parcel(FlexMG):
         return self.number
 
 
+class Timed(Parcel):
+    """Every reply is measured, and what was measured is told; a recorded number below 100 stands."""
+
+    def act(self, agent, action):
+        spent = self.measured(lambda recorded: self.spent(action, recorded))
+        return super().act(agent, action) or Outcome(feedback=f"{spent} units.")
+
+    def spent(self, action, recorded):
+        return recorded if type(recorded) is int and 0 <= recorded < 100 else len(action) % 100
+
+
 # The faulty ones.
 
 
@@ -205,6 +216,18 @@ class Raises(Parcel):
         if agent == "teller_0" and action.startswith("((("):
             float(action)
         return super().act(agent, action)
+
+
+class TrustsItsLog(Timed):
+    def spent(self, action, recorded):
+        return range(100)[len(action) % 100 if recorded is None else recorded]
+
+
+class MeasuresOtherwiseEveryTime(Timed):
+    spells = count()
+
+    def spent(self, action, recorded):
+        return next(self.spells)
 
 
 class NeverAsksTheAsker(Parcel):

@@ -36,7 +36,7 @@ def decode(data: bytes) -> object:
         raise NotPlainError("these bytes are no plain data") from error
 
 
-def _to_json(value: object, depth: int) -> object:
+def _to_json(value: object, depth: int) -> object:  # noqa: C901, PLR0911  # one line for each type
     if depth > MAX_DEPTH:
         raise NotPlainError("deeper nests")
     inner = depth + 1
@@ -78,7 +78,7 @@ def _from_json(value: object, depth: int) -> object:
     return value
 
 
-def _from_tagged(tagged: "dict[str, object]", depth: int) -> object:
+def _from_tagged(tagged: dict[str, object], depth: int) -> object:  # noqa: C901, PLR0911  # one line for each tag
     if len(tagged) != 1:
         raise NotPlainError("an object without one tag")
     ((tag, body),) = tagged.items()

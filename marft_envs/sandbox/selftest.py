@@ -1,0 +1,139 @@
+"""Tries to break out of the sandbox before any program is trusted to it, once in every process that uses it.
+
+The attempts are real, by raw system calls, and what matters is looked at from outside: the file that must not be
+there, the connection that must not arrive. A platform on which one of them succeeds is refused, with a word on which.
+"""
+
+import os
+import socket
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from marft_envs.errors import SandboxUnavailableError
+from marft_envs.sandbox.runs import Calls, Limits, Raised, Returned, Run, Script
+from marft_envs.sandbox.worker import NOT_HERE, Worker, WorkerLostError
+
+_LIMITS = Limits(cpu_s=10.0, wall_s=60.0, memory_bytes=128 * 2**20, output_bytes=2**16)
+"""For attempts that are over at once, on the busiest machine."""
+_LITTLE = Limits(cpu_s=0.05, wall_s=10.0)
+_SHORT = Limits(cpu_s=10.0, wall_s=0.05)
+_ATTEMPTS = Path(__file__).with_name("attempts.py")
+# Numbers: see `jail.kernel`. They are calls that get at files, processes, the network, limits, or much of the kernel.
+# fmt: off
+_CALLS = {
+    "x86_64": {
+        "open": 2, "stat": 4, "ioctl": 16, "access": 21, "pipe": 22, "shmget": 29, "socket": 41, "connect": 42,
+        "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58, "execve": 59, "kill": 62, "semget": 64, "msgget": 68,
+        "ftruncate": 77, "rename": 82, "mkdir": 83, "unlink": 87, "readlink": 89, "chmod": 90, "ptrace": 101,
+        "setuid": 105, "rt_sigqueueinfo": 129, "mknod": 133, "personality": 135, "setpriority": 141, "prctl": 157,
+        "setrlimit": 160, "chroot": 161, "mount": 165, "tkill": 200, "sched_setaffinity": 203, "tgkill": 234,
+        "add_key": 248, "keyctl": 250, "openat": 257, "newfstatat": 262, "unshare": 272, "eventfd2": 290,
+        "pipe2": 293, "perf_event_open": 298, "prlimit64": 302, "setns": 308, "process_vm_readv": 310,
+        "process_vm_writev": 311, "seccomp": 317, "getrandom": 318, "memfd_create": 319, "bpf": 321, "execveat": 322,
+        "userfaultfd": 323, "statx": 332,
+    },
+    "aarch64": {
+        "ioctl": 29, "mkdirat": 34, "unlinkat": 35, "mount": 40, "ftruncate": 46, "chroot": 51, "openat": 56,
+        "pipe2": 59, "readlinkat": 78, "newfstatat": 79, "personality": 92, "unshare": 97, "ptrace": 117,
+        "sched_setaffinity": 122, "kill": 129, "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "setuid": 146,
+        "setrlimit": 164, "prctl": 167, "shmget": 194, "socket": 198, "socketpair": 199, "connect": 203,
+        "add_key": 217, "keyctl": 219, "clone": 220, "execve": 221, "perf_event_open": 241, "prlimit64": 261,
+        "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271, "seccomp": 277, "getrandom": 278,
+        "memfd_create": 279, "bpf": 280, "execveat": 281, "userfaultfd": 282, "statx": 291,
+    },
+}
+# fmt: on
+_CALLS_EVERYWHERE = {
+    "pidfd_send_signal": 424,
+    "io_uring_setup": 425,
+    "pidfd_open": 434,
+    "clone3": 435,
+    "openat2": 437,
+    "pidfd_getfd": 438,
+    "landlock_create_ruleset": 444,
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def require_walls() -> None:
+    """Returns if nothing gets out of the sandbox here. Raises: SandboxUnavailableError."""
+    if not sys.platform.startswith("linux"):
+        raise SandboxUnavailableError(
+            f"{NOT_HERE}: it is {sys.platform}, and what locks them up (Landlock, seccomp) is Linux's. Use Linux 5.13 "
+            "or newer, in a container or a virtual machine (Docker Desktop's, or WSL 2 with a kernel from 6.1 on)"
+        )
+    worker = Worker()
+    try:
+        found = [*_escapes(worker), *_unlimited(worker)]
+    except WorkerLostError as error:
+        raise SandboxUnavailableError(f"{NOT_HERE}: the sandbox's self-test could not be run ({error})") from error
+    finally:
+        worker.close()
+    if found:
+        raise SandboxUnavailableError(
+            f"{NOT_HERE}: in the sandbox's self-test {'; '.join(found)}. Do not run programs here; please report it "
+            "with the output of `uname -a`"
+        )
+
+
+def _ran(worker: Worker, job: Calls | Script, limits: Limits = _LIMITS) -> Run:
+    worker.begin(job, limits)
+    return worker.finish()
+
+
+def _escapes(worker: Worker) -> list[str]:
+    """What got out, in words."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as server, socket.socket(socket.AF_UNIX) as unix:
+        secret, target = Path(folder, "secret"), Path(folder, "target")
+        secret.write_text("secret", encoding="utf-8")
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        unix.bind(b"\0marft-" + os.urandom(8).hex().encode())
+        unix.listen()
+        calls = {**_CALLS[os.uname().machine], **_CALLS_EVERYWHERE}
+        variable = next(iter(os.environ), "PATH")
+        arguments = (calls, str(secret), str(target), server.getsockname()[1], unix.getsockname(), [os.getpid()])
+        source = _ATTEMPTS.read_text(encoding="utf-8")
+        run = _ran(worker, Calls(source, "escapes", ((*arguments, variable),)))
+        match run.outcomes:
+            case (Returned(list(escaped)),):
+                found = [str(line) for line in escaped]
+            case _:
+                found = [f"the attempts did not come to their end ({run.ending}, {run.error or run.outcomes})"]
+        found += [f"{path.name} has changed" for path in (target,) if path.exists()]
+        return found + ([] if secret.exists() else ["a file is gone"]) + _arrived(server, unix)
+
+
+def _arrived(*servers: socket.socket) -> list[str]:
+    found = []
+    for server in servers:
+        server.setblocking(False)
+        try:
+            server.accept()[0].close()
+        except BlockingIOError:
+            continue
+        found.append("a connection arrived")
+    return found
+
+
+def _unlimited(worker: Worker) -> list[str]:
+    """Which limit does not hold, in words."""
+    spins = _ran(worker, Script("while True: pass"), _LITTLE)
+    waits = _ran(worker, Script("import ctypes\nwhile True: ctypes.CDLL(None).sleep(1000)"), _SHORT)
+    floods = _ran(worker, Script("while True: print('x' * 1000)"))
+    hoards = _ran(worker, Calls("def f(size): return len(bytearray(size))", "f", ((2 * _LIMITS.memory_bytes,),)))
+    crashes = _ran(worker, Script("import ctypes\nctypes.string_at(0)"))
+    found = []
+    for what, run, ending in (
+        ("CPU seconds", spins, "time"),
+        ("wall seconds", waits, "time"),
+        ("output", floods, "output"),
+        ("a crash", crashes, "crashed"),
+    ):
+        if run.ending != ending:
+            found.append(f"{what} did not end a program ({run.ending})")
+    if not (hoards.outcomes and isinstance(hoards.outcomes[0], Raised)):
+        found.append(f"memory did not run out ({hoards.ending})")
+    return found
