@@ -1,0 +1,1 @@
+"""Where coding tasks come from, one file per family of tasks."""
