@@ -14,10 +14,13 @@ SECONDS = range(1, 10)
 """What k may be."""
 NUM_EDGES = 3
 """So many inputs of a pool come first and are edges: 0, a negative number, nothing, one."""
-_WORDS = (
-    "apple banana level sky Python code rhythm jumping Fox quiz zebra noon winter vivid kayak area Lazy dog "
-    "box queue Hello world maze sphinx judge vow"
-).split()
+_VOCABULARY = (
+    "apple banana level sky Python code rhythm jumping Fox quiz zebra noon winter vivid kayak area Lazy "
+    "dog box queue Hello world maze sphinx judge vow"
+)
+_WORDS = tuple(_VOCABULARY.split())
+_FOREIGN_FROM = 4
+"""Functions with so many steps are also given texts beyond ASCII."""
 _FOREIGN = ("naïve café", "Ünïcode", "日本 語", "Åre")
 _PANGRAMS = (
     "the quick brown fox jumps over the lazy dog",
@@ -34,7 +37,7 @@ def pool(pipeline: Pipeline, rng: np.random.Generator) -> list[Arguments]:
     if pipeline.takes == "number":
         values: list[Plain] = list(_numbers(constants, rng))
     elif pipeline.takes == "text":
-        values = list(_texts(constants, rng, foreign=pipeline.has_k or len(pipeline.steps) > 3))  # noqa: PLR2004
+        values = list(_texts(constants, rng, foreign=len(pipeline.steps) >= _FOREIGN_FROM))
     else:
         values = list(_lists(constants, rng))
     different = list({repr(value): value for value in values}.values())

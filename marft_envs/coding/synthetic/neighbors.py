@@ -3,27 +3,42 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from marft_envs.coding.synthetic.steps import Branch, Pipeline, Step
+from marft_envs.coding.synthetic.numbers import KEEP
+from marft_envs.coding.synthetic.steps import Branch, K, Pipeline, Step
+
+_FIXED_K = 5
 
 
 def simpler(pipeline: Pipeline) -> Iterator[Pipeline]:
-    """The function with a step left out, or with fewer cases of a branch. A good function is none of them."""
+    """The function with a step left out, with less of a branch, or with k fixed. A good function is none of them."""
     steps = pipeline.steps
     for index, step in enumerate(steps):
-        before, after = steps[:index], steps[index + 1 :]
-        if isinstance(step, Branch):
-            yield from (replace(pipeline, steps=(*before, less, *after)) for less in _fewer_cases(step))
-        elif step.operation.takes == step.operation.gives and len(steps) > 1:
-            yield replace(pipeline, steps=(*before, *after))
+        for less in _less(step, alone=len(steps) == 1):
+            yield replace(pipeline, steps=(*steps[:index], *less, *steps[index + 1 :]))
 
 
-def _fewer_cases(branch: Branch) -> Iterator[Step | Branch]:
-    cases = branch.cases
+def _less(step: Step | Branch, *, alone: bool) -> Iterator[tuple[Step | Branch, ...]]:
+    if isinstance(step, Branch):
+        yield from ((less,) for less in _less_of_branch(step))
+        return
+    if K in step.constants:
+        yield (replace(step, constants=tuple(_FIXED_K if each is K else each for each in step.constants)),)
+    if step.operation.takes == step.operation.gives and not alone:
+        yield ()
+
+
+def _less_of_branch(branch: Branch) -> Iterator[Step | Branch]:
+    """With a case less, or with one where nothing is done."""
+    cases, keep = branch.cases, Step(KEEP)
     if len(cases) == 1:
         yield from (cases[0][1], branch.otherwise)
-        return
-    yield from (replace(branch, cases=(*cases[:index], *cases[index + 1 :])) for index in range(len(cases)))
-    yield replace(branch, cases=cases[:-1], otherwise=cases[-1][1])
+    else:
+        yield from (replace(branch, cases=(*cases[:index], *cases[index + 1 :])) for index in range(len(cases)))
+        yield replace(branch, cases=cases[:-1], otherwise=cases[-1][1])
+    for index, (condition, _) in enumerate(cases):
+        yield replace(branch, cases=(*cases[:index], (condition, keep), *cases[index + 1 :]))
+    if branch.otherwise != keep:
+        yield replace(branch, otherwise=keep)
 
 
 def nearby(pipeline: Pipeline) -> Iterator[Pipeline]:

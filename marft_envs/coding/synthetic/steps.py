@@ -31,8 +31,8 @@ Constant = int | str | SecondArgument
 class Operation:
     """One row of a table of operations.
 
-    Its texts are templates: {0}, {1} are the constants and {x} is the value. In `words` {to}, {from_}, {of} and {in_} are the
-    words " to n" and so on where the value is the argument, and nothing where it is what the step before gave.
+    Its texts are templates: {0}, {1} are the constants and {x} is the value. In `words` {to}, {from_}, {of} and {in_}
+    are " to n" and so on where the value is the argument, and nothing where it is what the step before gave.
     """
 
     takes: Shape

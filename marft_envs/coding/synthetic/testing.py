@@ -72,7 +72,7 @@ def _telling(pipeline: Pipeline, inputs: list[Arguments], results: list[Plain]) 
         index = _first_difference(other, inputs, results, (*chosen, *order))
         if index is not None and index not in chosen:
             chosen.append(index)
-    return chosen[:NUM_HIDDEN]
+    return chosen if len(chosen) <= NUM_HIDDEN else None
 
 
 def _first_difference(
