@@ -1,1 +1,1 @@
-"""Where coding tasks come from: one file for each source, found by its name. Nothing else is touched to add one."""
+"""One file per family of coding tasks; the name of the file is what `source=` finds it by."""
