@@ -67,7 +67,7 @@ def program_in(reply: str, entry_point: str) -> str:
     else:
         ranked += [text for text in texts if _has_statement(text)][-1:]
         ranked += [block.text for block in blocks if block.label in _PYTHON][-1:]
-    return ranked[-1].rstrip()
+    return ranked[-1].strip("\n").rstrip()
 
 
 def has_program(reply: str, entry_point: str) -> bool:
