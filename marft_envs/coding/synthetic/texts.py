@@ -5,7 +5,10 @@ from functools import partial
 from marft_envs.coding.synthetic.steps import Operation
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-PIECES = ("-", "!", "_", "ab", "go", "xyz", "end", "pre", "ok", "+", "no", "Qu", "A", "Z", "e", "7")
+PIECES = (
+    *"-!_+#.:7429aeioztAEQZ",
+    *("ab", "go", "no", "ok", "Qu", "xyz", "end", "pre", "the", "un", "ing", "Mr", "x2", "--", "><", "...", "ly", "re"),
+)
 _LENGTHS = range(2, 9)
 _text = partial(Operation, "text", "text")
 _measure = partial(Operation, "text", "number")

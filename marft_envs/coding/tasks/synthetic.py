@@ -17,7 +17,7 @@ import numpy as np
 from marft_envs.coding.synthetic.crossings import CROSSINGS
 from marft_envs.coding.synthetic.lists import LIST_ENDS, LISTS
 from marft_envs.coding.synthetic.numbers import CONDITIONS, KEEP, LINEAR, NUMBERS, ONE_STEP
-from marft_envs.coding.synthetic.steps import Branch, Constant, K, Operation, Pipeline, Shape, Step
+from marft_envs.coding.synthetic.steps import Branch, K, Operation, Pipeline, Shape, Step
 from marft_envs.coding.synthetic.testing import key, tests
 from marft_envs.coding.synthetic.texts import TEXT_ENDS, TEXTS
 from marft_envs.coding.task import Task
@@ -30,8 +30,8 @@ MIN_SPLIT_INSTANCES = 2_000
 """Levels with fewer functions offer no test split: a fifth of them would be too few to tell teams apart."""
 _ARGUMENTS: Mapping[Shape, str] = MappingProxyType({"number": "n", "text": "s", "list": "values"})
 _WEIGHT = 3
-"""An operation with constants stands for many functions, and is drawn so many times as often as one without; and one
-that gives something of another shape, since there are few."""
+"""An operation with a constant stands for many functions, and is drawn so many times as often as one without; one with
+two twice that; and one that gives something of another shape as if it had one, since there are few."""
 _ONE_IN = 4
 """A step on a number is a branch this often, where a level has branches."""
 
@@ -64,7 +64,7 @@ LEVELS: Mapping[str, Level] = MappingProxyType(
             0,
             max_cases=1,
         ),
-        "strings": Level("two or three steps on a string", ("text",), range(2, 4), (*TEXTS, *TEXT_ENDS), 0),
+        "strings": Level("two to four steps on a string", ("text",), range(2, 5), (*TEXTS, *TEXT_ENDS), 0),
         "lists": Level("two to four steps on a list of integers", ("list",), range(2, 5), (*LISTS, *LIST_ENDS), 0),
         "mixed": Level(
             "four to six steps over numbers, strings, lists and dicts, with branches and two arguments",
@@ -133,33 +133,33 @@ def _candidates(level: str, takes: Shape, last: bool) -> tuple[Operation, ...]:
         operation
         for operation in operations
         if operation.takes == takes and (last or operation.gives in taken)
-        for _ in range(_WEIGHT if operation.constants or operation.gives != takes else 1)
+        for _ in range(_weight(operation))
     )
 
 
+def _weight(operation: Operation) -> int:
+    return _WEIGHT * max(len(operation.constants), operation.gives != operation.takes) or 1
+
+
 def _pipeline(level: str, rng: np.random.Generator) -> Pipeline | None:
-    """A pipeline, or None where it came to repeat itself."""
+    """A pipeline, or None where it should have a second argument and has no place for it."""
     row = LEVELS[level]
     takes = shape = _drawn(row.starts, rng)
     num_steps = _drawn(row.num_steps, rng)
     steps: list[Step | Branch] = []
     for index in range(num_steps):
-        step = _step(level, shape, index == num_steps - 1, rng)
-        if step.group and any(step.group == other.group for other in steps[-2:]):
-            return None
-        steps.append(step)
-        shape = (step.otherwise if isinstance(step, Branch) else step).operation.gives
+        groups = {step.group for step in steps[-2:] if step.group}
+        if row.max_cases and shape == "number" and not rng.integers(_ONE_IN):
+            steps.append(_branch(int(rng.integers(1, row.max_cases + 1)), rng))
+            continue
+        candidates = _candidates(level, shape, index == num_steps - 1)
+        operation = _drawn([each for each in candidates if each.group not in groups], rng)
+        steps.append(_with_constants(operation, rng))
+        shape = operation.gives
     has_k = row.has_k and bool(rng.integers(2))
     if has_k and not _give_k(steps, rng):
         return None
     return Pipeline(_ARGUMENTS[takes], takes, tuple(steps), has_k)
-
-
-def _step(level: str, takes: Shape, last: bool, rng: np.random.Generator) -> Step | Branch:
-    max_cases = LEVELS[level].max_cases
-    if max_cases and takes == "number" and not rng.integers(_ONE_IN):
-        return _branch(int(rng.integers(1, max_cases + 1)), rng)
-    return _with_constants(_drawn(_candidates(level, takes, last), rng), rng)
 
 
 def _branch(num_cases: int, rng: np.random.Generator) -> Branch:
@@ -186,8 +186,7 @@ def _give_k(steps: list[Step | Branch], rng: np.random.Generator) -> bool:
     place = _drawn(places, rng)
     step = steps[place]
     assert isinstance(step, Step)
-    constants: tuple[Constant, ...] = (K, *step.constants[1:])
-    steps[place] = Step(step.operation, constants)
+    steps[place] = Step(step.operation, (K, *step.constants[1:]))
     return True
 
 
