@@ -67,6 +67,8 @@ def _marft_recorded(extra_inputs):
             values.append(None)
     return calls, values
 """
+
+
 class HumanEval(DataSet[Task]):
     """The 164 problems, for testing.
 
