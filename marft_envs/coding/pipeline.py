@@ -1,4 +1,4 @@
-"""Pipeline: a task passes through a team of specialists, one of whom writes the program, until it passes the tests shown.
+"""Pipeline: a task passes through a team of specialists, one of whom writes a program, until the tests shown pass.
 
 | | |
 |---|---|
@@ -13,7 +13,7 @@
 | levels | one_step, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, apps, livecodebench, codecontests, jsonl (`data`) |
-| info | `solved`: share of programs that pass all hidden tests; `share` of hidden tests; `visible`: share of visible ones |
+| info | `solved`: share of programs that pass all tests; `share` of hidden tests; `visible`: share of visible ones |
 | versions | v0: the first |
 
 The teams: solo (coder), duo (planner, coder), trio (and a reviewer), quartet (analyst, planner, coder, reviewer), octet

@@ -3,9 +3,9 @@
 | | |
 |---|---|
 | id | `coding/plan_code_review-v0` |
-| agents | `planner_0`, `coder_0`, `reviewer_0`; or any team with one who `answers` and somebody behind it, who reviews |
-| D | first the planner, then the coder who reads it; then the reviewer alone; and as long as it asks for a repair, the coder |
-| observation | planner, coder: the task and the visible tests; reviewer: what the program does on them; coder: a request to repair |
+| agents | `planner_0`, `coder_0`, `reviewer_0`; or any team with one who `answers`, and reviewers behind it |
+| D | the planner, then the coder who reads it; the reviewer; and as long as that asks for a repair, the coder again |
+| observation | the task and the visible tests; to the reviewer what the program does on them; a request to repair |
 | action | coder: a program; reviewer: text that says `accept`, or anything else to have the program repaired |
 | reward | at the end, to the whole team: what the accepted program is worth, 0 to 1, less a tenth for each repair |
 | horizon | 6 rounds, an option; accepting terminates, the horizon truncates, and pays nothing |
@@ -13,7 +13,7 @@
 | levels | one_step, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, apps, livecodebench, codecontests, jsonl (`data`) |
-| info | `solved`: 1 if the accepted program passes all hidden tests; `share` of them; `visible` of the others; `repairs` |
+| info | `solved`: 1 if all hidden tests pass; `share` of them; `visible`: share of the visible ones; `repairs` |
 | versions | v0: the first |
 
 D depends on an action: who acts next, and whether anybody does, follows from the reviewer's words. Only the reviewer is
@@ -116,7 +116,9 @@ class PlanCodeReview(FlexMG):
 
     def view(self, agent: str) -> str:
         """The task, at this agent's first turn; then what it is asked for."""
-        request = REVIEW if self.round % 2 else PLAN if agent != self.coder else WITH_CODE if self.round == 0 else REPAIR
+        request = (
+            REVIEW if self.round % 2 else PLAN if agent != self.coder else WITH_CODE if self.round == 0 else REPAIR
+        )
         return request if self.round > 1 else f"{asked(self.task)}\n{request}"
 
     def act(self, agent: str, action: str) -> Outcome | None:

@@ -30,8 +30,8 @@ import numpy as np
 from marft_envs.coding.judge import FAILED, RUNTIME, SOLVED, judged, paid, told
 from marft_envs.coding.replies import has_program, program_in
 from marft_envs.coding.setting import REPAIR, WITH_CODE, asked, check_reward, check_split, use_source, writers
-from marft_envs.coding.tasks.synthetic import LEVELS
 from marft_envs.coding.task import Task
+from marft_envs.coding.tasks.synthetic import LEVELS
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG

@@ -7,13 +7,13 @@
 | D | round 0: none, both work at the same time; later the coder alone, as long as one of the tests fails |
 | observation | the task and the visible tests; later, to the coder, what its program did on the tester's tests |
 | action | coder: a program; tester: up to 5 tests, one a line, such as `assert f(3) == 7` |
-| reward | at the end to the coder, 0 to 1, by the hidden tests; after round 0 to the tester, 0 to 1, by reference and mutants |
+| reward | to each its own, 0 to 1: the coder by the hidden tests, at the end; the tester by reference and mutants |
 | horizon | 2 rounds, an option; after the last round the program is judged as it is |
 | recall | team |
 | levels | one_step, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, jsonl, or another with functions and reference programs (`data`) |
-| info | `solved`: 1 if all hidden tests pass; `share` of them; `valid`: share of right tests; `killed`: share of mutants |
+| info | `solved`: 1 if all hidden tests pass; `share` of them; `valid`: share of tests; `killed`: share of mutants |
 | versions | v0: the first |
 
 A test is valid if the reference program passes it. A mutant is the reference program with one small change that the
@@ -24,7 +24,7 @@ both get the mean, for trainers that share one reward.
 A mutant that runs out of time is left out, on the hidden tests as on the tester's: that is a matter of the machine.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, Unpack
@@ -33,15 +33,16 @@ import numpy as np
 
 from marft_envs.coding.judge import QUICK, RUNTIME, judged, paid
 from marft_envs.coding.mutants import mutants
-from marft_envs.coding.replies import MAX_LITERAL_CHARS, has_program, program_in, tests_in
+from marft_envs.coding.replies import has_program, program_in, tests_in
 from marft_envs.coding.setting import REPAIR, WITH_CODE, asked, check_reward, check_split, use_source, writers
 from marft_envs.coding.task import Task
 from marft_envs.coding.tasks.synthetic import LEVELS
+from marft_envs.coding.telling import fails, telling, written
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DataError, OptionError, TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
-from marft_envs.grading.failures import call, literal, report
-from marft_envs.grading.programs import CallTest, Test, Verdict
+from marft_envs.grading.failures import report
+from marft_envs.grading.programs import CallTest
 from marft_envs.grading.verdicts import judge_all
 from marft_envs.records import Outcome
 
@@ -53,25 +54,6 @@ NUM_CANDIDATES = 10
 """Some of which no hidden test tells from the reference."""
 _MOST_DRAWS = 200
 _REWARDS = ("own", "team")
-_UNDECIDED = ("passed", "time", "not reached", "lost")
-
-
-def _written(task: Task, test: Test) -> str:
-    """A test as a tester writes it; empty for one that could not be read again."""
-    if not isinstance(test, CallTest):
-        return ""
-    line = f"assert {call(task.entry_point, test.arguments, MAX_LITERAL_CHARS)} == {literal(test.expected, MAX_LITERAL_CHARS)}"
-    return line if tests_in(line, task.entry_point, 1) == [test] else ""
-
-
-def _telling(task: Task) -> list[CallTest]:
-    """Those of the hidden tests that a tester could write."""
-    return [test for test in task.hidden if isinstance(test, CallTest) and _written(task, test)]
-
-
-def _fails(verdict: Verdict, places: Iterable[int]) -> bool:
-    """Whether a program did something else on one of these tests; running out of time says nothing."""
-    return any(verdict.results[place].reason not in _UNDECIDED for place in places)
 
 
 class WriteTest(FlexMG):
@@ -152,7 +134,7 @@ class WriteTest(FlexMG):
             return REPAIR
         if agent == self.coder:
             return f"{asked(self.task)}\n{WITH_CODE}"
-        example = _written(self.task, self.task.visible[0]) if self.task.visible else ""
+        example = written(self.task, self.task.visible[0]) if self.task.visible else ""
         form = f", such as: {example}" if example else ""
         return f"{asked(self.task)}\nWrite up to {MAX_TESTS} other tests, one a line{form}"
 
@@ -172,11 +154,11 @@ class WriteTest(FlexMG):
     def _worth(self, tests: list[CallTest]) -> tuple[float, float]:
         """The share of these tests that the reference passes, and the share of mutants that those kill."""
         (reference,) = judged(self, self.task, tests, [self.task.reference])
-        telling = _telling(self.task)
-        found = judged(self, self.task, [*telling, *tests], self._candidates, limits=QUICK)
-        mutants_of_it = [verdict for verdict in found if _fails(verdict, range(len(telling)))][:NUM_MUTANTS]
-        valid = [len(telling) + place for place, result in enumerate(reference.results) if result.passed]
-        killed = [_fails(verdict, valid) for verdict in mutants_of_it]
+        finders = telling(self.task)
+        found = judged(self, self.task, [*finders, *tests], self._candidates, limits=QUICK)
+        mutants_of_it = [verdict for verdict in found if fails(verdict, range(len(finders)))][:NUM_MUTANTS]
+        valid = [len(finders) + place for place, result in enumerate(reference.results) if result.passed]
+        killed = [fails(verdict, valid) for verdict in mutants_of_it]
         return reference.share, fmean(killed) if killed else 1.0
 
     def end_round(self) -> Outcome:
@@ -210,13 +192,13 @@ class WriteTest(FlexMG):
         """The reference program; hidden tests, one for each mutant."""
         if agent == self.coder:
             return self.task.reference
-        telling = _telling(self.task)
-        found = judge_all(self._candidates, self.task.entry_point, telling, self.task.rules, limits=QUICK)
+        finders = telling(self.task)
+        found = judge_all(self._candidates, self.task.entry_point, finders, self.task.rules, limits=QUICK)
         chosen = dict.fromkeys(
-            next(place for place in range(len(telling)) if _fails(verdict, [place]))
-            for verdict in [one for one in found if _fails(one, range(len(telling)))][:NUM_MUTANTS]
+            next(place for place in range(len(finders)) if fails(verdict, [place]))
+            for verdict in [one for one in found if fails(one, range(len(finders)))][:NUM_MUTANTS]
         )
-        return "\n".join(_written(self.task, telling[place]) for place in chosen or [0])
+        return "\n".join(written(self.task, finders[place]) for place in chosen or [0])
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether there is a program, or a test, in it."""
