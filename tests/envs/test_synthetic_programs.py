@@ -335,6 +335,104 @@ def test_who_understands_the_description_passes(level):
             assert exact(value) == exact(call.expected), task
 
 
+# Golden plays: with these seeds, these tasks. A change that breaks one changes what every seed draws.
+
+GOLDEN = {
+    "one_step": (
+        "Write a Python function f(n) that returns n times 17.",
+        ["def f(n):", "    return n * 17"],
+        [((3,), 51), ((-111,), -1887), ((19,), 323)],
+        [0, -1, 1, -10, -150, 24, 15, -64, 104],
+        "number bed0c2ad4d629c4aa3dba5b0",
+    ),
+    "two_steps": (
+        "Write a Python function f(n) that takes the absolute value of n and returns the larger of the result and 3.",
+        ["def f(n):", "    result = abs(n)", "    return max(result, 3)"],
+        [((-4,), 4), ((-1,), 3), ((17,), 17)],
+        [0, -8, 1, -10, -67, 24, 7, 144, 143],
+        "number 054c1866c59639d0cc7c2495",
+    ),
+    "numbers": (
+        "Write a Python function f(n) that takes the absolute value of n if n is at most 86 and subtracts n from 44 "
+        "otherwise, then subtracts the result from 6, and returns the result times 76.",
+        [
+            "def f(n):",
+            "    if n <= 86:",
+            "        result = abs(n)",
+            "    else:",
+            "        result = 44 - n",
+            "    result = 6 - result",
+            "    return result * 76",
+        ],
+        [((88,), 3800), ((50,), -3344), ((23,), -1292)],
+        [0, -2, 1, 87, 86, 44, 4, 45, -4],
+        "number 49eb7c1d89f94170621f8085",
+    ),
+    "strings": (
+        "Write a Python function f(s) that appends '-' to s, then removes every 'm', then keeps only the last 6 "
+        "characters, then puts 're' in front of the result, and returns the result.",
+        [
+            "def f(s):",
+            "    result = s + '-'",
+            "    result = result.replace('m', '')",
+            "    result = result[-6:]",
+            "    return 're' + result",
+        ],
+        [(("corerede dog",), "ree dog-"), (("jumuj",), "rejuuj-"), (("zebez",), "rezebez-")],
+        ["", "a", "Go", "jumpinggnipmuj", "re bc", "zebra", "Python", "kayak", "judgeegduj"],
+        "text 216605623f238bdb41cbf4f5",
+    ),
+    "lists": (
+        "Write a Python function f(values) that keeps only the even numbers in values and returns the smallest number "
+        "in the result (0 if there is none).",
+        ["def f(values):", "    result = [x for x in values if x % 2 == 0]", "    return min(result, default=0)"],
+        [(([6, 2, 8, 0, 4, 2, 9, -1, 7],), 0), (([52, 17, -1],), 52), (([5, 2, 7, 9],), 2)],
+        [
+            [],
+            [3],
+            [-6, 0],
+            [-1, -7, -1, 29, 17, 22, 17, 22, 9],
+            [20, -16, 58, 53, -4, 47, -2, 6],
+            [17, -8],
+            [-19, -7, 7, 16, 24, 28, 43, 45, 51],
+            [-3, 8, 13, -1, 2, 17, 17],
+            [35, -17, 46, 45, 14, 56, 30],
+        ],
+        "list 9d2a27a34ebb55445f3e6163",
+    ),
+    "mixed": (
+        "Write a Python function f(n) that subtracts n from 64, then multiplies the result by 56 if the result is odd "
+        "and multiplies the result by 5 otherwise, then takes the larger of the result and 43, and returns the result "
+        "plus 16.",
+        [
+            "def f(n):",
+            "    result = 64 - n",
+            "    if result % 2 == 1:",
+            "        result = result * 56",
+            "    else:",
+            "        result = result * 5",
+            "    result = max(result, 43)",
+            "    return result + 16",
+        ],
+        [((13,), 2872), ((22,), 226), ((26,), 206)],
+        [0, -8, 1, 149, -112, 2, -9, -7, -2],
+        "number 19304a5730dc63990cf1a158",
+    ),
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_seed_always_draws_the_same_task(level):
+    description, lines, visible, hidden, name = GOLDEN[level]
+    (task,) = drawn(level, seed=5, count=1)
+    assert task.description == description
+    assert task.reference == "\n".join(lines) + "\n"
+    assert [(call.arguments, call.expected) for call in task.visible] == visible
+    assert [call.arguments[0] for call in task.hidden] == hidden
+    assert task.key == name
+    assert drawn(level, seed=5, count=3) == drawn(level, seed=5, count=3) != drawn(level, seed=6, count=3)
+
+
 # Keys.
 
 
@@ -461,7 +559,7 @@ def filtered_lists():
     ("levels", "takes", "family", "sizes"),
     [
         (["numbers", "mixed"], "number", bounded_lines, (98, 2 * 99, 2 * 99)),
-        (["strings"], "text", framed_texts, (26 * 25, 40, 40)),
+        (["strings"], "text", framed_texts, (26 * 25, 39, 39)),
         (["lists"], "list", filtered_lists, (2 * 16, 18, 29, 7)),
     ],
 )

@@ -1,8 +1,8 @@
 """Small functions made from a random generator: no end, no download, from one step to pipelines with branches.
 
 A function is a short pipeline of steps over a number, a text or a list. Its description, its reference program and its
-key are three readings of that pipeline, its tests a fourth. The key is made from what the function does, so that
-n + 3 times 2 and n times 2 + 6 are one task, whose split is one. No function is drawn that is constant, or the
+key are three readings of that pipeline, its tests a fourth. The key is made from what the function does for fixed inputs, so
+that (n + 3) * 2 and n * 2 + 6 are one task, whose split is one. No function is drawn that is constant, or the
 identity, or that is the same without one of its steps.
 """
 
@@ -57,7 +57,7 @@ _BOUNDED_LINES = 98 * 198 * 198
 _FRAMED_TEXTS = 26 * 25 * len(PIECES) ** 2
 """One letter replaced by another, something in front and something behind."""
 _FILTERED_LISTS = (16 + 16) * 18 * 29 * 7
-"""What is above or below c, times a, plus b; that as it is, squared, added up, in one of three orders, or running sums."""
+"""What is above or below c, times a, plus b; then nothing, squares, the sum, one of three orders, or running sums."""
 
 LEVELS: Mapping[str, Level] = MappingProxyType(
     {
