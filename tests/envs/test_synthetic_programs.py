@@ -9,6 +9,7 @@ import pytest
 
 from marft_envs.coding.synthetic import crossings, lists, numbers, testing, texts
 from marft_envs.coding.synthetic.inputs import PROBES
+from marft_envs.coding.synthetic.neighbors import simpler
 from marft_envs.coding.synthetic.steps import Branch, K, Pipeline, Step
 from marft_envs.coding.tasks.synthetic import LEVELS, MIN_SPLIT_INSTANCES, SPLIT_LEVELS, Synthetic, num_instances
 from marft_envs.grading.programs import Rules
@@ -240,7 +241,7 @@ def test_a_program_without_one_of_its_steps_fails_hidden_tests(tasks, level):
 def test_a_function_that_is_simpler_than_it_looks_is_no_task():
     add, double = Step(numbers.ADD, (3,)), Step(numbers.MULTIPLY, (2,))
     absolute, square = Step(numbers.ABSOLUTE), Step(numbers.SQUARE)
-    even, negative = Step(numbers.EVEN), Step(numbers.CONDITIONS[2])
+    even, odd, negative = (Step(condition) for condition in numbers.CONDITIONS[:3])
     useless = [
         (square, absolute),
         (absolute, square),
@@ -249,6 +250,7 @@ def test_a_function_that_is_simpler_than_it_looks_is_no_task():
         (double, Branch(((even, add),), absolute)),
         (square, Branch(((negative, add),), double)),
         (add, Branch(((even, add), (even, double)), absolute)),  # the second case is never reached
+        (add, Branch(((even, add), (odd, double)), square)),  # there is no other case
         (add, Branch(((negative, Step(numbers.NEGATE)),), absolute)),
         (square, Branch(((even, absolute),), add)),  # does nothing in one case
     ]
@@ -258,9 +260,9 @@ def test_a_function_that_is_simpler_than_it_looks_is_no_task():
         assert all(tests is None for tests in found) if steps in useless else all(found), steps
 
 
-def test_a_second_argument_that_makes_no_difference_is_no_task():
-    steps = (Step(numbers.REMAINDER, (3,)), Step(numbers.LARGER, (K,)), Step(numbers.LARGER, (40,)))
-    assert testing.tests(Pipeline("n", "number", steps, has_k=True), np.random.default_rng(0)) is None
+def test_a_function_with_k_is_told_from_the_one_with_k_fixed():
+    pipeline = Pipeline("n", "number", (Step(numbers.ADD, (K,)),), has_k=True)
+    assert Pipeline("n", "number", (Step(numbers.ADD, (5,)),), has_k=True) in list(simpler(pipeline))
 
 
 def test_hidden_tests_tell_the_boundary_of_a_condition():
@@ -353,8 +355,10 @@ GOLDEN = {
         "number 054c1866c59639d0cc7c2495",
     ),
     "numbers": (
-        "Write a Python function f(n) that takes the absolute value of n if n is at most 86 and subtracts n from 44 "
-        "otherwise, then subtracts the result from 6, and returns the result times 76.",
+        (
+            "Write a Python function f(n) that takes the absolute value of n if n is at most 86 and subtracts n from 44 "
+            "otherwise, then subtracts the result from 6, and returns the result times 76."
+        ),
         [
             "def f(n):",
             "    if n <= 86:",
@@ -369,8 +373,10 @@ GOLDEN = {
         "number 49eb7c1d89f94170621f8085",
     ),
     "strings": (
-        "Write a Python function f(s) that appends '-' to s, then removes every 'm', then keeps only the last 6 "
-        "characters, then puts 're' in front of the result, and returns the result.",
+        (
+            "Write a Python function f(s) that appends '-' to s, then removes every 'm', then keeps only the last 6 "
+            "characters, then puts 're' in front of the result, and returns the result."
+        ),
         [
             "def f(s):",
             "    result = s + '-'",
@@ -383,8 +389,10 @@ GOLDEN = {
         "text 216605623f238bdb41cbf4f5",
     ),
     "lists": (
-        "Write a Python function f(values) that keeps only the even numbers in values and returns the smallest number "
-        "in the result (0 if there is none).",
+        (
+            "Write a Python function f(values) that keeps only the even numbers in values and returns the smallest number "
+            "in the result (0 if there is none)."
+        ),
         ["def f(values):", "    result = [x for x in values if x % 2 == 0]", "    return min(result, default=0)"],
         [(([6, 2, 8, 0, 4, 2, 9, -1, 7],), 0), (([52, 17, -1],), 52), (([5, 2, 7, 9],), 2)],
         [
@@ -401,9 +409,11 @@ GOLDEN = {
         "list 9d2a27a34ebb55445f3e6163",
     ),
     "mixed": (
-        "Write a Python function f(n) that subtracts n from 64, then multiplies the result by 56 if the result is odd "
-        "and multiplies the result by 5 otherwise, then takes the larger of the result and 43, and returns the result "
-        "plus 16.",
+        (
+            "Write a Python function f(n) that subtracts n from 64, then multiplies the result by 56 if the result is odd "
+            "and multiplies the result by 5 otherwise, then takes the larger of the result and 43, and returns the result "
+            "plus 16."
+        ),
         [
             "def f(n):",
             "    result = 64 - n",

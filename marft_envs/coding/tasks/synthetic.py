@@ -1,9 +1,9 @@
 """Small functions made from a random generator: no end, no download, from one step to pipelines with branches.
 
 A function is a short pipeline of steps over a number, a text or a list. Its description, its reference program and its
-key are three readings of that pipeline, its tests a fourth. The key is made from what the function does for fixed inputs, so
-that (n + 3) * 2 and n * 2 + 6 are one task, whose split is one. No function is drawn that is constant, or the
-identity, or that is the same without one of its steps.
+key are three readings of that pipeline, its tests a fourth. The key is made from what the function does for fixed
+inputs, so that (n + 3) * 2 and n * 2 + 6 are one task, whose split is one. No function is drawn that is constant, or
+the identity, or that is the same without one of its steps.
 """
 
 from collections.abc import Mapping, Sequence
