@@ -169,8 +169,8 @@ def passes(program, calls):
 
 
 # The share of mutants. Measured over 400 tasks a level: 1.000, 0.991, 0.958, 0.977, 0.967, 0.945, so that 100 tasks
-# with 5 to 10 mutants each stay above these by two standard errors or more. Most of the rest do the same as the reference,
-# such as max(n, 73) // 16 in place of max(n, 74) // 16.
+# with 5 to 10 mutants each stay above these by two standard errors or more. Most of the rest do the same as the
+# reference, such as max(n, 73) // 16 in place of max(n, 74) // 16.
 LEAST_FOUND = {
     "one_step": 0.99,
     "two_steps": 0.98,

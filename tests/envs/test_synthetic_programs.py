@@ -250,7 +250,7 @@ def test_a_function_that_is_simpler_than_it_looks_is_no_task():
         (double, Branch(((even, add),), absolute)),
         (square, Branch(((negative, add),), double)),
         (add, Branch(((even, add), (even, double)), absolute)),  # the second case is never reached
-        (add, Branch(((even, add), (odd, double)), square)),  # there is no other case
+        (add, Branch(((even, add), (odd, double)), Step(numbers.KEEP))),  # there is no other case
         (add, Branch(((negative, Step(numbers.NEGATE)),), absolute)),
         (square, Branch(((even, absolute),), add)),  # does nothing in one case
     ]
@@ -356,7 +356,8 @@ GOLDEN = {
     ),
     "numbers": (
         (
-            "Write a Python function f(n) that takes the absolute value of n if n is at most 86 and subtracts n from 44 "
+            "Write a Python function f(n) that takes the absolute value of n if n is at most 86 and "
+            "subtracts n from 44 "
             "otherwise, then subtracts the result from 6, and returns the result times 76."
         ),
         [
@@ -390,7 +391,8 @@ GOLDEN = {
     ),
     "lists": (
         (
-            "Write a Python function f(values) that keeps only the even numbers in values and returns the smallest number "
+            "Write a Python function f(values) that keeps only the even numbers in values and returns "
+            "the smallest number "
             "in the result (0 if there is none)."
         ),
         ["def f(values):", "    result = [x for x in values if x % 2 == 0]", "    return min(result, default=0)"],
@@ -410,8 +412,10 @@ GOLDEN = {
     ),
     "mixed": (
         (
-            "Write a Python function f(n) that subtracts n from 64, then multiplies the result by 56 if the result is odd "
-            "and multiplies the result by 5 otherwise, then takes the larger of the result and 43, and returns the result "
+            "Write a Python function f(n) that subtracts n from 64, then multiplies the result by 56 "
+            "if the result is odd "
+            "and multiplies the result by 5 otherwise, then takes the larger of the result and 43, and "
+            "returns the result "
             "plus 16."
         ),
         [
