@@ -57,7 +57,7 @@ def _programs(tree: ast.Module, places: list[ast.AST], numbers: list[int]) -> li
 
 def _parsed(reference: str) -> ast.Module:
     try:
-        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # the reference's own, such as "\d"
+        with warnings.catch_warnings(action="ignore"):  # about the reference's own mistakes, such as "\d"
             return ast.parse(reference)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise DataError(
@@ -127,7 +127,7 @@ def _is_text_alone(node: object) -> bool:
 
 def _compiles(program: str) -> bool:
     try:
-        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+        with warnings.catch_warnings(action="ignore"):
             compile(program, "<mutant>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return False

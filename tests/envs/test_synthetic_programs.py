@@ -1,5 +1,6 @@
 """Generated functions: what each step does by hand, references against tests, keys against what functions do."""
 
+import itertools
 import re
 from copy import deepcopy
 
@@ -7,12 +8,10 @@ import numpy as np
 import pytest
 
 from marft_envs.coding.synthetic import crossings, lists, numbers, testing, texts
+from marft_envs.coding.synthetic.inputs import PROBES
+from marft_envs.coding.synthetic.neighbors import simpler
 from marft_envs.coding.synthetic.steps import Branch, K, Pipeline, Step
-from marft_envs.coding.tasks.synthetic import (
-    LEVELS,
-    Synthetic,
-    num_instances,
-)
+from marft_envs.coding.tasks.synthetic import LEVELS, MIN_SPLIT_INSTANCES, SPLIT_LEVELS, Synthetic, num_instances
 from marft_envs.grading.programs import Rules
 from marft_envs.sandbox.jail.plain import decode, encode
 
@@ -242,7 +241,7 @@ def test_a_program_without_one_of_its_steps_fails_hidden_tests(tasks, level):
 def test_a_function_that_is_simpler_than_it_looks_is_no_task():
     add, double = Step(numbers.ADD, (3,)), Step(numbers.MULTIPLY, (2,))
     absolute, square = Step(numbers.ABSOLUTE), Step(numbers.SQUARE)
-    even, negative = Step(numbers.EVEN), Step(numbers.CONDITIONS[2])
+    even, odd, negative = (Step(condition) for condition in numbers.CONDITIONS[:3])
     useless = [
         (square, absolute),
         (absolute, square),
@@ -251,18 +250,19 @@ def test_a_function_that_is_simpler_than_it_looks_is_no_task():
         (double, Branch(((even, add),), absolute)),
         (square, Branch(((negative, add),), double)),
         (add, Branch(((even, add), (even, double)), absolute)),  # the second case is never reached
+        (add, Branch(((even, add), (odd, double)), Step(numbers.KEEP))),  # there is no other case
         (add, Branch(((negative, Step(numbers.NEGATE)),), absolute)),
         (square, Branch(((even, absolute),), add)),  # does nothing in one case
     ]
-    useful = [(add, double), (add, absolute), (add, even), (add, Branch(((even, add), (negative, double)), absolute))]
+    useful = [(add, double), (add, absolute), (add, even), (add, Branch(((even, add), (negative, double)), square))]
     for steps in (*useless, *useful):
         found = [testing.tests(Pipeline("n", "number", steps), np.random.default_rng(seed)) for seed in range(20)]
         assert all(tests is None for tests in found) if steps in useless else all(found), steps
 
 
-def test_a_second_argument_that_makes_no_difference_is_no_task():
-    steps = (Step(numbers.REMAINDER, (3,)), Step(numbers.LARGER, (K,)), Step(numbers.LARGER, (40,)))
-    assert testing.tests(Pipeline("n", "number", steps, has_k=True), np.random.default_rng(0)) is None
+def test_a_function_with_k_is_told_from_the_one_with_k_fixed():
+    pipeline = Pipeline("n", "number", (Step(numbers.ADD, (K,)),), has_k=True)
+    assert Pipeline("n", "number", (Step(numbers.ADD, (5,)),), has_k=True) in list(simpler(pipeline))
 
 
 def test_hidden_tests_tell_the_boundary_of_a_condition():
@@ -297,7 +297,7 @@ def test_what_is_quoted_and_every_number_of_a_description_is_in_the_reference(ta
 @pytest.mark.parametrize("level", LEVELS)
 def test_one_description_has_one_reference(level):
     references = {}
-    for task in drawn(level, seed=1, count=600):
+    for task in drawn(level, seed=1, count=150):
         assert references.setdefault(task.description, task.reference) == task.reference
 
 
@@ -337,6 +337,116 @@ def test_who_understands_the_description_passes(level):
             assert exact(value) == exact(call.expected), task
 
 
+# Golden plays: with these seeds, these tasks. A change that breaks one changes what every seed draws.
+
+GOLDEN = {
+    "one_step": (
+        "Write a Python function f(n) that returns n times 17.",
+        ["def f(n):", "    return n * 17"],
+        [((3,), 51), ((-111,), -1887), ((19,), 323)],
+        [0, -1, 1, -10, -150, 24, 15, -64, 104],
+        "number bed0c2ad4d629c4aa3dba5b0",
+    ),
+    "two_steps": (
+        "Write a Python function f(n) that takes the absolute value of n and returns the larger of the result and 3.",
+        ["def f(n):", "    result = abs(n)", "    return max(result, 3)"],
+        [((-4,), 4), ((-1,), 3), ((17,), 17)],
+        [0, -8, 1, -10, -67, 24, 7, 144, 143],
+        "number 054c1866c59639d0cc7c2495",
+    ),
+    "numbers": (
+        (
+            "Write a Python function f(n) that takes the absolute value of n if n is at most 86 and "
+            "subtracts n from 44 "
+            "otherwise, then subtracts the result from 6, and returns the result times 76."
+        ),
+        [
+            "def f(n):",
+            "    if n <= 86:",
+            "        result = abs(n)",
+            "    else:",
+            "        result = 44 - n",
+            "    result = 6 - result",
+            "    return result * 76",
+        ],
+        [((88,), 3800), ((50,), -3344), ((23,), -1292)],
+        [0, -2, 1, 87, 86, 44, 4, 45, -4],
+        "number 49eb7c1d89f94170621f8085",
+    ),
+    "strings": (
+        (
+            "Write a Python function f(s) that appends '-' to s, then removes every 'm', then keeps only the last 6 "
+            "characters, then puts 're' in front of the result, and returns the result."
+        ),
+        [
+            "def f(s):",
+            "    result = s + '-'",
+            "    result = result.replace('m', '')",
+            "    result = result[-6:]",
+            "    return 're' + result",
+        ],
+        [(("corerede dog",), "ree dog-"), (("jumuj",), "rejuuj-"), (("zebez",), "rezebez-")],
+        ["", "a", "Go", "jumpinggnipmuj", "re bc", "zebra", "Python", "kayak", "judgeegduj"],
+        "text 216605623f238bdb41cbf4f5",
+    ),
+    "lists": (
+        (
+            "Write a Python function f(values) that keeps only the even numbers in values and returns "
+            "the smallest number "
+            "in the result (0 if there is none)."
+        ),
+        ["def f(values):", "    result = [x for x in values if x % 2 == 0]", "    return min(result, default=0)"],
+        [(([6, 2, 8, 0, 4, 2, 9, -1, 7],), 0), (([52, 17, -1],), 52), (([5, 2, 7, 9],), 2)],
+        [
+            [],
+            [3],
+            [-6, 0],
+            [-1, -7, -1, 29, 17, 22, 17, 22, 9],
+            [20, -16, 58, 53, -4, 47, -2, 6],
+            [17, -8],
+            [-19, -7, 7, 16, 24, 28, 43, 45, 51],
+            [-3, 8, 13, -1, 2, 17, 17],
+            [35, -17, 46, 45, 14, 56, 30],
+        ],
+        "list 9d2a27a34ebb55445f3e6163",
+    ),
+    "mixed": (
+        (
+            "Write a Python function f(n) that subtracts n from 64, then multiplies the result by 56 "
+            "if the result is odd "
+            "and multiplies the result by 5 otherwise, then takes the larger of the result and 43, and "
+            "returns the result "
+            "plus 16."
+        ),
+        [
+            "def f(n):",
+            "    result = 64 - n",
+            "    if result % 2 == 1:",
+            "        result = result * 56",
+            "    else:",
+            "        result = result * 5",
+            "    result = max(result, 43)",
+            "    return result + 16",
+        ],
+        [((13,), 2872), ((22,), 226), ((26,), 206)],
+        [0, -8, 1, 149, -112, 2, -9, -7, -2],
+        "number 19304a5730dc63990cf1a158",
+    ),
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_seed_always_draws_the_same_task(level):
+    description, lines, visible, hidden, name = GOLDEN[level]
+    (task,) = drawn(level, seed=5, count=1)
+    assert task.description == description
+    assert task.reference == "\n".join(lines) + "\n"
+    assert [(call.arguments, call.expected) for call in task.visible] == visible
+    assert [call.arguments[0] for call in task.hidden] == hidden
+    assert task.key == name
+    assert drawn(level, seed=5, count=3) == drawn(level, seed=5, count=3) != drawn(level, seed=6, count=3)
+
+
 # Keys.
 
 
@@ -360,30 +470,25 @@ def test_neither_the_order_of_a_dict_nor_the_way_to_it_is_in_a_key():
     assert key(Step(lists.LISTS[12]), counts, takes="list") == key(counts, takes="list")
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", ["one_step", "two_steps"])
 def test_functions_of_one_key_pass_each_others_tests(level):
-    """At all levels but the last ones some come twice; a few inputs tell functions apart that the probes do not."""
     first = {}
-    differing = pairs = 0
     for task in drawn(level, seed=2, count=1_000):
         other = first.setdefault(task.key, task)
-        if other is not task:
-            pairs += 1
-            differing += not passes(function(other.reference), (*task.visible, *task.hidden))
-    assert differing <= 0.1 * pairs
+        assert passes(function(other.reference), (*task.visible, *task.hidden)), (task, other)
+    assert len(first) < 1_000
 
 
 def test_keys_do_not_contain_the_level():
-    assert {task.key for task in drawn("strings", count=2_000)} & {task.key for task in drawn("strings", seed=9)}
     add = Step(numbers.ADD, (3,))
-    assert key(add) in {task.key for task in drawn("one_step", count=1_000)}
+    assert key(add) in {task.key for task in drawn("one_step", count=400)}
 
 
 # Instances.
 
 
 def test_the_smoke_level_draws_all_of_its_instances():
-    assert len({task.key for task in drawn("one_step", count=3_000)}) == num_instances("one_step")
+    assert len({task.key for task in drawn("one_step", count=1_500)}) == num_instances("one_step")
 
 
 def each_linear():
@@ -400,7 +505,7 @@ def each_linear():
 
 
 def test_two_steps_has_as_many_instances_as_there_are_functions_of_two_steps():
-    inputs = np.arange(-250, 251)
+    inputs = np.array([value for value, _ in PROBES["number"]])
     alone = [step(inputs).tobytes() for _, step in each_linear()]
     found = set()
     for group, first in each_linear():
@@ -408,6 +513,85 @@ def test_two_steps_has_as_many_instances_as_there_are_functions_of_two_steps():
         for (other, second), without_first in zip(each_linear(), alone, strict=True):
             if group != other:
                 outputs = second(middle)
-                if outputs.tobytes() not in (without_first, middle.tobytes()):
-                    found.add(hash(outputs.tobytes()))
-    assert len(found) == pytest.approx(num_instances("two_steps"), rel=0.01)
+                if outputs.tobytes() not in (without_first, middle.tobytes()) and len(set(outputs.tolist())) >= 3:
+                    found.add(outputs.tobytes())
+    assert len(found) == num_instances("two_steps")
+
+
+def test_what_two_steps_counts_can_be_drawn():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        first = Step(numbers.ADD, (int(rng.integers(1, 100)),))
+        second = Step(numbers.LARGER if rng.integers(2) else numbers.MULTIPLY, (int(rng.integers(2, 100)),))
+        for steps in ((first, second), (second, first)):
+            assert any(testing.tests(Pipeline("n", "number", steps), rng) for _ in range(10)), steps
+
+
+# Families of functions that differ, a choice of their constants: what the larger levels have at least.
+
+
+def choices(*rows):
+    return [[Step(row, constants) for row, some in option for constants in some] for option in rows]
+
+
+def bounded_lines():
+    some = [(2,), (3,), (50,), (98,), (99,)]
+    shifts = [(numbers.ADD, [(1,), *some]), (numbers.SUBTRACT, [(1,), *some])]
+    bounds = [(numbers.LARGER, [(1,), *some]), (numbers.SMALLER, [(1,), *some])]
+    return choices([(numbers.MULTIPLY, some)], shifts, bounds)
+
+
+def framed_texts():
+    replace, prepend, append = (
+        next(row for row in texts.TEXTS if row.group == g) for g in ("replace", "prepend", "append")
+    )
+    letters = [("a", "b"), ("b", "a"), ("a", "z"), ("z", "q"), ("q", "x"), ("x", "z")]
+    pieces = [(piece,) for piece in ("-", "--", "a", "Z", "un", "xyz")]
+    return choices([(replace, letters)], [(prepend, pieces)], [(append, pieces)])
+
+
+def filtered_lists():
+    by_code = {row.code: row for row in (*lists.LISTS, *lists.LIST_ENDS)}
+    above, below, times, plus = (
+        by_code[f"[{code}]"]
+        for code in (
+            "x for x in {x} if x > {0}",
+            "x for x in {x} if x <= {0}",
+            "x * {0} for x in {x}",
+            "x + {0} for x in {x}",
+        )
+    )
+    some = [(c,) for c in (2, 3, 11, 18)]
+    ends = [row for row in lists.LISTS if row.group in ("order", "square")] + [by_code["sum({x})"]]
+    ends += [row for row in lists.LISTS if row.code.startswith("[sum(")]
+    all_limits = [(c,) for c in range(16)]
+    last = [*choices([(row, [()]) for row in ends])[0], None]
+    return [*choices([(above, all_limits), (below, all_limits)], [(times, some)], [(plus, some)]), last]
+
+
+@pytest.mark.parametrize(
+    ("levels", "takes", "family", "sizes"),
+    [
+        (["numbers", "mixed"], "number", bounded_lines, (98, 2 * 99, 2 * 99)),
+        (["strings"], "text", framed_texts, (26 * 25, 39, 39)),
+        (["lists"], "list", filtered_lists, (2 * 16, 18, 29, 7)),
+    ],
+)
+def test_a_family_has_as_many_keys_as_functions(levels, takes, family, sizes):
+    options = family()
+    keys = {key(*filter(None, steps), takes=takes) for steps in itertools.product(*options)}
+    assert len(keys) == np.prod([len(option) for option in options])
+    for level in levels:
+        assert num_instances(level) == np.prod(sizes)
+        offered = set(LEVELS[level].operations)
+        assert all(step is None or step.operation in offered for option in options for step in option)
+
+
+def test_levels_offer_a_split_from_2000_instances_on():
+    assert MIN_SPLIT_INSTANCES == 2_000
+    assert tuple(LEVELS)[1:] == SPLIT_LEVELS
+    assert all(num_instances(level) >= 100_000 for level in SPLIT_LEVELS)
+    source = Synthetic()
+    assert "82" in source.why_not("test", "one_step")
+    assert not source.why_not("train", "one_step")
+    assert not source.why_not("test", "lists")

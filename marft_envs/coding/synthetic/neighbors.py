@@ -13,17 +13,17 @@ def simpler(pipeline: Pipeline) -> Iterator[Pipeline]:
     """The function with a step left out, with less of a branch, or with k fixed. A good function is none of them."""
     steps = pipeline.steps
     for index, step in enumerate(steps):
-        for less in _less(step, alone=len(steps) == 1):
+        for less in _less(step):
             yield replace(pipeline, steps=(*steps[:index], *less, *steps[index + 1 :]))
 
 
-def _less(step: Step | Branch, *, alone: bool) -> Iterator[tuple[Step | Branch, ...]]:
+def _less(step: Step | Branch) -> Iterator[tuple[Step | Branch, ...]]:
     if isinstance(step, Branch):
         yield from ((less,) for less in _less_of_branch(step))
         return
     if K in step.constants:
         yield (replace(step, constants=tuple(_FIXED_K if each is K else each for each in step.constants)),)
-    if step.operation.takes == step.operation.gives and not alone:
+    if step.operation.takes == step.operation.gives:
         yield ()
 
 

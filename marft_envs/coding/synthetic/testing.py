@@ -14,6 +14,8 @@ from marft_envs.sandbox.runs import Plain
 
 NUM_VISIBLE = 3
 NUM_HIDDEN = 9
+_MOST_TELLING = 2
+"""So many of the visible tests are chosen for what they tell; the other one is for a result that they have not."""
 _LEAST_DIFFERENT = 3
 """So many different results have the hidden tests of a function that does not return a bool."""
 _LEAST_OF_EACH = 3
@@ -41,13 +43,19 @@ def tests(pipeline: Pipeline, rng: np.random.Generator) -> Tests | None:
     """
     inputs = pool(pipeline, rng)
     results = [pipeline.run(*arguments) for arguments in inputs]
-    hidden = _telling(pipeline, inputs, results)
-    if hidden is None:
+    fewer = list(simpler(pipeline))
+    hidden = _telling(fewer, list(range(NUM_EDGES)), range(len(inputs)), inputs, results)
+    if hidden is None or len(hidden) > NUM_HIDDEN:
         return None
+    for other in nearby(pipeline):
+        if len(hidden) < NUM_HIDDEN:
+            hidden = _telling([other], hidden, range(len(inputs)), inputs, results) or hidden
     rest = [index for index in range(NUM_EDGES, len(inputs)) if index not in hidden]
     hidden += _filling(hidden, rest, results, NUM_HIDDEN, _LEAST_OF_EACH)
     rest = [index for index in rest if index not in hidden]
-    visible = _filling([], rest, results, NUM_VISIBLE, 1)
+    visible = (_telling(fewer, [], rest, inputs, results) or [])[:_MOST_TELLING]
+    rest = [index for index in rest if index not in visible]
+    visible += _filling(visible, rest, results, NUM_VISIBLE, 1)
     if not (_tells(hidden, inputs, results, _LEAST_DIFFERENT) and _tells(visible, inputs, results, 2)):
         return None
     return Tests(
@@ -56,23 +64,18 @@ def tests(pipeline: Pipeline, rng: np.random.Generator) -> Tests | None:
     )
 
 
-def _telling(pipeline: Pipeline, inputs: list[Arguments], results: list[Plain]) -> list[int] | None:
-    """Edges, and inputs for which other functions give something else; None if a simpler one gives the same."""
-    chosen = list(range(NUM_EDGES))
-    order = range(len(inputs))
-    for other in simpler(pipeline):
+def _telling(
+    others: Iterable[Pipeline], chosen: list[int], order: Iterable[int], inputs: list[Arguments], results: list[Plain]
+) -> list[int] | None:
+    """What is chosen, and inputs for which other functions give something else; None if one gives the same."""
+    chosen = [*chosen]
+    for other in others:
         index = _first_difference(other, inputs, results, (*chosen, *order))
         if index is None:
             return None
         if index not in chosen:
             chosen.append(index)
-    for other in nearby(pipeline):
-        if len(chosen) >= NUM_HIDDEN:
-            break
-        index = _first_difference(other, inputs, results, (*chosen, *order))
-        if index is not None and index not in chosen:
-            chosen.append(index)
-    return chosen if len(chosen) <= NUM_HIDDEN else None
+    return chosen
 
 
 def _first_difference(

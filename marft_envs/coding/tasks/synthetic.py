@@ -1,9 +1,9 @@
 """Small functions made from a random generator: no end, no download, from one step to pipelines with branches.
 
 A function is a short pipeline of steps over a number, a text or a list. Its description, its reference program and its
-key are three readings of that pipeline, its tests a fourth. The key is made from what the function does, so that
-n + 3 times 2 and n times 2 + 6 are one task, whose split is one. No function is drawn that is constant, or the
-identity, or that is the same without one of its steps.
+key are three readings of that pipeline, its tests a fourth. The key is made from what the function does for fixed
+inputs, so that (n + 3) * 2 and n * 2 + 6 are one task, whose split is one. No function is drawn that is constant, or
+the identity, or that is the same without one of its steps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from marft_envs.coding.synthetic.lists import LIST_ENDS, LISTS
 from marft_envs.coding.synthetic.numbers import CONDITIONS, KEEP, LINEAR, NUMBERS, ONE_STEP
 from marft_envs.coding.synthetic.steps import Branch, K, Operation, Pipeline, Shape, Step
 from marft_envs.coding.synthetic.testing import key, tests
-from marft_envs.coding.synthetic.texts import TEXT_ENDS, TEXTS
+from marft_envs.coding.synthetic.texts import PIECES, TEXT_ENDS, TEXTS
 from marft_envs.coding.task import Task
 from marft_envs.grading.programs import Rules
 from marft_envs.task_sources.source import Source
@@ -52,26 +52,36 @@ class Level:
     """Whether half of the functions have a second argument."""
 
 
+# How keys are counted: of one and two steps one by one, of the others by a family of functions that all differ.
+_BOUNDED_LINES = 98 * 198 * 198
+"""n times a, plus or minus b, then the larger or the smaller of that and c; for `mixed`, written as a string."""
+_FRAMED_TEXTS = 26 * 25 * len(PIECES) ** 2
+"""One letter replaced by another, something in front and something behind."""
+_FILTERED_LISTS = (16 + 16) * 18 * 29 * 7
+"""What is above or below c, times a, plus b; then nothing, squares, the sum, one of three orders, or running sums."""
+
 LEVELS: Mapping[str, Level] = MappingProxyType(
     {
-        "one_step": Level("one step on a number: the smoke level", ("number",), range(1, 2), ONE_STEP, 0),
-        "two_steps": Level("two steps on a number", ("number",), range(2, 3), LINEAR, 0),
+        "one_step": Level("one step on a number: the smoke level", ("number",), range(1, 2), ONE_STEP, 82),
+        "two_steps": Level("two steps on a number", ("number",), range(2, 3), LINEAR, 186_118),
         "numbers": Level(
             "three steps on a number, with remainders, branches and predicates",
             ("number",),
             range(3, 4),
             (*NUMBERS, *CONDITIONS),
-            0,
+            num_instances=_BOUNDED_LINES,
             max_cases=1,
         ),
-        "strings": Level("two to four steps on a string", ("text",), range(2, 5), (*TEXTS, *TEXT_ENDS), 0),
-        "lists": Level("two to four steps on a list of integers", ("list",), range(2, 5), (*LISTS, *LIST_ENDS), 0),
+        "strings": Level("two to four steps on a string", ("text",), range(2, 5), (*TEXTS, *TEXT_ENDS), _FRAMED_TEXTS),
+        "lists": Level(
+            "two to four steps on a list of integers", ("list",), range(2, 5), (*LISTS, *LIST_ENDS), _FILTERED_LISTS
+        ),
         "mixed": Level(
             "four to six steps over numbers, strings, lists and dicts, with branches and two arguments",
             ("number", "text", "list"),
             range(4, 7),
             (*NUMBERS, *CONDITIONS, *TEXTS, *TEXT_ENDS, *LISTS, *LIST_ENDS, *CROSSINGS),
-            0,
+            num_instances=_BOUNDED_LINES,
             max_cases=3,
             has_k=True,
         ),
