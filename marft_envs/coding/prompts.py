@@ -40,7 +40,8 @@ def _calls(body: str, function: str) -> Iterator[tuple[tuple[object, ...], str]]
     for start in re.finditer(rf"\b{re.escape(function)}\(", body):
         ends = (found.end() for found in re.finditer(r"\)", body[start.start() :][:_MOST_CALL_CHARS]))
         for end in (start.start() + length for length in ends):
-            value = _literal(f"({body[start.end() : end - 1]},)".replace("(,)", "()"))
+            inside = body[start.end() : end - 1]
+            value = _literal(f"({inside},)" if inside.strip() else "()")
             told = _MARK.match(body, end)
             if value is not None and isinstance(value[0], tuple):
                 if told is not None:

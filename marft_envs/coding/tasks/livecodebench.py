@@ -17,6 +17,7 @@ import pickletools
 import zlib
 
 from marft_envs.coding.data import (
+    EXACT,
     OF_JSON,
     CodingData,
     Draft,
