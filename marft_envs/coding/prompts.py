@@ -30,7 +30,7 @@ def examples(prompt: str, function: str) -> list[Example]:
     told = [*_calls(body, function), *_sentences(body)]
     found: dict[str, Example] = {}
     for arguments, text in told:
-        value = _literal(text.strip()) or _literal(text.strip(" ."))
+        value = _literal(text.strip().rstrip("."))  # the end of a sentence
         if value is not None:
             found.setdefault(repr(arguments), Example(arguments, value[0]))
     return [*found.values()]
