@@ -25,8 +25,8 @@ class Example:
 
 
 def examples(prompt: str, function: str) -> list[Example]:
-    """Those in the docstring of the last function of this name, whose arguments and value are literals."""
-    body = prompt[prompt.rfind(f"def {function}(") :].partition("\n")[2]
+    """Those behind the beginning of this function, to the end of the prompt, whose arguments and value are literals."""
+    body = prompt.partition(f"def {function}(")[2].partition("\n")[2]
     told = [*_calls(body, function), *_sentences(body)]
     found: dict[str, Example] = {}
     for arguments, text in told:

@@ -224,6 +224,7 @@ def test_without_the_package_the_way_out_is_told(monkeypatch):
         ("gf(1) == 1", []),
         ("f(1) + f(2) == 3", [((2,), 3)]),
         ("it is f(1", []),
+        (f"f('{'a' * 1_000}') == 1", []),
         ("For k = 2, s = 'b' the output should be 4.", [((2, "b"), 4)]),
         ("For lst = [] the result should be ('a', True)", [(([],), ("a", True))]),
         ("Input: [4, 2]\n  Output: [2]\n  Explanation: so.\n Input: 3\n Output: 1", [(([4, 2],), [2]), ((3,), 1)]),
