@@ -7,9 +7,9 @@
     round ends   act of each agent that took part, in canonical order → end_round
 
 So everything that they draw from `self.rng` is reproducible. What cannot be, because it depends on the machine, goes
-through `self.measured`. They may read what is declared below under "The
-episode", draw from `self.rng`, and change attributes of their own. They touch no global random generator and
-call no `reset` or `step`. Attributes of their own need to survive `copy.deepcopy`: no open files, no threads.
+through `self.measured`. They may read what is declared below under "The episode", draw from `self.rng`, and change
+attributes of their own. They touch no global random generator and call no `reset` or `step`. Attributes of their own
+need to survive `copy.deepcopy`: no open files, no threads.
 """
 
 from collections.abc import Callable, Mapping

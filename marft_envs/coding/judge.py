@@ -1,0 +1,76 @@
+"""The judge of coding environments: what it runs, what it says, and what of it a replay need not run again.
+
+Whether a program runs out of time depends on the machine. So that is measured once, where the episode is played, and
+becomes part of it; a replay takes it as it stands, and gives everything else four times as long.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from marft_envs.coding.task import Task
+from marft_envs.errors import ReplayMismatchError
+from marft_envs.flex_mg import FlexMG
+from marft_envs.grading.failures import report
+from marft_envs.grading.programs import Test, Verdict
+from marft_envs.grading.verdicts import judge_all
+from marft_envs.records import Measurement
+from marft_envs.sandbox.runs import Limits
+
+RUNTIME = f"python {sys.version_info.major}.{sys.version_info.minor}"
+"""What ran the programs: what they do may differ between minor versions."""
+LIMITS = Limits(cpu_s=2.0, wall_s=20.0)
+"""Of one run: all calls of a function, or one reading of standard input."""
+QUICK = Limits(cpu_s=0.5, wall_s=20.0)
+"""Of a mutant: nobody waits for one that does not end."""
+REPLAY_FACTOR = 4.0
+"""How much slower than the machine that played may the one be that replays."""
+SOLVED = "judge: The program is right."
+FAILED = "judge: The program passes the tests shown, and fails others."
+
+
+def told(task: Task, verdict: Verdict) -> str:
+    """What a program did on the visible tests, for agents to read."""
+    return f"judge: {report(verdict, task.entry_point, visible=task.visible, rules=task.rules)}"
+
+
+def paid(verdict: Verdict, reward: str) -> float:
+    """What a program is worth by its hidden tests, 0 to 1."""
+    return float(verdict.passed) if reward == "all" else verdict.share
+
+
+def judged(
+    env: FlexMG, task: Task, tests: Sequence[Test], programs: Sequence[str], *, limits: Limits = LIMITS
+) -> list[Verdict]:
+    """Runs each program on the same tests; what of it ran out of time is measured.
+
+    Raises: ReplayMismatchError if a log has something else in this place.
+    """
+    verdicts: list[Verdict] = []
+
+    def measure(recorded: Measurement | None) -> Measurement:
+        late = None if recorded is None else _checked(recorded, len(programs), len(tests))
+        given = limits if recorded is None else limits.slower(REPLAY_FACTOR)
+        verdicts.extend(judge_all(programs, task.entry_point, tests, task.rules, limits=given, timed_out=late))
+        return tuple(verdict.timed_out for verdict in verdicts)
+
+    env.measured(measure)
+    return verdicts
+
+
+def _checked(recorded: Measurement, num_programs: int, num_tests: int) -> list[tuple[int, ...]]:
+    """Which tests of each program ran out of time, as a log tells it. Raises: ReplayMismatchError."""
+    rows = recorded if isinstance(recorded, tuple) else ()
+    late = [_places(row, num_tests) for row in rows]
+    if len(late) != num_programs or None in late:
+        raise ReplayMismatchError(
+            f"the log should tell for {num_programs} programs which of {num_tests} tests ran out of time, and tells "
+            f"{str(recorded)[:80]}; restore the log"
+        )
+    return [places for places in late if places is not None]
+
+
+def _places(row: Measurement, num_tests: int) -> tuple[int, ...] | None:
+    if not isinstance(row, tuple):
+        return None
+    places = tuple(place for place in row if type(place) is int and 0 <= place < num_tests)
+    return places if len(places) == len(row) else None

@@ -1,0 +1,225 @@
+"""Write and test: a coder writes a program, a tester writes tests for it, and neither knows what the other does.
+
+| | |
+|---|---|
+| id | `coding/write_test-v0` |
+| agents | `coder_0`, `tester_0`; or any team of two, of whom one `answers`, which is the coder |
+| D | round 0: none, both work at the same time; later the coder alone, as long as one of the tests fails |
+| observation | the task and the visible tests; later, to the coder, what its program did on the tester's tests |
+| action | coder: a program; tester: up to 5 tests, one a line, such as `assert f(3) == 7` |
+| reward | at the end to the coder, 0 to 1, by the hidden tests; after round 0 to the tester, 0 to 1, by reference and mutants |
+| horizon | 2 rounds, an option; after the last round the program is judged as it is |
+| recall | team |
+| levels | one_step, two_steps, numbers, strings, lists, mixed |
+| split | train; test where the source has enough tasks, or a test part of its own |
+| source | an option: synthetic, humaneval, mbpp, jsonl, or another with functions and reference programs (`data`) |
+| info | `solved`: 1 if all hidden tests pass; `share` of them; `valid`: share of right tests; `killed`: share of mutants |
+| versions | v0: the first |
+
+A test is valid if the reference program passes it. A mutant is the reference program with one small change that the
+hidden tests find; a valid test kills it if the mutant fails. The tester earns the share of mutants that its tests kill,
+times the share of its tests that are valid. So the tester earns by what is right, and not by what the coder wrote, and
+the coder by the hidden tests, and not by the tester's: neither can do the other a favour. With `rewards="team"`
+both get the mean, for trainers that share one reward.
+A mutant that runs out of time is left out, on the hidden tests as on the tester's: that is a matter of the machine.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal, Unpack
+
+import numpy as np
+
+from marft_envs.coding.judge import QUICK, RUNTIME, judged, paid
+from marft_envs.coding.mutants import mutants
+from marft_envs.coding.replies import MAX_LITERAL_CHARS, has_program, program_in, tests_in
+from marft_envs.coding.setting import REPAIR, WITH_CODE, asked, check_reward, check_split, use_source, writers
+from marft_envs.coding.task import Task
+from marft_envs.coding.tasks.synthetic import LEVELS
+from marft_envs.dependencies import Dependencies
+from marft_envs.errors import DataError, OptionError, TeamFileError
+from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.grading.failures import call, literal, report
+from marft_envs.grading.programs import CallTest, Test, Verdict
+from marft_envs.grading.verdicts import judge_all
+from marft_envs.records import Outcome
+
+MAX_TESTS = 5
+"""Further ones are not read: who may write any number need not choose."""
+NUM_MUTANTS = 5
+"""No more than tests, so that each can be killed by a test of its own."""
+NUM_CANDIDATES = 10
+"""Some of which no hidden test tells from the reference."""
+_MOST_DRAWS = 200
+_REWARDS = ("own", "team")
+_UNDECIDED = ("passed", "time", "not reached", "lost")
+
+
+def _written(task: Task, test: Test) -> str:
+    """A test as a tester writes it; empty for one that could not be read again."""
+    if not isinstance(test, CallTest):
+        return ""
+    line = f"assert {call(task.entry_point, test.arguments, MAX_LITERAL_CHARS)} == {literal(test.expected, MAX_LITERAL_CHARS)}"
+    return line if tests_in(line, task.entry_point, 1) == [test] else ""
+
+
+def _telling(task: Task) -> list[CallTest]:
+    """Those of the hidden tests that a tester could write."""
+    return [test for test in task.hidden if isinstance(test, CallTest) and _written(task, test)]
+
+
+def _fails(verdict: Verdict, places: Iterable[int]) -> bool:
+    """Whether a program did something else on one of these tests; running out of time says nothing."""
+    return any(verdict.results[place].reason not in _UNDECIDED for place in places)
+
+
+class WriteTest(FlexMG):
+    """A coder is paid for a program that is right, a tester for tests that tell right programs from wrong ones."""
+
+    metadata = {"name": "write_test_v0"}  # noqa: RUF012  # PettingZoo declares it so
+    default_team = "write_test"
+    levels = tuple(LEVELS)
+    reward_range = (0.0, 1.0)
+    runtime = RUNTIME
+
+    task: Task
+    """This episode's task."""
+
+    def __init__(
+        self,
+        *,
+        horizon: int = 2,
+        source: str = "synthetic",
+        data: str | Path | None = None,
+        reward: Literal["all", "share"] = "all",
+        rewards: Literal["own", "team"] = "own",
+        **base: Unpack[BaseOptions],
+    ) -> None:
+        """Raises: OptionError, TeamFileError, DataError.
+
+        Args:
+            horizon: Rounds after which the program is judged as it is.
+            source: Where tasks come from; see `marft_envs.coding.sources`.
+            data: For data sets: a file, a folder, or an id on the Hugging Face Hub.
+            reward: "all": 1 for a program that passes all hidden tests, else 0; "share": the share that it passes.
+            rewards: "own": each agent gets what it earned; "team": both get the mean, at the end.
+        """
+        check_reward(reward)
+        if rewards not in _REWARDS:
+            raise OptionError(f"rewards is {rewards!r}; use 'own' (each what it earned) or 'team' (both the mean)")
+        self.reward, self.rewards_go_to = reward, rewards
+        self._source = use_source(self, source, data, base)
+        super().__init__(horizon=horizon, **base)
+        check_split(self, self._source)
+        (self.coder, *more), testers = writers(self.profiles), [*self.profiles]
+        testers.remove(self.coder)
+        if more or len(testers) != 1:
+            raise TeamFileError(
+                f"the team is {', '.join(self.profiles)}; it takes two, a coder who 'answers: true' and a tester who "
+                "does not"
+            )
+        (self.tester,) = testers
+
+    def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
+        """Draws a task of the level that has a function and a reference program, and candidates for mutants."""
+        if options.get("level") is not None:
+            check_split(self, self._source)
+        self.task, self._candidates = self._drawn(rng)
+        self._program = ""
+        self._earned = dict.fromkeys(self.possible_agents, 0.0)
+
+    def _drawn(self, rng: np.random.Generator) -> tuple[Task, tuple[str, ...]]:
+        for _ in range(_MOST_DRAWS):
+            task = self._source.draw(self.level, rng, self.split)
+            if task.entry_point and task.reference:
+                try:
+                    return task, mutants(task.reference, task.entry_point, rng, NUM_CANDIDATES)
+                except DataError:  # written for another version of Python
+                    continue
+        raise OptionError(
+            f"source is {self._source.name!r}, and none of {_MOST_DRAWS} of its tasks has a function with a reference "
+            "program, which mutants are made of; use another source"
+        )
+
+    def dependencies_for(self, round: int) -> Dependencies:
+        """Both at once, and then the coder alone."""
+        return Dependencies(self.possible_agents) if round == 0 else Dependencies([self.coder])
+
+    def view(self, agent: str) -> str:
+        """The task and what to write; then the request to repair."""
+        if self.round > 0:
+            return REPAIR
+        if agent == self.coder:
+            return f"{asked(self.task)}\n{WITH_CODE}"
+        example = _written(self.task, self.task.visible[0]) if self.task.visible else ""
+        form = f", such as: {example}" if example else ""
+        return f"{asked(self.task)}\nWrite up to {MAX_TESTS} other tests, one a line{form}"
+
+    def act(self, agent: str, action: str) -> Outcome | None:
+        """Keeps the program, or judges the tests."""
+        if agent == self.coder:
+            self._program = program_in(action, self.task.entry_point)
+            return None
+        known = [test.arguments for test in self.task.visible if isinstance(test, CallTest)]
+        read = tests_in(action, self.task.entry_point, MAX_TESTS + len(known))
+        self._tests = [test for test in read if test.arguments not in known][:MAX_TESTS]
+        valid, killed = self._worth(self._tests)
+        self._earned[agent] = valid * killed
+        own = {agent: valid * killed} if self.rewards_go_to == "own" else 0.0
+        return Outcome(rewards=own, info={"valid": valid, "killed": killed})
+
+    def _worth(self, tests: list[CallTest]) -> tuple[float, float]:
+        """The share of these tests that the reference passes, and the share of mutants that those kill."""
+        (reference,) = judged(self, self.task, tests, [self.task.reference])
+        telling = _telling(self.task)
+        found = judged(self, self.task, [*telling, *tests], self._candidates, limits=QUICK)
+        mutants_of_it = [verdict for verdict in found if _fails(verdict, range(len(telling)))][:NUM_MUTANTS]
+        valid = [len(telling) + place for place, result in enumerate(reference.results) if result.passed]
+        killed = [_fails(verdict, valid) for verdict in mutants_of_it]
+        return reference.share, fmean(killed) if killed else 1.0
+
+    def end_round(self) -> Outcome:
+        """Shows the coder what its program did on the tester's tests; at the end, judges it by the hidden ones."""
+        (shown,) = judged(self, self.task, self._tests, [self._program])
+        if shown.failures and self.round + 1 < self.horizon:
+            told = f"judge: {report(shown, self.task.entry_point, visible=self._tests, rules=self.task.rules)}"
+            return Outcome(feedback={self.coder: told})
+        (hidden,) = judged(self, self.task, self.task.hidden, [self._program])
+        self._earned[self.coder] = paid(hidden, self.reward)
+        own = {self.coder: self._earned[self.coder]}
+        return Outcome(
+            rewards=own if self.rewards_go_to == "own" else fmean(self._earned.values()),
+            terminated=True,
+            info={"solved": int(hidden.passed), "share": hidden.share},
+        )
+
+    def hidden(self) -> str:
+        """A program that is right."""
+        return self.task.reference
+
+    def instance_key(self) -> str:
+        """The task, in a form that is the same for tasks that teach the same."""
+        return self.task.key
+
+    def instance_split(self) -> str | None:
+        """The part of the data that it stands in, where the data are split."""
+        return self.task.split
+
+    def reference_action(self, agent: str) -> str:
+        """The reference program; hidden tests, one for each mutant."""
+        if agent == self.coder:
+            return self.task.reference
+        telling = _telling(self.task)
+        found = judge_all(self._candidates, self.task.entry_point, telling, self.task.rules, limits=QUICK)
+        chosen = dict.fromkeys(
+            next(place for place in range(len(telling)) if _fails(verdict, [place]))
+            for verdict in [one for one in found if _fails(one, range(len(telling)))][:NUM_MUTANTS]
+        )
+        return "\n".join(_written(self.task, telling[place]) for place in chosen or [0])
+
+    def gradable(self, agent: str, action: str) -> bool | None:
+        """Whether there is a program, or a test, in it."""
+        if agent == self.coder:
+            return has_program(action, self.task.entry_point)
+        return bool(tests_in(action, self.task.entry_point, 1))
