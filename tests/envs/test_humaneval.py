@@ -239,7 +239,7 @@ def test_examples_are_read_where_arguments_and_value_are_literals(docstring, tol
 
 
 def test_examples_of_other_functions_in_front_are_not_read():
-    prompt = 'def f(n):\n    """f(1) == 1"""\n\ndef g(n):\n    """\n    f(2) == 2\n    g(3) == 3\n    """\n'
+    prompt = 'def f(n):\n    """g(1) == 1"""\n\ndef g(n):\n    """\n    f(2) == 2\n    g(3) == 3\n    """\n'
     assert [example.arguments for example in examples(prompt, "g")] == [(3,)]
 
 
