@@ -116,9 +116,7 @@ class PlanCodeReview(FlexMG):
 
     def view(self, agent: str) -> str:
         """The task, at this agent's first turn; then what it is asked for."""
-        request = (
-            REVIEW if self.round % 2 else PLAN if agent != self.coder else WITH_CODE if self.round == 0 else REPAIR
-        )
+        request = REVIEW if self.round % 2 else PLAN if agent != self.coder else WITH_CODE if self.round == 0 else REPAIR
         return request if self.round > 1 else f"{asked(self.task)}\n{request}"
 
     def act(self, agent: str, action: str) -> Outcome | None:
