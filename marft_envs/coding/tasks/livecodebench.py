@@ -17,6 +17,7 @@ import pickletools
 import zlib
 
 from marft_envs.coding.data import (
+    EXACT,
     OF_JSON,
     CodingData,
     Draft,
@@ -96,16 +97,15 @@ def _private(written: object) -> object:
 
 def _pickled_text(pickled: bytes) -> str:
     """The text that was pickled. Raises: DataError if anything else was, UnusableError for what is no pickle."""
-    text = ""
     try:
-        for operation, argument, _ in pickletools.genops(pickled):
-            if operation.name in _TEXTS and not text:
-                text = str(argument)
-            elif operation.name not in _AROUND_A_TEXT:
-                raise DataError(
-                    f"has private tests that are a pickle of more than a text ({operation.name}), which could run "
-                    "anything; nothing was run; do not trust where these data come from"
-                )
-    except ValueError as error:
-        raise UnusableError("whose private tests are no pickle") from error
-    return text
+        operations = [(operation.name, argument) for operation, argument, _ in pickletools.genops(pickled)]
+    except ValueError:
+        raise UnusableError("whose private tests are no pickle") from None
+    texts = [argument for name, argument in operations if name in _TEXTS]
+    others = [name for name, _ in operations if name not in _TEXTS | _AROUND_A_TEXT]
+    if others or len(texts) != 1:
+        raise DataError(
+            f"has private tests that are a pickle of something else than one text ({', '.join(others[:3])}), which "
+            "could run anything; nothing was run; do not trust where these data come from"
+        )
+    return str(texts[0])
