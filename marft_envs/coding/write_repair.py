@@ -10,7 +10,7 @@
 | reward | at the end, to the whole team: 1 if the program passes all hidden tests, else 0; or the share (`reward`) |
 | horizon | 3 rounds, an option; a program that passes the visible tests terminates, the horizon truncates |
 | recall | team |
-| levels | one_step, two_steps, numbers, strings, lists, mixed |
+| levels | one_step, line, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, apps, livecodebench, codecontests, jsonl (`data`) |
 | info | `solved`: 1 if all hidden tests pass, else 0; `share` of them; `visible`: share of the visible ones |

@@ -347,6 +347,13 @@ GOLDEN = {
         [0, -1, 1, -10, -150, 24, 15, -64, 104],
         "number bed0c2ad4d629c4aa3dba5b0",
     ),
+    "line": (
+        "Write a Python function f(n) that returns n times 80 minus 23.",
+        ["def f(n):", "    return n * 80 - 23"],
+        [((39,), 3097), ((-71,), -5703), ((46,), 3657)],
+        [0, -8, 1, 150, -3, 14, 22, 143, -35],
+        "number b42d2b1afa0d8c13946c79f0",
+    ),
     "two_steps": (
         "Write a Python function f(n) that takes the absolute value of n and returns the larger of the result and 3.",
         ["def f(n):", "    result = abs(n)", "    return max(result, 3)"],
@@ -489,6 +496,19 @@ def test_keys_do_not_contain_the_level():
 
 def test_the_smoke_level_draws_all_of_its_instances():
     assert len({task.key for task in drawn("one_step", count=1_500)}) == num_instances("one_step")
+
+
+def test_a_line_is_one_of_two_operations_with_two_constants_and_no_two_are_the_same():
+    # 98 slopes from 2 to 99, and 999 constants added or subtracted.
+    slopes, constants = (range(2, 100), range(1, 1000))
+    assert [operation.constants for operation in numbers.LINES] == [(slopes, constants)] * 2
+    values = {
+        (operation.run(0, a, b), operation.run(1, a, b))
+        for operation in numbers.LINES
+        for a in slopes
+        for b in constants
+    }
+    assert len(values) == num_instances("line") == 195_804
 
 
 def each_linear():

@@ -73,6 +73,23 @@ ONE_STEP = (
     ABSOLUTE,
     EVEN,
 )
+LINES = (
+    _number(
+        "multiplies {x} by {0} and adds {1}",
+        "{x} * {0} + {1}",
+        lambda x, a, b: x * a + b,
+        (range(2, 100), range(1, 1000)),
+        noun="{x} times {0} plus {1}",
+    ),
+    _number(
+        "multiplies {x} by {0} and subtracts {1}",
+        "{x} * {0} - {1}",
+        lambda x, a, b: x * a - b,
+        (range(2, 100), range(1, 1000)),
+        noun="{x} times {0} minus {1}",
+    ),
+)
+"""Two steps in one, told as one writes it: an untrained SmolLM2-135M-Instruct gets about half of them right."""
 LINEAR = (ADD, SUBTRACT, SUBTRACT_FROM, NEGATE, MULTIPLY, SQUARE, ABSOLUTE, LARGER, SMALLER)
 NUMBERS = (
     *LINEAR,
