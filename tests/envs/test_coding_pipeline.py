@@ -66,5 +66,5 @@ def test_of_two_who_write_each_is_judged_and_the_reward_is_the_mean() -> None:
 
 
 def test_a_team_without_a_coder_is_refused() -> None:
-    with pytest.raises(marft_envs.MarftError, match="nobody in the team .* answers"):
+    with pytest.raises(marft_envs.MarftError, match=r"nobody in the team .* answers"):
         reset(team=(marft_envs.Profile("planner"),))

@@ -119,7 +119,7 @@ def test_who_does_not_write_programs_has_no_place_in_the_team() -> None:
 
 
 def test_a_wrong_rule_of_reward_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(marft_envs.OptionError, match="'half'; use 'all' .* or 'share'"):
+    with pytest.raises(marft_envs.OptionError, match=r"'half'; use 'all' .* or 'share'"):
         reset(reward="half")
 
 
