@@ -200,6 +200,14 @@ class Hooks:
         """
         raise NotImplementedError(f"{type(self).__name__} has no reference action for {agent!r}")
 
+    def flaw(self) -> str:
+        """What is wrong with the instance that was drawn, in words; empty, the default, if nothing is.
+
+        Asked after `reset`, by `check_env` alone: for tasks that come from somewhere else than the environment itself,
+        such as one whose reference solution fails its own tests.
+        """
+        return ""
+
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether a text has the form of an answer, right or wrong. None, the default: it is not graded, only read.
 

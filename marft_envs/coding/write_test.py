@@ -25,22 +25,20 @@ A mutant that runs out of time is left out, on the hidden tests as on the tester
 """
 
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
 from statistics import fmean
 from typing import Any, Literal, Unpack
 
 import numpy as np
 
-from marft_envs.coding.judge import QUICK, RUNTIME, judged, paid
+from marft_envs.coding.judge import QUICK, judged
 from marft_envs.coding.mutants import mutants
-from marft_envs.coding.replies import has_program, program_in, tests_in
-from marft_envs.coding.setting import REPAIR, WITH_CODE, asked, check_reward, check_split, use_source, writers
-from marft_envs.coding.task import Task
-from marft_envs.coding.tasks.synthetic import LEVELS
+from marft_envs.coding.replies import tests_in
+from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
 from marft_envs.coding.telling import fails, telling, written
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DataError, OptionError, TeamFileError
-from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.failures import report
 from marft_envs.grading.programs import CallTest
 from marft_envs.grading.verdicts import judge_all
@@ -56,44 +54,25 @@ _MOST_DRAWS = 200
 _REWARDS = ("own", "team")
 
 
-class WriteTest(FlexMG):
+class WriteTest(Programming, FlexMG):
     """A coder is paid for a program that is right, a tester for tests that tell right programs from wrong ones."""
 
     metadata = {"name": "write_test_v0"}  # noqa: RUF012  # PettingZoo declares it so
     default_team = "write_test"
-    levels = tuple(LEVELS)
-    reward_range = (0.0, 1.0)
-    runtime = RUNTIME
-
-    task: Task
-    """This episode's task."""
 
     def __init__(
-        self,
-        *,
-        horizon: int = 2,
-        source: str = "synthetic",
-        data: str | Path | None = None,
-        reward: Literal["all", "share"] = "all",
-        rewards: Literal["own", "team"] = "own",
-        **base: Unpack[BaseOptions],
+        self, *, horizon: int = 2, rewards: Literal["own", "team"] = "own", **options: Unpack[CodingOptions]
     ) -> None:
         """Raises: OptionError, TeamFileError, DataError.
 
         Args:
             horizon: Rounds after which the program is judged as it is.
-            source: Where tasks come from; see `marft_envs.coding.sources`.
-            data: For data sets: a file, a folder, or an id on the Hugging Face Hub.
-            reward: "all": 1 for a program that passes all hidden tests, else 0; "share": the share that it passes.
             rewards: "own": each agent gets what it earned; "team": both get the mean, at the end.
         """
-        check_reward(reward)
         if rewards not in _REWARDS:
             raise OptionError(f"rewards is {rewards!r}; use 'own' (each what it earned) or 'team' (both the mean)")
-        self.reward, self.rewards_go_to = reward, rewards
-        self._source = use_source(self, source, data, base)
-        super().__init__(horizon=horizon, **base)
-        check_split(self, self._source)
+        self.rewards_go_to = rewards
+        super().__init__(horizon=horizon, **options)
         (self.coder, *more), testers = writers(self.profiles), [*self.profiles]
         testers.remove(self.coder)
         if more or len(testers) != 1:
@@ -105,20 +84,14 @@ class WriteTest(FlexMG):
 
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draws a task of the level that has a function and a reference program, and candidates for mutants."""
-        if options.get("level") is not None:
-            check_split(self, self._source)
-        self.task, self._candidates = self._drawn(rng)
         self._program = ""
         self._earned = dict.fromkeys(self.possible_agents, 0.0)
-
-    def _drawn(self, rng: np.random.Generator) -> tuple[Task, tuple[str, ...]]:
         for _ in range(_MOST_DRAWS):
-            task = self._source.draw(self.level, rng, self.split)
-            if task.entry_point and task.reference:
-                try:
-                    return task, mutants(task.reference, task.entry_point, rng, NUM_CANDIDATES)
-                except DataError:  # written for another version of Python
-                    continue
+            super().start(rng, options)
+            if self.task.entry_point and self.task.reference:
+                with suppress(DataError):  # a program for another version of Python
+                    self._candidates = mutants(self.task.reference, self.task.entry_point, rng, NUM_CANDIDATES)
+                    return
         raise OptionError(
             f"source is {self._source.name!r}, and none of {_MOST_DRAWS} of its tasks has a function with a reference "
             "program, which mutants are made of; use another source"
@@ -141,7 +114,7 @@ class WriteTest(FlexMG):
     def act(self, agent: str, action: str) -> Outcome | None:
         """Keeps the program, or judges the tests."""
         if agent == self.coder:
-            self._program = program_in(action, self.task.entry_point)
+            self._program = self.program(action)
             return None
         known = [test.arguments for test in self.task.visible if isinstance(test, CallTest)]
         read = tests_in(action, self.task.entry_point, MAX_TESTS + len(known))
@@ -168,25 +141,13 @@ class WriteTest(FlexMG):
             told = f"judge: {report(shown, self.task.entry_point, visible=self._tests, rules=self.task.rules)}"
             return Outcome(feedback={self.coder: told})
         (hidden,) = judged(self, self.task, self.task.hidden, [self._program])
-        self._earned[self.coder] = paid(hidden, self.reward)
+        self._earned[self.coder] = float(hidden.passed) if self.reward == "all" else hidden.share
         own = {self.coder: self._earned[self.coder]}
         return Outcome(
             rewards=own if self.rewards_go_to == "own" else fmean(self._earned.values()),
             terminated=True,
             info={"solved": int(hidden.passed), "share": hidden.share},
         )
-
-    def hidden(self) -> str:
-        """A program that is right."""
-        return self.task.reference
-
-    def instance_key(self) -> str:
-        """The task, in a form that is the same for tasks that teach the same."""
-        return self.task.key
-
-    def instance_split(self) -> str | None:
-        """The part of the data that it stands in, where the data are split."""
-        return self.task.split
 
     def reference_action(self, agent: str) -> str:
         """The reference program; hidden tests, one for each mutant."""
@@ -203,5 +164,5 @@ class WriteTest(FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether there is a program, or a test, in it."""
         if agent == self.coder:
-            return has_program(action, self.task.entry_point)
+            return self.has_program(action)
         return bool(tests_in(action, self.task.entry_point, 1))
