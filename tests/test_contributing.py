@@ -1,8 +1,8 @@
-"""CONTRIBUTING's recipe for an environment is followed to the letter, in a copy of this checkout.
+"""CONTRIBUTING's recipes are followed to the letter, in a copy of this checkout.
 
 1. A block under "In `path`:" is the whole of that file; under "Behind the last line of `path`:" it is added to it.
 2. Shell blocks are run as they stand, in the root of the copy.
-3. There is no other kind of block in the recipe, so that nothing of it goes untested.
+3. There is no other kind of block in a recipe, so that nothing of it goes untested.
 """
 
 import json
@@ -22,15 +22,17 @@ fences = script("fences")
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPE = PAGE.partition("## Add an environment\n")[2].partition("### In a package of your own\n")[0]
 BLOCKS = list(fences.blocks_of(RECIPE))
+TASKS = PAGE.partition("## Add a family of coding tasks\n")[2].partition("## Add an algorithm\n")[0]
+TASKS_BLOCKS = list(fences.blocks_of(TASKS))
 PLACE = re.compile(r"(?P<how>In|Behind the last line of) `(?P<path>[^`]+)`:")
 ENV_ID = "puzzles/meeting-v0"
 
 pytestmark = pytest.mark.slow  # 10 to 25 seconds of CPU: marft check, documentation tests, mypy
 
 
-def place_of(block) -> re.Match[str] | None:
+def place_of(block, recipe: str = RECIPE) -> re.Match[str] | None:
     """What the line above a block says about where it belongs."""
-    above = RECIPE[: block.begin].rpartition("```")[0].rstrip()
+    above = recipe[: block.begin].rpartition("```")[0].rstrip()
     return PLACE.fullmatch(above.rpartition("\n")[2])
 
 
@@ -120,3 +122,27 @@ def test_what_the_recipe_writes_is_in_the_house_format_and_passes_lint_and_types
         shutil.copytree(ROOT / ".mypy_cache", checkout / ".mypy_cache")
     done = run(checkout, f"ruff format --check {files} && ruff check {files} && mypy marft_envs/puzzles")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_recipe_for_coding_tasks_leads_to_a_source_that_environments_find_and_that_passes(checkout: Path) -> None:
+    file, commands = TASKS_BLOCKS
+    place = place_of(file, TASKS)
+    assert place is not None
+    path = checkout / place["path"]
+    assert not path.exists()
+    path.write_text(file.text, encoding="utf-8")
+    assert place_of(commands, TASKS) is None
+    done = run(checkout, commands.text)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("promises kept") == 2
+    done = run(checkout, f"ruff format --check {path} && ruff check {path} && mypy {path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_family_whose_reference_fails_its_own_tests_is_caught(checkout: Path) -> None:
+    wrong = TASKS_BLOCKS[0].text.replace("if {low} <= value <= {high})", "if {low} < value <= {high})")
+    assert wrong != TASKS_BLOCKS[0].text
+    (checkout / "marft_envs" / "coding" / "tasks" / "wrong_sums.py").write_text(wrong, encoding="utf-8")
+    done = run(checkout, "marft check coding/write_repair --only 'instances are sound' --env-options source wrong_sums")
+    assert done.returncode == 1
+    assert "fails its own tests" in " ".join(done.stdout.split())

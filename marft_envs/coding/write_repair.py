@@ -3,7 +3,7 @@
 | | |
 |---|---|
 | id | `coding/write_repair-v0` |
-| agents | `coder_0`, `repairer_0`; or `coder_0` alone, the team write_repair_solo; or any who all `answers` |
+| agents | `coder_0`, `repairer_0`; or the team solo, or any in which everybody `answers` |
 | D | one agent a round: the first of the team writes, the others repair, in turns |
 | observation | the task and the visible tests; from the second round on the program so far and what fails |
 | action | a program, alone or in a fenced block |

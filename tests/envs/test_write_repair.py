@@ -98,7 +98,7 @@ def test_hidden_inputs_are_not_among_the_visible_ones(env: FlexMG) -> None:
 
 
 def test_one_agent_can_write_and_repair_alone() -> None:
-    env = reset(team="write_repair_solo")
+    env = reset(team="solo")
     env.step(CONSTANT)
     env.step(env.reference_action("coder_0"))
     assert env.episode().returns == {"coder_0": 1.0}
