@@ -11,7 +11,7 @@ import os
 import resource
 import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -61,11 +61,11 @@ class Held:
         return f"{self.processes} processes; descriptors {self.descriptors}; resident MiB {sizes}"
 
 
-def held(sandbox: Sandbox) -> Held:
-    """By this process and the sandbox's servers, now."""
+def held(sandbox: Sandbox, others: Set[int]) -> Held:
+    """By this process and the sandbox's servers, now, without other processes that were there before."""
     pids = [os.getpid(), *sorted(sandbox.pids())]
     return Held(
-        processes=len(_below(os.getpid())),
+        processes=len(below(os.getpid()) - others),
         descriptors=tuple(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids),
         resident=tuple(_resident(pid) for pid in pids),
     )
@@ -75,7 +75,7 @@ def _resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
-def _below(root: int) -> set[int]:
+def below(root: int) -> set[int]:
     """All processes that descend from this one."""
     parents = {}
     for entry in Path("/proc").iterdir():
@@ -128,16 +128,17 @@ def main(num_runs: int) -> int:
     looks = {(num_batches - 1) // 10, num_batches // 2, num_batches - 1}
     found: list[str] = []
     began, first = perf_counter(), None
+    others = below(os.getpid())
     sandbox = Sandbox(NUM_WORKERS)
     for batch, surprise in enumerate(surprises(sandbox, num_runs)):
         found += [surprise] if surprise else []
         if batch in looks:
-            now = held(sandbox)
+            now = held(sandbox, others)
             print(f"{(batch + 1) * BATCH:>8} runs, {perf_counter() - began:.0f} s: {now}", flush=True)
             first = first or now
             found += growth(first, now)
     sandbox.close()
-    if left := len(_below(os.getpid())):
+    if left := len(below(os.getpid()) - others):
         found.append(f"{left} processes are left after closing")
     print("\n".join(f"FAILED: {what}" for what in found) or "Nothing grew, and every run ended as it should.")
     return 1 if found else 0
