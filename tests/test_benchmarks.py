@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import env_steps, math_answers, sandbox, sandbox_soak
-from marft_envs.sandbox.runs import Run
+from marft_envs.sandbox.runs import Run, Script
 
 OURS = [name for name in env_steps.contestants() if not name.startswith("TextArena")]
 
@@ -121,6 +121,15 @@ def test_a_rate_is_verdicts_over_wall_seconds_and_cpu_time_is_for_one_verdict(mo
     assert figures.rates == [sandbox.BATCH / 4.0]
     assert figures.cpu_ms == [1e3 / sandbox.BATCH]
     assert figures.latencies_ms == [500.0]
+
+
+def test_cpu_time_of_programs_counts_though_they_are_no_children_of_ours() -> None:
+    box = sandbox.Sandbox()
+    box.run(Script(""))
+    before = sandbox.cpu_seconds(box.pids())
+    run = box.run(Script("for _ in range(3_000_000): pass"))
+    assert sandbox.cpu_seconds(box.pids()) - before > 0.8 * run.cpu_s > 0.02  # it counts in steps of 0.01
+    box.close()
 
 
 def test_ratios_are_to_a_subprocess_on_the_same_task() -> None:
