@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 from marft_envs.errors import LogError, OutcomeError, TeamFileError
 from marft_envs.profiles import Profile
-from marft_envs.records import Episode, Measurement, RewardEvent, Turn, checked_measurement
+from marft_envs.records import DEEPEST_MEASUREMENT, Episode, Measurement, RewardEvent, Turn, checked_measurement
 
 FORMAT = 1
 """Raised whenever an old reader would misread a new file."""
@@ -281,13 +281,15 @@ def _rewards(where: str, line: dict[str, Any]) -> Iterator[RewardEvent]:
 def _measurements(where: str, line: dict[str, Any]) -> tuple[Measurement, ...]:
     try:
         return tuple([checked_measurement(_frozen(value)) for value in line.get("measurements", ())])
-    except (OutcomeError, RecursionError) as error:
+    except OutcomeError as error:
         raise LogError(f"{where}: end.measurements: {error}; {_WAY_OUT}") from error
 
 
-def _frozen(value: object) -> object:
-    """A value of JSON with tuples for its lists."""
-    return tuple(map(_frozen, value)) if type(value) is list else value
+def _frozen(value: object, depth: int = 0) -> object:
+    """A value of JSON with tuples for its lists, as far as a measurement may have any."""
+    if type(value) is list and depth < DEEPEST_MEASUREMENT:
+        return tuple([_frozen(part, depth + 1) for part in value])
+    return value
 
 
 def _with_profiles(where: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
 
         Raises: OptionError; OutcomeError for a measurement that no episode can hold.
         """
-        self._recorded = tuple(map(checked_measurement, measurements)) if measurements else ()
+        recorded = tuple(map(checked_measurement, measurements)) if measurements else ()
         options = dict(options) if options else {}
         level = options.get("level")
         self.level = self._default_level if level is None else self._checked_level(level)
@@ -184,6 +184,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         self._were_rewarded = False  # whether the latest step paid anybody
         self._seats = {agent: Seat(profile) for agent, profile in self.profiles.items()}
         self._history = History(self.profiles)
+        self._recorded = recorded
         self._measurements: tuple[Measurement, ...] = ()
         self._printed = 0
         self.round = 0

@@ -7,9 +7,9 @@
     round ends   act of each agent that took part, in canonical order → end_round
 
 So everything that they draw from `self.rng` is reproducible. What cannot be, because it depends on the machine, goes
-through `self.measured`. They may read what is declared below under "The
-episode", draw from `self.rng`, and change attributes of their own. They touch no global random generator and
-call no `reset` or `step`. Attributes of their own need to survive `copy.deepcopy`: no open files, no threads.
+through `self.measured`. They may read what is declared below under "The episode", draw from `self.rng`, and change
+attributes of their own. They touch no global random generator and call no `reset` or `step`. Attributes of their own
+need to survive `copy.deepcopy`: no open files, no threads.
 """
 
 from collections.abc import Callable, Mapping
@@ -199,6 +199,14 @@ class Hooks:
         Raises: NotImplementedError unless the environment provides it. No trainer reads it during RL.
         """
         raise NotImplementedError(f"{type(self).__name__} has no reference action for {agent!r}")
+
+    def flaw(self) -> str:
+        """What is wrong with the instance that was drawn, in words; empty, the default, if nothing is.
+
+        Asked after `reset`, by `check_env` alone: for tasks that come from somewhere else than the environment itself,
+        such as one whose reference solution fails its own tests.
+        """
+        return ""
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether a text has the form of an answer, right or wrong. None, the default: it is not graded, only read.

@@ -14,7 +14,7 @@ from marft_envs.errors import ActionTypeError, OutcomeError
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _LARGEST = 2**63 - 1
 """Of the numbers in a measurement: whatever reads JSON can hold it."""
-_DEEPEST = 8
+DEEPEST_MEASUREMENT = 8
 """Tuples within tuples in a measurement: small values need few, and a forged log gets nowhere with thousands."""
 SHORTENED = "shortened"
 """The key in `infos[agent]` that tells how many characters of the agent's last action were dropped."""
@@ -180,11 +180,11 @@ def checked_measurement(value: object, depth: int = 0) -> Measurement:
         return value  # type: ignore[return-value]  # likewise
     if kind is str:
         return whole_characters(value)  # type: ignore[arg-type]  # a str
-    if kind is tuple and depth < _DEEPEST:
+    if kind is tuple and depth < DEEPEST_MEASUREMENT:
         return tuple([checked_measurement(part, depth + 1) for part in value])  # type: ignore[attr-defined]  # a tuple
     raise OutcomeError(
         f"a measurement holds {shown(value)}; use bool, int of at most 64 bits, str, and tuples of these, at most "
-        f"{_DEEPEST} deep; count what is no whole number in a smaller unit"
+        f"{DEEPEST_MEASUREMENT} deep; count what is no whole number in a smaller unit"
     )
 
 

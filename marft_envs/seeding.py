@@ -17,6 +17,8 @@ from marft_envs.errors import OptionError
 SPLITS = ("train", "test")
 TEST_SHARE = 0.2
 """Of all instances; large enough for tight intervals where an environment has a few thousand instances."""
+MIN_SPLIT_INSTANCES = 2_000
+"""What has fewer instances offers no test split: a fifth of them would be too few to tell teams apart."""
 _SEED_BITS = 53
 """Derived seeds stay exact in every reader of JSON, some of which have only doubles."""
 

@@ -45,6 +45,7 @@ LAYERS = {
     "marft_envs.registry": 1,
     "marft_envs.rendering": 1,
     "marft_envs.schedule": 1,
+    "marft_envs.task_sources": 1,
     # Environments lie in families, the folders of marft_envs that are not named here.
     "marft_envs.catalog": ENVIRONMENT_LAYER,
     "marft_envs.check": ENVIRONMENT_LAYER,

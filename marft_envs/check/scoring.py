@@ -16,6 +16,7 @@ from marft_envs.records import Episode, Measurement
 FLOOR = 0.3
 """Share of the reward range that empty, echoed and random play must stay below the maximum."""
 NUM_FLOOR_EPISODES = 30
+NUM_SOUND_INSTANCES = 50
 MOST_CPU_S_PER_STEP = 1.0
 """A step takes microseconds; a second is no busy machine any more."""
 MOST_BYTES_PER_STEP = 64 * 1024 * 1024
@@ -166,6 +167,23 @@ def reference_is_best(subject: Subject) -> None:
                 for agent, value in returns.items():
                     if not math.isclose(value, high, abs_tol=1e-9):
                         raise Violation(f"{where} earned {agent} {value}; the range is ({low}, {high})")
+
+
+@grader(
+    "instances are sound",
+    why="a task that its own solution fails teaches nothing, and looks like a weak model",
+    fix="mend or leave out what `flaw` names: the tests, the reference, or both",
+)
+def instances_are_sound(subject: Subject) -> None:
+    """Of the first instances of every level and split, none has a flaw that the environment knows of."""
+    for level in subject.levels():
+        for split in subject.splits(level):
+            env = subject.make(split=split, **at(level))
+            for seed in range(NUM_SOUND_INSTANCES):
+                env.reset(seed=seed)
+                flaw = env.flaw()
+                if flaw:
+                    raise Violation(f"level {level}, split {split}, seed {seed}: {flaw}")
 
 
 @grader(

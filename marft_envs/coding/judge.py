@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from marft_envs.coding.task import Task
 from marft_envs.errors import ReplayMismatchError
-from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.failures import report
 from marft_envs.grading.programs import Test, Verdict
 from marft_envs.grading.verdicts import judge_all
+from marft_envs.hooks import Hooks
 from marft_envs.records import Measurement
 from marft_envs.sandbox.runs import Limits
 
@@ -33,13 +33,8 @@ def told(task: Task, verdict: Verdict) -> str:
     return f"judge: {report(verdict, task.entry_point, visible=task.visible, rules=task.rules)}"
 
 
-def paid(verdict: Verdict, reward: str) -> float:
-    """What a program is worth by its hidden tests, 0 to 1."""
-    return float(verdict.passed) if reward == "all" else verdict.share
-
-
 def judged(
-    env: FlexMG, task: Task, tests: Sequence[Test], programs: Sequence[str], *, limits: Limits = LIMITS
+    env: Hooks, task: Task, tests: Sequence[Test], programs: Sequence[str], *, limits: Limits = LIMITS
 ) -> list[Verdict]:
     """Runs each program on the same tests; what of it ran out of time is measured.
 

@@ -1,4 +1,4 @@
-"""Pipeline: a task passes through a team of specialists, one of whom writes the program, until it passes the tests shown.
+"""Pipeline: a task passes through a team of specialists, one of whom writes a program, until the tests shown pass.
 
 | | |
 |---|---|
@@ -10,10 +10,10 @@
 | reward | at the end, to the whole team: 1 if the program passes all hidden tests, else 0; or the share (`reward`) |
 | horizon | 3 rounds, an option; a program that passes the visible tests terminates, the horizon truncates |
 | recall | team |
-| levels | one_step, two_steps, numbers, strings, lists, mixed |
+| levels | one_step, line, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, apps, livecodebench, codecontests, jsonl (`data`) |
-| info | `solved`: share of programs that pass all hidden tests; `share` of hidden tests; `visible`: share of visible ones |
+| info | `solved`: share of programs that pass all tests; `share` of hidden tests; `visible`: share of visible ones |
 | versions | v0: the first |
 
 The teams: solo (coder), duo (planner, coder), trio (and a reviewer), quartet (analyst, planner, coder, reviewer), octet
@@ -23,64 +23,33 @@ Deviates: the roles of MARFT's coding (arXiv 2504.16129) are not published in fu
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
-from marft_envs.coding.judge import FAILED, RUNTIME, SOLVED, judged, paid, told
-from marft_envs.coding.replies import has_program, program_in
-from marft_envs.coding.setting import REPAIR, WITH_CODE, asked, check_reward, check_split, use_source, writers
-from marft_envs.coding.task import Task
-from marft_envs.coding.tasks.synthetic import LEVELS
-from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.coding.judge import FAILED, SOLVED, judged, told
+from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
+from marft_envs.flex_mg import FlexMG
 from marft_envs.records import Outcome
 
 ADVISE = "Help those who write the program."
 
 
-class Pipeline(FlexMG):
+class Pipeline(Programming, FlexMG):
     """A team has `horizon` rounds to write one program; everybody reads those who stand before them."""
 
     metadata = {"name": "coding_pipeline_v0"}  # noqa: RUF012  # PettingZoo declares it so
     default_team = "trio"
-    levels = tuple(LEVELS)
-    reward_range = (0.0, 1.0)
-    runtime = RUNTIME
 
-    task: Task
-    """This episode's task."""
-
-    def __init__(
-        self,
-        *,
-        horizon: int = 3,
-        source: str = "synthetic",
-        data: str | Path | None = None,
-        reward: Literal["all", "share"] = "all",
-        **base: Unpack[BaseOptions],
-    ) -> None:
-        """Raises: OptionError, TeamFileError, DataError.
-
-        Args:
-            horizon: Rounds after which an episode is truncated.
-            source: Where tasks come from; see `marft_envs.coding.sources`.
-            data: For data sets: a file, a folder, or an id on the Hugging Face Hub.
-            reward: "all": 1 for a program that passes all hidden tests, else 0; "share": the share that it passes.
-        """
-        check_reward(reward)
-        self.reward = reward
-        self._source = use_source(self, source, data, base)
-        super().__init__(horizon=horizon, **base)
-        check_split(self, self._source)
+    def __init__(self, *, horizon: int = 3, **options: Unpack[CodingOptions]) -> None:
+        """Raises: OptionError, TeamFileError, DataError."""
+        super().__init__(horizon=horizon, **options)
         self.writers = writers(self.profiles)
 
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draws a task of the level."""
-        if options.get("level") is not None:
-            check_split(self, self._source)
-        self.task = self._source.draw(self.level, rng, self.split)
+        super().start(rng, options)
         self._programs: dict[str, str] = {}
 
     def view(self, agent: str) -> str:
@@ -93,7 +62,7 @@ class Pipeline(FlexMG):
     def act(self, agent: str, action: str) -> None:
         """Keeps a program for the end of the round; what the others write is only read."""
         if self.profiles[agent].answers:
-            self._programs[agent] = program_in(action, self.task.entry_point)
+            self._programs[agent] = self.program(action)
 
     def end_round(self) -> Outcome:
         """Runs the programs: on the visible tests, and if one passes, or it was the last round, on the hidden ones."""
@@ -106,33 +75,17 @@ class Pipeline(FlexMG):
             return Outcome(feedback=feedback, info={"solved": 0.0, "visible": shown})
         hidden = judged(self, task, task.hidden, programs)
         solved = fmean(one.passed and is_shown for one, is_shown in zip(hidden, passes, strict=True))
-        earned = [
-            paid(one, self.reward) if is_shown or self.reward == "share" else 0.0
-            for one, is_shown in zip(hidden, passes, strict=True)
-        ]
         return Outcome(
-            rewards=fmean(earned),
+            rewards=fmean(self.worth(*verdicts) for verdicts in zip(visible, hidden, strict=True)),
             terminated=any(passes),
             feedback=(SOLVED if solved == 1.0 else FAILED) if all(passes) else feedback,
             info={"solved": solved, "share": fmean(one.share for one in hidden), "visible": shown},
         )
 
-    def hidden(self) -> str:
-        """A program that is right, where there is one."""
-        return self.task.reference
-
-    def instance_key(self) -> str:
-        """The task, in a form that is the same for tasks that teach the same."""
-        return self.task.key
-
-    def instance_split(self) -> str | None:
-        """The part of the data that it stands in, where the data are split."""
-        return self.task.split
-
     def reference_action(self, agent: str) -> str:
         """The reference program. Raises: NotImplementedError where the data have none."""
-        return self.task.reference or super().reference_action(agent)
+        return self.reference_program()
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether there is a program in it, of those who write one."""
-        return has_program(action, self.task.entry_point) if self.profiles[agent].answers else None
+        return self.has_program(action) if self.profiles[agent].answers else None

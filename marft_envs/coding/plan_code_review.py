@@ -3,17 +3,17 @@
 | | |
 |---|---|
 | id | `coding/plan_code_review-v0` |
-| agents | `planner_0`, `coder_0`, `reviewer_0`; or any team with one who `answers` and somebody behind it, who reviews |
-| D | first the planner, then the coder who reads it; then the reviewer alone; and as long as it asks for a repair, the coder |
-| observation | planner, coder: the task and the visible tests; reviewer: what the program does on them; coder: a request to repair |
+| agents | `planner_0`, `coder_0`, `reviewer_0`; or any team with one who `answers`, and reviewers behind it |
+| D | the planner, then the coder who reads it; the reviewer; and as long as that asks for a repair, the coder again |
+| observation | the task and the visible tests; to the reviewer what the program does on them; a request to repair |
 | action | coder: a program; reviewer: text that says `accept`, or anything else to have the program repaired |
 | reward | at the end, to the whole team: what the accepted program is worth, 0 to 1, less a tenth for each repair |
 | horizon | 6 rounds, an option; accepting terminates, the horizon truncates, and pays nothing |
 | recall | team |
-| levels | one_step, two_steps, numbers, strings, lists, mixed |
+| levels | one_step, line, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, apps, livecodebench, codecontests, jsonl (`data`) |
-| info | `solved`: 1 if the accepted program passes all hidden tests; `share` of them; `visible` of the others; `repairs` |
+| info | `solved`: 1 if all hidden tests pass; `share` of them; `visible`: share of the visible ones; `repairs` |
 | versions | v0: the first |
 
 D depends on an action: who acts next, and whether anybody does, follows from the reviewer's words. Only the reviewer is
@@ -23,19 +23,16 @@ The first word that decides counts (`accepts`), and text without one asks for a 
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
-from marft_envs.coding.judge import RUNTIME, judged, paid, told
-from marft_envs.coding.replies import has_program, program_in
-from marft_envs.coding.setting import REPAIR, WITH_CODE, asked, check_reward, check_split, use_source, writers
-from marft_envs.coding.task import Task
-from marft_envs.coding.tasks.synthetic import LEVELS
+from marft_envs.coding.judge import judged, told
+from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import TeamFileError
-from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.flex_mg import FlexMG
+from marft_envs.grading.programs import Verdict
 from marft_envs.records import Outcome
 
 REPAIR_COST = 0.1
@@ -55,44 +52,19 @@ def accepts(words: str) -> bool:
     return _NEGATES.search(words[max(found.start() - _MOST_CHARS_BEFORE, 0) : found.start()]) is None
 
 
-class PlanCodeReview(FlexMG):
+class PlanCodeReview(Programming, FlexMG):
     """A team writes one program, which is judged when its reviewers accept it."""
 
     metadata = {"name": "plan_code_review_v0"}  # noqa: RUF012  # PettingZoo declares it so
     default_team = "plan_code_review"
-    levels = tuple(LEVELS)
-    reward_range = (0.0, 1.0)
-    runtime = RUNTIME
 
-    task: Task
-    """This episode's task."""
-
-    def __init__(
-        self,
-        *,
-        horizon: int = 6,
-        source: str = "synthetic",
-        data: str | Path | None = None,
-        reward: Literal["all", "share"] = "all",
-        **base: Unpack[BaseOptions],
-    ) -> None:
-        """Raises: OptionError, TeamFileError, DataError.
-
-        Args:
-            horizon: Rounds after which an episode is truncated.
-            source: Where tasks come from; see `marft_envs.coding.sources`.
-            data: For data sets: a file, a folder, or an id on the Hugging Face Hub.
-            reward: "all": 1 for a program that passes all hidden tests, else 0; "share": the share that it passes.
-        """
-        check_reward(reward)
-        self.reward = reward
-        self._source = use_source(self, source, data, base)
-        super().__init__(horizon=horizon, **base)
-        check_split(self, self._source)
+    def __init__(self, *, horizon: int = 6, **options: Unpack[CodingOptions]) -> None:
+        """Raises: OptionError, TeamFileError, DataError."""
+        super().__init__(horizon=horizon, **options)
         coders = writers(self.profiles)
-        place = self.possible_agents.index(coders[0]) + 1
-        self.writing, self.reviewing = self.possible_agents[:place], self.possible_agents[place:]
         self.coder = coders[0]
+        place = self.possible_agents.index(self.coder) + 1
+        self.writing, self.reviewing = self.possible_agents[:place], self.possible_agents[place:]
         if len(coders) != 1 or not self.reviewing:
             raise TeamFileError(
                 f"the team is {', '.join(self.profiles)}; exactly one of it writes the program and 'answers: true', "
@@ -101,11 +73,10 @@ class PlanCodeReview(FlexMG):
 
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draws a task of the level."""
-        if options.get("level") is not None:
-            check_split(self, self._source)
-        self.task = self._source.draw(self.level, rng, self.split)
+        super().start(rng, options)
         self._program = ""
-        self._shown = self._accepted = False
+        self._visible = Verdict(())
+        self._accepted = False
         self._repairs = 0
 
     def dependencies_for(self, round: int) -> Dependencies:
@@ -116,18 +87,19 @@ class PlanCodeReview(FlexMG):
 
     def view(self, agent: str) -> str:
         """The task, at this agent's first turn; then what it is asked for."""
-        request = REVIEW if self.round % 2 else PLAN if agent != self.coder else WITH_CODE if self.round == 0 else REPAIR
+        request = (
+            REVIEW if self.round % 2 else PLAN if agent != self.coder else WITH_CODE if self.round == 0 else REPAIR
+        )
         return request if self.round > 1 else f"{asked(self.task)}\n{request}"
 
     def act(self, agent: str, action: str) -> Outcome | None:
         """Runs a program on the visible tests, which the reviewers are told of; or reads what a reviewer decides."""
         if agent == self.coder:
-            self._program = program_in(action, self.task.entry_point)
+            self._program = self.program(action)
             self._repairs += self.round > 0
-            (visible,) = judged(self, self.task, self.task.visible, [self._program])
-            self._shown = not visible.failures
-            feedback = dict.fromkeys(self.reviewing, told(self.task, visible))
-            return Outcome(feedback=feedback, info={"visible": visible.share, "repairs": self._repairs})
+            (self._visible,) = judged(self, self.task, self.task.visible, [self._program])
+            feedback = dict.fromkeys(self.reviewing, told(self.task, self._visible))
+            return Outcome(feedback=feedback, info={"visible": self._visible.share, "repairs": self._repairs})
         if agent in self.reviewing:
             self._accepted = accepts(action) and (self._accepted or agent == self.reviewing[0])
         return None
@@ -137,32 +109,18 @@ class PlanCodeReview(FlexMG):
         if not self._accepted:
             return None
         (hidden,) = judged(self, self.task, self.task.hidden, [self._program])
-        solved = self._shown and hidden.passed
-        earned = paid(hidden, self.reward) if self._shown or self.reward == "share" else 0.0
         return Outcome(
-            rewards=earned * max(1.0 - REPAIR_COST * self._repairs, 0.0),
+            rewards=self.worth(self._visible, hidden) * max(1.0 - REPAIR_COST * self._repairs, 0.0),
             terminated=True,
-            info={"solved": int(solved), "share": hidden.share},
+            info={"solved": int(hidden.passed and not self._visible.failures), "share": hidden.share},
         )
-
-    def hidden(self) -> str:
-        """A program that is right, where there is one."""
-        return self.task.reference
-
-    def instance_key(self) -> str:
-        """The task, in a form that is the same for tasks that teach the same."""
-        return self.task.key
-
-    def instance_split(self) -> str | None:
-        """The part of the data that it stands in, where the data are split."""
-        return self.task.split
 
     def reference_action(self, agent: str) -> str:
         """The reference program; a reviewer accepts what passes. Raises: NotImplementedError without a program."""
         if agent in self.reviewing:
-            return "accept" if self._shown else "Repair what fails."
-        return self.task.reference or super().reference_action(agent)
+            return "Repair what fails." if self._visible.failures else "accept"
+        return self.reference_program()
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether there is a program in it, of the coder."""
-        return has_program(action, self.task.entry_point) if agent == self.coder else None
+        return self.has_program(action) if agent == self.coder else None

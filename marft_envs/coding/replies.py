@@ -19,7 +19,6 @@ MAX_LITERAL_CHARS = 200
 """Of a test's arguments, and of what they should give; longer ones are not read."""
 MAX_LITERAL_DEPTH = 20
 """Of brackets in them."""
-_MOST_LINE_CHARS = 3 * MAX_LITERAL_CHARS
 _PYTHON = frozenset({"python", "py", "python3"})
 _BULLET = re.compile(r"^(?:[-*•]|[0-9]{1,3}[.)])\s+")
 _VERB = re.compile(r"\s*(==|=|is|->|=>|→|returns|should return|should be)\s+|\s*(==|->|=>|→)")
@@ -67,7 +66,7 @@ def program_in(reply: str, entry_point: str) -> str:
     else:
         ranked += [text for text in texts if _has_statement(text)][-1:]
         ranked += [block.text for block in blocks if block.label in _PYTHON][-1:]
-    return ranked[-1].rstrip()
+    return ranked[-1].strip("\n").rstrip()
 
 
 def has_program(reply: str, entry_point: str) -> bool:
@@ -141,8 +140,9 @@ def _stated(lines: list[str], entry_point: str) -> Iterator[CallTest]:
     owner, _, name = entry_point.rpartition(".")
     beginnings = [f"{name}(", f"{owner}().{name}("] if name else []
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        text = _undecorated(line) if len(line) <= _MOST_LINE_CHARS else ""
-        beginning = next((begins for begins in beginnings if _HEAD.sub("", text, count=1).startswith(begins)), None)
+        text = _undecorated(line)
+        called = _HEAD.sub("", text, count=1)
+        beginning = next((begins for begins in beginnings if called.startswith(begins)), None)
         test = None if beginning is None else _test(text, beginning, following.strip())
         if test is not None:
             yield test

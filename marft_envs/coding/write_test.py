@@ -7,13 +7,13 @@
 | D | round 0: none, both work at the same time; later the coder alone, as long as one of the tests fails |
 | observation | the task and the visible tests; later, to the coder, what its program did on the tester's tests |
 | action | coder: a program; tester: up to 5 tests, one a line, such as `assert f(3) == 7` |
-| reward | at the end to the coder, 0 to 1, by the hidden tests; after round 0 to the tester, 0 to 1, by reference and mutants |
+| reward | to each its own, 0 to 1: the coder by the hidden tests, at the end; the tester by reference and mutants |
 | horizon | 2 rounds, an option; after the last round the program is judged as it is |
 | recall | team |
-| levels | one_step, two_steps, numbers, strings, lists, mixed |
+| levels | one_step, line, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, jsonl, or another with functions and reference programs (`data`) |
-| info | `solved`: 1 if all hidden tests pass; `share` of them; `valid`: share of right tests; `killed`: share of mutants |
+| info | `solved`: 1 if all hidden tests pass; `share` of them; `valid`: share of tests; `killed`: share of mutants |
 | versions | v0: the first |
 
 A test is valid if the reference program passes it. A mutant is the reference program with one small change that the
@@ -24,24 +24,23 @@ both get the mean, for trainers that share one reward.
 A mutant that runs out of time is left out, on the hidden tests as on the tester's: that is a matter of the machine.
 """
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from contextlib import suppress
 from statistics import fmean
 from typing import Any, Literal, Unpack
 
 import numpy as np
 
-from marft_envs.coding.judge import QUICK, RUNTIME, judged, paid
+from marft_envs.coding.judge import QUICK, judged
 from marft_envs.coding.mutants import mutants
-from marft_envs.coding.replies import MAX_LITERAL_CHARS, has_program, program_in, tests_in
-from marft_envs.coding.setting import REPAIR, WITH_CODE, asked, check_reward, check_split, use_source, writers
-from marft_envs.coding.task import Task
-from marft_envs.coding.tasks.synthetic import LEVELS
+from marft_envs.coding.replies import tests_in
+from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
+from marft_envs.coding.telling import fails, telling, written
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DataError, OptionError, TeamFileError
-from marft_envs.flex_mg import BaseOptions, FlexMG
-from marft_envs.grading.failures import call, literal, report
-from marft_envs.grading.programs import CallTest, Test, Verdict
+from marft_envs.flex_mg import FlexMG
+from marft_envs.grading.failures import report
+from marft_envs.grading.programs import CallTest
 from marft_envs.grading.verdicts import judge_all
 from marft_envs.records import Outcome
 
@@ -53,65 +52,27 @@ NUM_CANDIDATES = 10
 """Some of which no hidden test tells from the reference."""
 _MOST_DRAWS = 200
 _REWARDS = ("own", "team")
-_UNDECIDED = ("passed", "time", "not reached", "lost")
 
 
-def _written(task: Task, test: Test) -> str:
-    """A test as a tester writes it; empty for one that could not be read again."""
-    if not isinstance(test, CallTest):
-        return ""
-    line = f"assert {call(task.entry_point, test.arguments, MAX_LITERAL_CHARS)} == {literal(test.expected, MAX_LITERAL_CHARS)}"
-    return line if tests_in(line, task.entry_point, 1) == [test] else ""
-
-
-def _telling(task: Task) -> list[CallTest]:
-    """Those of the hidden tests that a tester could write."""
-    return [test for test in task.hidden if isinstance(test, CallTest) and _written(task, test)]
-
-
-def _fails(verdict: Verdict, places: Iterable[int]) -> bool:
-    """Whether a program did something else on one of these tests; running out of time says nothing."""
-    return any(verdict.results[place].reason not in _UNDECIDED for place in places)
-
-
-class WriteTest(FlexMG):
+class WriteTest(Programming, FlexMG):
     """A coder is paid for a program that is right, a tester for tests that tell right programs from wrong ones."""
 
     metadata = {"name": "write_test_v0"}  # noqa: RUF012  # PettingZoo declares it so
     default_team = "write_test"
-    levels = tuple(LEVELS)
-    reward_range = (0.0, 1.0)
-    runtime = RUNTIME
-
-    task: Task
-    """This episode's task."""
 
     def __init__(
-        self,
-        *,
-        horizon: int = 2,
-        source: str = "synthetic",
-        data: str | Path | None = None,
-        reward: Literal["all", "share"] = "all",
-        rewards: Literal["own", "team"] = "own",
-        **base: Unpack[BaseOptions],
+        self, *, horizon: int = 2, rewards: Literal["own", "team"] = "own", **options: Unpack[CodingOptions]
     ) -> None:
         """Raises: OptionError, TeamFileError, DataError.
 
         Args:
             horizon: Rounds after which the program is judged as it is.
-            source: Where tasks come from; see `marft_envs.coding.sources`.
-            data: For data sets: a file, a folder, or an id on the Hugging Face Hub.
-            reward: "all": 1 for a program that passes all hidden tests, else 0; "share": the share that it passes.
             rewards: "own": each agent gets what it earned; "team": both get the mean, at the end.
         """
-        check_reward(reward)
         if rewards not in _REWARDS:
             raise OptionError(f"rewards is {rewards!r}; use 'own' (each what it earned) or 'team' (both the mean)")
-        self.reward, self.rewards_go_to = reward, rewards
-        self._source = use_source(self, source, data, base)
-        super().__init__(horizon=horizon, **base)
-        check_split(self, self._source)
+        self.rewards_go_to = rewards
+        super().__init__(horizon=horizon, **options)
         (self.coder, *more), testers = writers(self.profiles), [*self.profiles]
         testers.remove(self.coder)
         if more or len(testers) != 1:
@@ -123,20 +84,14 @@ class WriteTest(FlexMG):
 
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draws a task of the level that has a function and a reference program, and candidates for mutants."""
-        if options.get("level") is not None:
-            check_split(self, self._source)
-        self.task, self._candidates = self._drawn(rng)
         self._program = ""
         self._earned = dict.fromkeys(self.possible_agents, 0.0)
-
-    def _drawn(self, rng: np.random.Generator) -> tuple[Task, tuple[str, ...]]:
         for _ in range(_MOST_DRAWS):
-            task = self._source.draw(self.level, rng, self.split)
-            if task.entry_point and task.reference:
-                try:
-                    return task, mutants(task.reference, task.entry_point, rng, NUM_CANDIDATES)
-                except DataError:  # written for another version of Python
-                    continue
+            super().start(rng, options)
+            if self.task.entry_point and self.task.reference:
+                with suppress(DataError):  # a program for another version of Python
+                    self._candidates = mutants(self.task.reference, self.task.entry_point, rng, NUM_CANDIDATES)
+                    return
         raise OptionError(
             f"source is {self._source.name!r}, and none of {_MOST_DRAWS} of its tasks has a function with a reference "
             "program, which mutants are made of; use another source"
@@ -152,14 +107,14 @@ class WriteTest(FlexMG):
             return REPAIR
         if agent == self.coder:
             return f"{asked(self.task)}\n{WITH_CODE}"
-        example = _written(self.task, self.task.visible[0]) if self.task.visible else ""
+        example = written(self.task, self.task.visible[0]) if self.task.visible else ""
         form = f", such as: {example}" if example else ""
         return f"{asked(self.task)}\nWrite up to {MAX_TESTS} other tests, one a line{form}"
 
     def act(self, agent: str, action: str) -> Outcome | None:
         """Keeps the program, or judges the tests."""
         if agent == self.coder:
-            self._program = program_in(action, self.task.entry_point)
+            self._program = self.program(action)
             return None
         known = [test.arguments for test in self.task.visible if isinstance(test, CallTest)]
         read = tests_in(action, self.task.entry_point, MAX_TESTS + len(known))
@@ -172,11 +127,11 @@ class WriteTest(FlexMG):
     def _worth(self, tests: list[CallTest]) -> tuple[float, float]:
         """The share of these tests that the reference passes, and the share of mutants that those kill."""
         (reference,) = judged(self, self.task, tests, [self.task.reference])
-        telling = _telling(self.task)
-        found = judged(self, self.task, [*telling, *tests], self._candidates, limits=QUICK)
-        mutants_of_it = [verdict for verdict in found if _fails(verdict, range(len(telling)))][:NUM_MUTANTS]
-        valid = [len(telling) + place for place, result in enumerate(reference.results) if result.passed]
-        killed = [_fails(verdict, valid) for verdict in mutants_of_it]
+        finders = telling(self.task)
+        found = judged(self, self.task, [*finders, *tests], self._candidates, limits=QUICK)
+        mutants_of_it = [verdict for verdict in found if fails(verdict, range(len(finders)))][:NUM_MUTANTS]
+        valid = [len(finders) + place for place, result in enumerate(reference.results) if result.passed]
+        killed = [fails(verdict, valid) for verdict in mutants_of_it]
         return reference.share, fmean(killed) if killed else 1.0
 
     def end_round(self) -> Outcome:
@@ -186,7 +141,7 @@ class WriteTest(FlexMG):
             told = f"judge: {report(shown, self.task.entry_point, visible=self._tests, rules=self.task.rules)}"
             return Outcome(feedback={self.coder: told})
         (hidden,) = judged(self, self.task, self.task.hidden, [self._program])
-        self._earned[self.coder] = paid(hidden, self.reward)
+        self._earned[self.coder] = float(hidden.passed) if self.reward == "all" else hidden.share
         own = {self.coder: self._earned[self.coder]}
         return Outcome(
             rewards=own if self.rewards_go_to == "own" else fmean(self._earned.values()),
@@ -194,32 +149,20 @@ class WriteTest(FlexMG):
             info={"solved": int(hidden.passed), "share": hidden.share},
         )
 
-    def hidden(self) -> str:
-        """A program that is right."""
-        return self.task.reference
-
-    def instance_key(self) -> str:
-        """The task, in a form that is the same for tasks that teach the same."""
-        return self.task.key
-
-    def instance_split(self) -> str | None:
-        """The part of the data that it stands in, where the data are split."""
-        return self.task.split
-
     def reference_action(self, agent: str) -> str:
         """The reference program; hidden tests, one for each mutant."""
         if agent == self.coder:
             return self.task.reference
-        telling = _telling(self.task)
-        found = judge_all(self._candidates, self.task.entry_point, telling, self.task.rules, limits=QUICK)
+        finders = telling(self.task)
+        found = judge_all(self._candidates, self.task.entry_point, finders, self.task.rules, limits=QUICK)
         chosen = dict.fromkeys(
-            next(place for place in range(len(telling)) if _fails(verdict, [place]))
-            for verdict in [one for one in found if _fails(one, range(len(telling)))][:NUM_MUTANTS]
+            next(place for place in range(len(finders)) if fails(verdict, [place]))
+            for verdict in [one for one in found if fails(one, range(len(finders)))][:NUM_MUTANTS]
         )
-        return "\n".join(_written(self.task, telling[place]) for place in chosen or [0])
+        return "\n".join(written(self.task, finders[place]) for place in chosen or [0])
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether there is a program, or a test, in it."""
         if agent == self.coder:
-            return has_program(action, self.task.entry_point)
+            return self.has_program(action)
         return bool(tests_in(action, self.task.entry_point, 1))

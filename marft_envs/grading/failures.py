@@ -63,7 +63,8 @@ def report(
         raise OutcomeError("a verdict on hidden tests is for nobody to read; judge the visible tests apart")
     failures = verdict.failures
     told = [_summary(verdict)]
-    if failures and all(result.traceback and result.traceback == failures[0].traceback for result in verdict.results):
+    same = {result.traceback for result in verdict.results}
+    if len(failures) > 1 and len(same) == 1 and "" not in same:
         return "\n".join([*told, f"Every test raised{_traceback(failures[0], max_value_chars)}"])
     shown = [result for result in failures if result.reason != "not reached"][:max_failures]
     told += [_failure(result, entry_point, rules, max_value_chars) for result in shown]

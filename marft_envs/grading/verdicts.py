@@ -10,6 +10,8 @@ from marft_envs.grading.programs import CallTest, Reason, Rules, StdioTest, Test
 from marft_envs.sandbox.runs import Calls, Limits, NotPlain, Outcome, Raised, Returned, Run, Script
 
 _LIMITS = Limits()
+_BY_ITSELF = ("finished", "exited")
+"""How a run ends that no limit cut short. What a program raises when it runs into a limit is not what went wrong."""
 
 
 class Runner(Protocol):
@@ -140,7 +142,7 @@ def _called(tests: Sequence[CallTest], run: Run, rules: Rules) -> list[TestResul
     """What came of the calls of one process."""
     if run.ending == "lost":
         return [TestResult(test, "lost") for test in tests]
-    if run.error:
+    if run.error and run.ending in _BY_ITSELF:
         return [TestResult(test, "raised", traceback=run.error) for test in tests]
     if len(run.outcomes) > len(tests):
         return [TestResult(test, "forged") for test in tests]
@@ -170,8 +172,9 @@ def _ran(test: StdioTest, run: Run, rules: Rules) -> TestResult:
     """What came of a script. Leaving by `sys.exit()` is a common way to end one, and only what is printed counts."""
     if run.ending == "lost":
         return TestResult(test, "lost")
-    if run.error:
+    if run.error and run.ending in _BY_ITSELF:
         return TestResult(test, "raised", got=run.printed, traceback=run.error)
-    if run.ending != "finished" and (run.ending != "exited" or run.exit_code != 0):
-        return TestResult(test, run.ending, got=run.printed)
-    return TestResult(test, "passed" if same_text(run.printed, test.expected, rules) else "wrong", got=run.printed)
+    if run.ending == "finished" or (run.ending == "exited" and run.exit_code == 0):
+        reason: Reason = "passed" if same_text(run.printed, test.expected, rules) else "wrong"
+        return TestResult(test, reason, got=run.printed)
+    return TestResult(test, run.ending, got=run.printed)

@@ -16,12 +16,12 @@ from types import MappingProxyType
 
 import numpy as np
 
+from marft_envs.seeding import MIN_SPLIT_INSTANCES
+
 # Chosen by measuring which wording gives an untrained SmolLM2-135M-Instruct a first signal. With this one the untrained
 # duo answers 5 of 64 held-out problems of add_digit_long right (greedy, one round, at most 16 and 8 new tokens).
 QUESTION = "What is {problem}? Be brief."
 """How environments ask for a problem."""
-MIN_SPLIT_INSTANCES = 2_000
-"""Levels with fewer problems offer no test split: a fifth of them would be too few to tell teams apart."""
 
 
 @dataclass(frozen=True, slots=True)

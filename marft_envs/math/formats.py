@@ -8,8 +8,8 @@ from math import isfinite
 from types import MappingProxyType
 
 from marft_envs.grading.answers import last_boxed
-from marft_envs.math.places import Record
 from marft_envs.records import whole_characters
+from marft_envs.task_sources.places import Record
 
 MAX_STEPS = 8
 """GSM8K's worked answers have up to 14 lines; those with 8 or more, few, are one level."""

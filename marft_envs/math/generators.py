@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from marft_envs.errors import OptionError
-from marft_envs.math.arithmetic import LEVELS, MIN_SPLIT_INSTANCES, QUESTION, SPLIT_LEVELS, draw, num_instances
+from marft_envs.math.arithmetic import LEVELS, QUESTION, SPLIT_LEVELS, draw, num_instances
 from marft_envs.math.source import Source, Task
+from marft_envs.seeding import MIN_SPLIT_INSTANCES
 
 GENERATORS = (
     "basic_arithmetic",

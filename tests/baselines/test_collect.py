@@ -28,7 +28,7 @@ from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.player import TeamPlayer
 from marft_envs import Message
 from tests.baselines.conftest import perturb
-from tests.baselines.toy_envs import Letters, Uppercase
+from tests.baselines.toy_envs import Halting, Letters, Uppercase
 from tests.foreign_env import Echo
 
 LoadTeam = Callable[..., Team]
@@ -457,6 +457,14 @@ def test_what_was_collected_can_be_replayed_to_the_same_end(load_team: LoadTeam)
         assert [turn.text for turn in rollout.turns] == [turn.action for turn in episode.turns]
         assert dict(episode.returns) == rollout.returns
         assert marft_envs.replay(episode) == episode
+
+
+def test_an_episode_that_was_collected_keeps_what_was_measured_in_it(load_team: LoadTeam) -> None:
+    rollouts = Collector(Halting, load_team(*AGENTS), num_envs=2).collect(TASKS, SAMPLED).rollouts
+    assert {rollout.measurements for rollout in rollouts} == {(False,), (True, False), (True, True)}
+    for rollout, episode in zip(rollouts, episodes_of(rollouts, Halting()), strict=True):
+        assert [turn.text for turn in rollout.turns] == [turn.action for turn in episode.turns]
+        assert rollout.measurements == episode.measurements
 
 
 def test_a_team_in_the_plain_loop_says_what_the_collector_made_it_say(load_team: LoadTeam) -> None:

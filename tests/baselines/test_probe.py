@@ -25,7 +25,7 @@ from baselines.probe import TEAM, ProbeReport, ProbeRow, probe
 from baselines.rollouts.collect import Sampling
 from baselines.runs.experiment import TextEnv
 from marft_envs import FlexMG, Profile
-from tests.baselines.toy_envs import Letters, Uppercase
+from tests.baselines.toy_envs import Halting, Letters, Uppercase
 from tests.foreign_env import Echo
 
 ENV = "math/reason_act-v0"
@@ -199,6 +199,13 @@ def test_replies_are_counted_by_form_by_emptiness_by_end_and_by_length(speaking:
         (True, True),
     ]
     assert f"What is {next(iter(said))}?" in actor.examples[0].observation
+
+
+def test_replies_are_judged_in_the_episode_that_was_measured(speaking: Callable[..., Team]) -> None:
+    """Measured anew, it would end in another round, and the turns that were played would not fit."""
+    agents = ("writer_0", "editor_0", "critic_0")
+    report = probed(Halting, speaking(lambda agent, read: "a", *agents), 6)
+    assert rows(report)["writer_0"].num_replies > 6
 
 
 def test_replies_that_are_only_read_are_not_counted_as_ungradable(speaking: Callable[..., Team]) -> None:

@@ -1,6 +1,7 @@
 """Flex-MG environments that are over in no time, for the tests of what plays and trains on them."""
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 
@@ -43,6 +44,16 @@ class Letters(FlexMG):
 
     def instance_key(self) -> str:
         return f"{self.level} {self.number}"
+
+
+class Halting(Letters):
+    """It measures whether an episode goes on after a round, and one in three times it does not."""
+
+    spells = cycle((False, True, True))
+
+    def end_round(self) -> Outcome:
+        goes_on = self.measured(lambda recorded: recorded if recorded is not None else next(self.spells))
+        return Outcome(rewards=1.0, terminated=not goes_on)
 
 
 class Uppercase(FlexMG):

@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from marft_envs.math.arithmetic import LEVELS, MIN_SPLIT_INSTANCES, SPLIT_LEVELS, draw, num_instances
+from marft_envs.math.arithmetic import LEVELS, SPLIT_LEVELS, draw, num_instances
+from marft_envs.seeding import MIN_SPLIT_INSTANCES
 
 NUM_DRAWS = 300
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}

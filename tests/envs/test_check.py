@@ -54,6 +54,11 @@ def test_a_good_environment_keeps_every_promise(env_id: str) -> None:
     assert str(report) == f"{env_id}: all promises kept ({len(all_graders())})"
 
 
+def test_refusing_a_forged_measurement_keeps_the_promise() -> None:
+    report = check_env(twins.RefusesForgedLogs, only=["any measurement is legal"])
+    assert report.passed, report
+
+
 TWINS: list[tuple[str, type[FlexMG] | str, str]] = [
     ("seed control", twins.ForgetsTheSeed, "two plays of seed 0 differ"),
     ("seed control", twins.MeasuresOtherwiseEveryTime, "two plays of seed 0 differ"),

@@ -152,6 +152,17 @@ def test_a_reset_after_a_replay_measures_anew(machine):
     assert machine.runs == [(1, LIMIT)] * 2
 
 
+@pytest.mark.parametrize("broken", [{"options": {"level": "none"}}, {"measurements": [(0,), None]}])
+def test_a_reset_that_is_refused_leaves_the_episode_as_it_was(broken):
+    env = marft_envs.make(RUNNER)
+    env.reset(seed=0, measurements=[(), (0,)])
+    say(env, "1")
+    with pytest.raises(marft_envs.MarftError):
+        env.reset(**{"measurements": [(0,), (0,)], **broken})
+    say(env, "1")
+    assert env.measurements == ((), (0,))
+
+
 def test_an_unfinished_episode_is_replayed_and_may_go_on_from_there(machine):
     env = marft_envs.make(RUNNER)
     env.reset(seed=0)
@@ -329,6 +340,16 @@ def test_a_measurement_that_python_cannot_read_is_named_by_file_and_line(log, te
         read_log(log)
 
 
+def test_nests_of_any_depth_are_a_typed_error(log):
+    """Between what is refused here and what Python's parser refuses, recursion would end in an error of its own."""
+    edited(log, measurements=[42])
+    whole = log.read_text(encoding="utf-8")
+    for depth in range(10, 1_100, 10):
+        log.write_text(whole.replace("[42]", "[" * depth + "]" * depth), encoding="utf-8")
+        with pytest.raises(LogError, match="jsonl:6: "):
+            read_log(log)
+
+
 # ---- Forged measurements ---------------------------------------------------------------------------------------------
 
 
@@ -432,6 +453,15 @@ def test_what_is_no_measurement_is_an_authors_mistake(value):
         OutcomeError, match=r"a measurement holds .*; use bool, int of at most 64 bits, str, and tuples"
     ):
         env.step("")
+
+
+def test_tuples_are_eight_deep_at_most(tmp_path):
+    deepest = ((((((((),),),),),),),)
+    assert checked_measurement(deepest) == deepest
+    with pytest.raises(OutcomeError, match="and tuples of these, at most 8 deep"):
+        checked_measurement((deepest,))
+    write_log(tmp_path / "log.jsonl", [replace(played(*WORKS), measurements=(deepest,))])
+    assert read_log(tmp_path / "log.jsonl")[0].measurements == (deepest,)
 
 
 def test_text_is_kept_in_whole_characters():

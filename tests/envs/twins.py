@@ -10,7 +10,7 @@ from typing import ClassVar, Unpack
 
 import numpy as np
 
-from marft_envs import Dependencies, FlexMG, Outcome, Profile, quote
+from marft_envs import Dependencies, FlexMG, Outcome, Profile, ReplayMismatchError, quote
 from marft_envs.flex_mg import BaseOptions
 
 TEAM = (Profile("asker", system="Ask."), Profile("teller", system="Tell.", answers=True))
@@ -60,6 +60,14 @@ class Timed(Parcel):
 
     def spent(self, action, recorded):
         return recorded if type(recorded) is int and 0 <= recorded < 100 else len(action) % 100
+
+
+class RefusesForgedLogs(Timed):
+    def spent(self, action, recorded):
+        spent = len(action) % 100
+        if recorded not in (None, spent):
+            raise ReplayMismatchError(f"{recorded!r:.80} units were logged, and it takes {spent}")
+        return spent
 
 
 # The faulty ones.

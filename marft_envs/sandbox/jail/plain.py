@@ -32,7 +32,7 @@ def decode(data: bytes) -> object:
         return _from_json(value, 0)
     except NotPlainError:
         raise
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise NotPlainError("these bytes are no plain data") from error
 
 

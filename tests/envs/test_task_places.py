@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from marft_envs.errors import DataError
-from marft_envs.math.places import read_parts
+from marft_envs.task_sources.places import read_parts
 
 ONE = '{"n": 1}\n'
 

@@ -1,0 +1,134 @@
+"""Mutants: programs that differ from a reference program by one small change.
+
+Whether a mutant does something else than the reference shows when both are run, and not here; the changes are chosen
+so that it seldom does the same. References come from our generators and from data sets, never from a model.
+"""
+
+import ast
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+
+from marft_envs.coding.syntax_changes import instead, statements_instead
+from marft_envs.errors import DataError
+
+_MORE = 8
+"""So many changes more than asked for are written out at a time: some are alike."""
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_UNTOUCHED = ("annotation", "returns", "decorator_list", "type_params", "bases", "keywords", "format_spec")
+"""Fields that are said of a program rather than what it does, or that few mistakes are made in."""
+_EXPRESSIONS = (ast.expr, ast.operator, ast.cmpop, ast.boolop, ast.comprehension)
+
+
+def mutants(reference: str, entry_point: str, rng: np.random.Generator, num_mutants: int) -> tuple[str, ...]:
+    """Different programs that compile, none of them the reference; fewer than asked for if there are no more.
+
+    Only what the entry point leads to is changed: its function or class, and functions and classes that it names. An
+    empty entry point stands for the whole program.
+
+    Raises: DataError if the reference is no Python, or does not define the entry point.
+    """
+    tree = _parsed(reference)
+    places = _places(tree, entry_point)
+    num_changes = sum(1 for place in places for _ in _changes(place))
+    order = rng.permutation(num_changes).tolist()
+    found = {ast.unparse(tree): True}  # programs, and whether they compile; a dict keeps its order
+    step = num_mutants + _MORE
+    for start in range(0, num_changes, step):
+        if sum(found.values()) > num_mutants:
+            break
+        for program in _programs(tree, places, order[start : start + step]):
+            if program not in found:
+                found[program] = _compiles(program)
+    _, *others = (program for program, compiles in found.items() if compiles)
+    return tuple(others[:num_mutants])
+
+
+def _programs(tree: ast.Module, places: list[ast.AST], numbers: list[int]) -> list[str]:
+    """The programs of the changes with these numbers, in their order."""
+    written: dict[int, str] = {}
+    wanted = set(numbers)
+    for number, _ in enumerate(change for place in places for change in _changes(place)):
+        if number in wanted:
+            written[number] = ast.unparse(tree)
+    return [written[number] for number in numbers]
+
+
+def _parsed(reference: str) -> ast.Module:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about the reference's own mistakes, such as "\d"
+            return ast.parse(reference)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise DataError(
+            f"a reference program cannot be parsed: {error}; it begins {reference[:80]!r}; leave its task out"
+        ) from error
+
+
+def _places(tree: ast.Module, entry_point: str) -> list[ast.AST]:
+    """The definitions that the entry point leads to, in the order of the program."""
+    if not entry_point:
+        return [tree]
+    defined = {node.name: node for node in tree.body if isinstance(node, Definition)}
+    start = entry_point.split(".", maxsplit=1)[0]
+    if start not in defined:
+        if any(isinstance(node, ast.Name) and node.id == start for node in ast.walk(tree)):
+            return [tree]  # such as f = lambda n: n + 1
+        raise DataError(f"a reference program does not define {entry_point!r}; leave its task out")
+    reached, waiting = set(), [entry_point.split(".", maxsplit=1)[0]]
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        named = {node.id for node in ast.walk(defined[name]) if isinstance(node, ast.Name)}
+        waiting += sorted(named & defined.keys())
+    return [node for name, node in defined.items() if name in reached]
+
+
+def _changes(node: ast.AST) -> Iterator[None]:
+    """Changes the tree in place, once for each change, and takes it back: the tree is changed at every `yield`."""
+    for field, value in ast.iter_fields(node):
+        if field in _UNTOUCHED and not (field == "keywords" and isinstance(node, ast.Call)):
+            continue
+        if isinstance(value, ast.AST):
+            for other in instead(value) if isinstance(value, _EXPRESSIONS) else ():
+                setattr(node, field, other)
+                yield
+            setattr(node, field, value)
+            yield from _changes(value)
+        elif isinstance(value, list):
+            yield from _changes_in_list(value)
+
+
+def _changes_in_list(items: list[ast.AST]) -> Iterator[None]:
+    for index, item in enumerate(items):
+        if _is_text_alone(item):
+            continue
+        if isinstance(item, ast.stmt):
+            for others in statements_instead(item):
+                if len(items) > 1 or others:  # a block is never empty
+                    items[index : index + 1] = others
+                    yield
+                    items[index : index + len(others)] = [item]
+        elif isinstance(item, _EXPRESSIONS):
+            for other in instead(item):
+                items[index] = other
+                yield
+            items[index] = item
+        if isinstance(item, ast.AST):
+            yield from _changes(item)
+
+
+def _is_text_alone(node: object) -> bool:
+    """A docstring, or a comment in its form."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _compiles(program: str) -> bool:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            compile(program, "<mutant>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return True

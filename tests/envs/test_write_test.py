@@ -1,0 +1,159 @@
+"""coding/write_test-v0, played by hand."""
+
+from pathlib import Path
+
+import pytest
+
+import marft_envs
+from marft_envs import FlexMG
+from marft_envs.coding.telling import telling, written
+
+WRONG = "def f(n):\n    return 987654321"
+
+
+@pytest.fixture
+def env() -> FlexMG:
+    return reset()
+
+
+def reset(seed: int = 1, **options: object) -> FlexMG:
+    env = marft_envs.make("coding/write_test-v0", **{"level": "two_steps", **options})
+    assert isinstance(env, FlexMG)
+    env.reset(seed=seed)
+    return env
+
+
+def both(env: FlexMG, program: str, tests: str) -> None:
+    env.select("coder_0")
+    env.step(program)
+    env.select("tester_0")
+    env.step(tests)
+
+
+def hidden_tests(env: FlexMG, count: int = 5) -> list[str]:
+    return [written(env.task, test) for test in telling(env.task)[:count]]
+
+
+def returns(env: FlexMG) -> dict[str, float]:
+    return dict(env.episode().returns)
+
+
+def test_both_work_at_the_same_time_and_read_nothing_of_each_other(env: FlexMG) -> None:
+    assert list(env.ready) == ["coder_0", "tester_0"]
+    assert env.dependencies.matrix().sum() == 0
+    env.select("tester_0")
+    env.step("assert f(1) == 111222333")
+    assert "111222333" not in env.observe("coder_0")["text"]
+
+
+def test_a_right_program_and_tests_that_kill_every_mutant_earn_1_each(env: FlexMG) -> None:
+    both(env, env.reference_action("coder_0"), env.reference_action("tester_0"))
+    assert returns(env) == {"coder_0": 1.0, "tester_0": 1.0}
+    assert env.info == {"valid": 1.0, "killed": 1.0, "solved": 1, "share": 1.0}
+
+
+def test_the_coder_is_shown_what_its_program_does_on_the_testers_tests_and_may_repair_it(env: FlexMG) -> None:
+    test = hidden_tests(env, 1)[0]
+    both(env, WRONG, test)
+    assert list(env.ready) == ["coder_0"]
+    read = env.observe("coder_0")["text"]
+    assert "judge: 0 of 1 test passed." in read
+    assert "and is 987654321." in read
+    assert f"tester_0:\n> {test}" in read
+    env.step(env.task.reference)
+    assert env.terminated
+    assert returns(env)["coder_0"] == 1.0
+
+
+def test_a_program_that_is_still_wrong_in_the_last_round_is_judged_as_it_is(env: FlexMG) -> None:
+    both(env, WRONG, hidden_tests(env, 1)[0])
+    env.step(WRONG)
+    assert env.terminated
+    assert returns(env)["coder_0"] == 0.0
+
+
+def test_the_testers_reward_does_not_depend_on_the_program() -> None:
+    earned = set()
+    for program in (WRONG, "", "def f(n): return 1 / 0"):
+        env = reset()
+        both(env, program, env.reference_action("tester_0"))
+        env.step(program)
+        earned.add(returns(env)["tester_0"])
+    assert earned == {1.0}
+
+
+def test_the_coders_reward_does_not_depend_on_the_tests(env: FlexMG) -> None:
+    for tests in ("", "assert f(1) == 987654321", env.reference_action("tester_0")):
+        env = reset()
+        both(env, WRONG, tests)
+        if not env.terminated:
+            env.step(WRONG)
+        assert returns(env)["coder_0"] == 0.0
+
+
+def test_a_test_that_the_reference_fails_costs_its_share(env: FlexMG) -> None:
+    right = env.reference_action("tester_0").splitlines()
+    both(env, env.task.reference, "\n".join([*right, "assert f(5) == 'never'"][-5:]))
+    num_read = min(len(right) + 1, 5)
+    assert env.info["valid"] == pytest.approx((num_read - 1) / num_read)
+
+
+def test_a_wrong_test_kills_no_mutant(env: FlexMG) -> None:
+    both(env, env.task.reference, "assert f(5) == 'never'")
+    assert env.info["valid"] == 0.0
+    assert env.info["killed"] == 0.0
+    env.step(env.task.reference)
+    assert returns(env) == {"coder_0": 1.0, "tester_0": 0.0}
+
+
+def test_a_test_that_every_mutant_passes_earns_nothing() -> None:
+    found = []
+    for seed in range(40):
+        env = reset(seed, level="numbers")
+        for test in hidden_tests(env, 9):
+            trial = reset(seed, level="numbers")
+            both(trial, trial.task.reference, test)
+            found.append((trial.info["killed"], returns(trial)["tester_0"]))
+            if trial.info["killed"] == 0.0:
+                break
+        if found[-1][0] == 0.0:
+            break
+    assert found[-1] == (0.0, 0.0), "no weak test in forty tasks"
+    assert any(0.0 < killed < 1.0 and earned == killed for killed, earned in found)
+
+
+def test_to_repeat_the_visible_tests_is_no_work(env: FlexMG) -> None:
+    both(env, env.task.reference, "\n".join(written(env.task, test) for test in env.task.visible))
+    assert returns(env) == {"coder_0": 1.0, "tester_0": 0.0}
+
+
+def test_more_than_five_tests_are_not_read(env: FlexMG) -> None:
+    wrong = [f"assert f({number}) == 'never'" for number in range(1000, 1005)]
+    both(env, env.task.reference, "\n".join([*wrong, *hidden_tests(env)]))
+    assert env.info["valid"] == 0.0
+
+
+def test_without_a_test_the_program_is_judged_at_once(env: FlexMG) -> None:
+    both(env, env.task.reference, "I would rather not.")
+    assert env.terminated
+    assert returns(env) == {"coder_0": 1.0, "tester_0": 0.0}
+
+
+def test_as_a_team_both_get_the_mean() -> None:
+    env = reset(rewards="team")
+    both(env, env.task.reference, "I would rather not.")
+    assert returns(env) == {"coder_0": 0.5, "tester_0": 0.5}
+
+
+def test_a_source_without_functions_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    record = '{"description": "Print 1.", "tests": [{"stdin": "", "expected": "1"}, {"stdin": "x", "expected": "1"}]}'
+    (tmp_path / "tasks.jsonl").write_text(record, encoding="utf-8")
+    with pytest.raises(marft_envs.MarftError, match="tasks has a function with a reference"):
+        reset(source="jsonl", data=str(tmp_path / "tasks.jsonl"), level=None)
+
+
+@pytest.mark.parametrize("answers", [(True, True), (False, False), (True, False, False)])
+def test_a_team_is_a_coder_and_a_tester(answers: tuple[bool, ...]) -> None:
+    team = tuple(marft_envs.Profile("agent", answers=one) for one in answers)
+    with pytest.raises(marft_envs.MarftError, match="answer"):
+        reset(team=team)
