@@ -1,11 +1,14 @@
 """What the benchmarks count is what they say they count."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks import env_steps, math_answers
+from benchmarks import env_steps, math_answers, sandbox, sandbox_soak
+from marft_envs.sandbox.runs import Run, Script
 
 OURS = [name for name in env_steps.contestants() if not name.startswith("TextArena")]
 
@@ -60,3 +63,119 @@ def test_the_grader_is_counted_on_the_golds_of_both_formats(tmp_path: Path, caps
     assert "  boxed                0.6667   missed: [(2, '')]\n" in second
     assert "  swapped                   0   accepted of 2 \n" in second  # boxed, and in bold
     assert "  dfrac                1.0000   of 1\n" in second
+
+
+@pytest.fixture
+def bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A stand-in that starts what it is told to, whether or not the real one is installed."""
+    program = tmp_path / "bin" / "bwrap"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\nwhile [ "$1" = --given ]; do shift; done\nexec "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sandbox, "_BUBBLEWRAP", (str(program), "--given"))
+    return program
+
+
+def test_every_way_judges_every_task(
+    bubblewrap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sandbox, "BATCH", 2)
+    out = tmp_path / "results" / "sandbox.json"
+    sandbox.main(["--repeats", "1", "--slice-s", "0.001", "--out", str(out)])
+    measured = [
+        (own["task"], own["way"], own["at_once"]) for own in json.loads(out.read_text(encoding="utf-8"))["figures"]
+    ]
+    ways = ["sandbox", "subprocess", "bubblewrap"]
+    first, *others = [task.name for task in sandbox.tasks()]
+    assert sorted(measured) == sorted(
+        [(first, way, at_once) for way in ways for at_once in (1, 2)]
+        + [(task, way, 2) for task in others for way in ways]
+    )
+    assert len(capsys.readouterr().out.split("|\n")) == 2 + len(measured) + 1  # a head of two lines; what is below
+
+
+@pytest.mark.parametrize(
+    ("program", "told"), [(None, "not installed"), ("#!/bin/sh\nexit 1\n", "cannot make a user namespace")]
+)
+def test_why_bubblewrap_is_left_out(bubblewrap: Path, program: str | None, told: str) -> None:
+    if program is None:
+        bubblewrap.unlink()
+    else:
+        bubblewrap.write_text(program)
+    assert sandbox.missing((str(bubblewrap),)) == told
+
+
+def test_a_program_that_should_pass_and_does_not_stops_the_benchmark() -> None:
+    way = sandbox.Way("broken", 1, lambda task, count: [False] * count)
+    with pytest.raises(RuntimeError, match="a right program failed"):
+        sandbox.measure(way, sandbox.tasks()[0], sandbox.Figures("", "", 1), slice_s=0.001)
+
+
+def test_a_rate_is_verdicts_over_wall_seconds_and_cpu_time_is_for_one_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    walls = iter([0.0, 0.0, 3.0, 4.0, 10.0, 10.0, 10.5, 12.0])  # the batch ends at 3, the slice at 4; one takes 0.5
+    cpus = iter([1.0, 2.0])
+    monkeypatch.setattr(sandbox, "perf_counter", lambda: next(walls))
+    monkeypatch.setattr(sandbox, "cpu_seconds", lambda servers: next(cpus))
+    figures = sandbox.Figures("", "", 1)
+    sandbox.measure(sandbox.Way("", 1, lambda task, count: [True] * count), sandbox.tasks()[0], figures, slice_s=2.0)
+    assert figures.rates == [sandbox.BATCH / 4.0]
+    assert figures.cpu_ms == [1e3 / sandbox.BATCH]
+    assert figures.latencies_ms == [500.0]
+
+
+def test_cpu_time_of_programs_counts_though_they_are_no_children_of_ours() -> None:
+    box = sandbox.Sandbox()
+    box.run(Script(""))
+    before = sandbox.cpu_seconds(box.pids())
+    run = box.run(Script("for _ in range(3_000_000): pass"))
+    assert sandbox.cpu_seconds(box.pids()) - before > 0.8 * run.cpu_s > 0.02  # it counts in steps of 0.01
+    box.close()
+
+
+def test_ratios_are_to_a_subprocess_on_the_same_task() -> None:
+    figures = [
+        sandbox.Figures("t", way, 2, [rate], [1.0], [1.0]) for way, rate in (("sandbox", 300), ("subprocess", 100))
+    ]
+    assert [row[6] for row in sandbox.rows(figures)] == ["3.00×", "1.00×"]
+
+
+def test_a_soak_finds_nothing_that_grows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sandbox_soak.main(sandbox_soak.BATCH) == 0
+    assert "Nothing grew" in capsys.readouterr().out
+
+
+def test_a_soak_tells_what_ended_as_it_should_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        sandbox_soak, "_wrong", lambda runs, endings: sandbox_soak.Counter({"lost for finished": 2})
+    )  # of the batch, and of the endless one
+    assert sandbox_soak.main(1) == 1
+    assert "FAILED: 4 lost for finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        (sandbox_soak.Held(2, (8, 4), (50, 20)), []),
+        (sandbox_soak.Held(3, (8, 4), (50, 20)), ["3 processes instead of 2"]),
+        (sandbox_soak.Held(2, (8, 5), (50, 20)), ["descriptors (8, 5) instead of (8, 4)"]),
+        (sandbox_soak.Held(2, (8, 4), (50, 20 + sandbox_soak.MOST_NEW_BYTES + 1)), ["more memory than may be"]),
+    ],
+)
+def test_what_counts_as_growth(later: sandbox_soak.Held, told: list[str]) -> None:
+    assert sandbox_soak.growth(sandbox_soak.Held(2, (8, 4), (50, 20)), later) == told
+
+
+def test_processes_that_were_there_before_are_not_counted() -> None:
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            assert sandbox_soak.below(os.getpid()) >= {other.pid}
+            assert sandbox_soak.held(sandbox_soak.Sandbox(), sandbox_soak.below(os.getpid())).processes == 0
+        finally:
+            other.kill()
+
+
+def test_a_run_that_ends_otherwise_is_counted() -> None:
+    runs = [Run("finished"), Run("lost"), Run("lost")]
+    assert sandbox_soak._wrong(runs, ["finished", "finished", "time"]) == {"lost for finished": 1, "lost for time": 1}
