@@ -18,6 +18,8 @@ from marft_envs.errors import (
     OptionError,
     OutdatedEnvironmentWarning,
     ReplayMismatchError,
+    SandboxUnavailableError,
+    SandboxWarning,
     SecondOpinionError,
     UnknownEnvironmentError,
 )
@@ -58,6 +60,8 @@ __all__ = [
     "Profile",
     "ReplayMismatchError",
     "RewardEvent",
+    "SandboxUnavailableError",
+    "SandboxWarning",
     "SecondOpinionError",
     "SingleAgentView",
     "Turn",

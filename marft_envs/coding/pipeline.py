@@ -7,7 +7,7 @@
 | D | sequence: everybody reads everybody who stands before them on the team |
 | observation | the task and the visible tests; later what fails on them and a request to repair |
 | action | any text; who answers writes a program, alone or in a fenced block |
-| reward | at the end, to the whole team: 1 if the program passes all hidden tests, else 0; or the share (`reward`) |
+| reward | at the end, to the whole team: from 0 to 1, all hidden tests or nothing; or the share of them (`reward`) |
 | horizon | 3 rounds, an option; a program that passes the visible tests terminates, the horizon truncates |
 | recall | team |
 | levels | one_step, line, two_steps, numbers, strings, lists, mixed |
