@@ -92,7 +92,7 @@ def _environment(variable: str) -> list[str]:
 
 def _is_open(number: int) -> bool:
     try:
-        os.fstat(number)
+        os.get_inheritable(number)  # not fstat, which the C library may make by a call that is refused
     except OSError:
         return False
     return True

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from marft_envs.errors import SandboxUnavailableError
 from marft_envs.sandbox.runs import Calls, Limits, Raised, Returned, Run, Script
-from marft_envs.sandbox.worker import NOT_HERE, Worker, WorkerLostError
+from marft_envs.sandbox.worker import NOT_HERE, Worker, WorkerLostError, started
 
 _LIMITS = Limits(cpu_s=10.0, wall_s=60.0, memory_bytes=128 * 2**20, output_bytes=2**16)
 """For attempts that are over at once, on the busiest machine."""
@@ -64,11 +64,16 @@ def require_walls() -> None:
             f"{NOT_HERE}: it is {sys.platform}, and what locks them up (Landlock, seccomp) is Linux's. Use Linux 5.13 "
             "or newer, in a container or a virtual machine (Docker Desktop's, or WSL 2 with a kernel from 6.1 on)"
         )
-    worker = Worker()
+    worker = started()
     try:
         found = [*_escapes(worker), *_unlimited(worker)]
     except WorkerLostError as error:
         raise SandboxUnavailableError(f"{NOT_HERE}: the sandbox's self-test could not be run ({error})") from error
+    except OSError as error:
+        raise SandboxUnavailableError(
+            f"{NOT_HERE}: the sandbox's self-test could not be prepared ({error}); it needs a folder for temporary "
+            "files (TMPDIR), sockets, and a few open files"
+        ) from error
     finally:
         worker.close()
     if found:

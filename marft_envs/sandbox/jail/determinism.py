@@ -92,3 +92,5 @@ def _freeze_chance() -> None:
 
     random.Random.seed = seeded  # type: ignore[method-assign]
     random.seed(_SEED)
+    # Python seeds it anew, from the kernel, in every process that is forked; this comes right after that.
+    os.register_at_fork(after_in_child=lambda: random.seed(_SEED))

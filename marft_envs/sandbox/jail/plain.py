@@ -6,11 +6,16 @@ a subclass of them, whoever wrote the bytes: so no `__eq__` of a program's own d
 """
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 
 MAX_DEPTH = 100
 """Deeper nests are refused by both sides: comparing them would be recursion on somebody else's word."""
 _SAFE_INT = 2**53
 """Larger ones are written in hexadecimal: reading decimals of any length takes quadratic time."""
+
+_MOST_EQUAL_HASHES = 100
+"""More in one set or dict are refused: Python compares each with all others, and it is easy to write such numbers."""
 
 
 class NotPlainError(ValueError):
@@ -32,7 +37,7 @@ def decode(data: bytes) -> object:
         return _from_json(value, 0)
     except NotPlainError:
         raise
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise NotPlainError("these bytes are no plain data") from error
 
 
@@ -94,15 +99,25 @@ def _from_tagged(tagged: dict[str, object], depth: int) -> object:  # noqa: C901
         real, imaginary = (float.fromhex(part) for part in body)
         return complex(real, imaginary)
     if tag == "d":
-        return {_from_json(key, depth): _from_json(item, depth) for key, item in body}
+        pairs = [(_from_json(key, depth), _from_json(item, depth)) for key, item in body]
+        _check_hashes(key for key, _ in pairs)
+        return dict(pairs)
     items = [_from_json(item, depth) for item in body]
     if tag == "t":
         return tuple(items)
+    if tag in ("s", "z"):
+        _check_hashes(items)
     if tag == "s":
         return set(items)
     if tag == "z":
         return frozenset(items)
     raise NotPlainError(f"the tag {tag[:10]!r}")
+
+
+def _check_hashes(keys: Iterable[object]) -> None:
+    """Raises: NotPlainError for keys whose table would take quadratic time; TypeError for what has no hash."""
+    if max(Counter(map(hash, keys)).values(), default=0) > _MOST_EQUAL_HASHES:
+        raise NotPlainError("keys that were made to have one hash")
 
 
 def _refuse(constant: str) -> object:

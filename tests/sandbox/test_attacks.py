@@ -1,0 +1,229 @@
+"""Nothing gets out of the sandbox: not as root nor as another user, not inside a container's filter, not as an heir."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.sandbox import arena, attacks, settings
+
+import marft_envs
+from marft_envs.sandbox.jail import kernel
+from marft_envs.sandbox.pool import Sandbox
+from marft_envs.sandbox.runs import Calls, Limits, Returned, Script
+
+TABLE = {attack.name: attack for attack in attacks.ATTACKS}
+
+
+@pytest.fixture(scope="module")
+def open_folder() -> Iterator[Path]:
+    """One that other users can write to, which pytest's own folders are not."""
+    folder = Path(tempfile.mkdtemp(prefix="marft-"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def arena_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[arena.Arena]:
+    with arena.Arena(tmp_path_factory.mktemp("arena")) as here:
+        yield here
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_attack_reaches_nothing(name: str, arena_here: arena.Arena):
+    if TABLE[name] not in arena.chosen():
+        pytest.skip("it makes system calls by their numbers on x86_64")
+    assert arena_here.attacked_by(TABLE[name]) == ""
+
+
+def in_setting(setting: str, folder: Path) -> dict[str, str]:
+    folder = folder / setting.replace(" ", "-")
+    folder.mkdir()
+    folder.chmod(0o777)
+    paths = [str(Path(marft_envs.__file__).parents[1]), *sys.path]
+    ended = subprocess.run(
+        [sys.executable, arena.__file__, setting, str(folder)],
+        env={**os.environ, "MARFT_TEST_PATH": json.dumps(paths)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, str] = json.loads(ended.stdout)
+    if "skipped" in found:
+        pytest.skip(found["skipped"])
+    return found
+
+
+@pytest.mark.parametrize("setting", settings.SETTINGS)
+def test_no_attack_reaches_anything_in_another_setting(setting: str, open_folder: Path):
+    found = in_setting(setting, open_folder)
+    assert len(found) == len(arena.chosen())
+    assert {name: complaint for name, complaint in found.items() if complaint} == {}
+
+
+def test_container_that_withholds_landlock_is_refused(open_folder: Path):
+    found = in_setting(settings.OLD_DOCKER, open_folder)
+    assert found.keys() == {"refused"}
+    assert "refuses Landlock" in found["refused"] and "seccomp profile" in found["refused"]
+
+
+# ---- what a program leaves behind
+
+SECRET = b"the only answer is 4711-0815"
+SCAN = (
+    attacks.PRELUDE
+    + '''
+NEXT = bytes((byte + 1) % 256 for byte in range(256))
+STEP = 2**16
+
+def readable(address, size):
+    """The bytes there, as far as they can be read: writing them to a file fails where there are none."""
+    written = libc.pwrite(0, ctypes.c_void_p(address), ctypes.c_size_t(size), ctypes.c_long(0))
+    return os.pread(0, written, 0) if written > 0 else b""
+
+def regions():
+    """Addresses of mapped memory, found from what Python and the C library tell of themselves."""
+    libc.sbrk.restype = ctypes.c_void_p
+    seeds = {libc.sbrk(0) - 4096, ctypes.cast(ctypes.c_void_p.in_dll(libc, "environ"), ctypes.c_void_p).value or 0}
+    seeds |= {ctypes.c_void_p.in_dll(libc, name).value for name in ("environ", "stdout", "program_invocation_name")}
+    gc.unfreeze()
+    todo = [*gc.get_objects(), *sys._current_frames().values()]
+    seen = set(map(id, todo))
+    while todo:
+        one = todo.pop()
+        if isinstance(one, bytearray) and one:
+            seeds.add(ctypes.addressof(ctypes.c_char.from_buffer(one)))
+        for other in gc.get_referents(one):
+            if id(other) not in seen:
+                seen.add(id(other))
+                todo.append(other)
+    pages = {address & ~(STEP - 1) for address in seeds | seen if address}
+    done = set()
+    for page in pages:
+        for direction in (STEP, -STEP):
+            at = page
+            while at not in done and readable(at, 1) + readable(at + STEP - 1, 1):
+                done.add(at)
+                at += direction
+    return done
+
+def finds(next_of_secret):
+    """Whether the secret is anywhere here; it is told as the bytes that follow those of the secret."""
+    places = regions()
+    seen = 0
+    for at in places:
+        for page in range(at, at + STEP, 4096):
+            data = readable(page, 4096 + 64) or readable(page, 4096)
+            seen += len(data)
+            if next_of_secret in data.translate(NEXT):
+                return (True, seen)
+    return (False, seen)
+'''
+)
+NEXT_OF_SECRET = bytes((byte + 1) % 256 for byte in SECRET)
+ROOMY = Limits(cpu_s=20.0, wall_s=60.0)
+
+
+def test_scan_finds_a_secret_that_the_program_itself_was_given():
+    with_argument = Calls(SCAN + "\ndef f(n, secret): return finds(n)", "f", ((NEXT_OF_SECRET, SECRET),))
+    with_source = Calls(SCAN + f"\nkept = {SECRET!r}\ndef f(n): return finds(n)", "f", ((NEXT_OF_SECRET,),))
+    sandbox = Sandbox()
+    for job in (with_argument, with_source):
+        (outcome,) = sandbox.run(job, ROOMY).outcomes
+        assert isinstance(outcome, Returned) and outcome.value[0] is True, outcome  # type: ignore[index]
+    sandbox.close()
+
+
+def test_later_program_finds_nothing_of_an_earlier_one_in_its_memory():
+    sandbox = Sandbox()
+    text = SECRET.decode()
+    for job in (
+        Calls("def f(a): print(a); return a", "f", ((SECRET,), (text,))),
+        Calls(f"def f(a): raise ValueError({text!r})", "f", ((1,),)),
+        Script("print(input())", text),
+    ):
+        assert text in str(sandbox.run(job))
+    (outcome,) = sandbox.run(Calls(SCAN + "\ndef f(n): return finds(n)", "f", ((NEXT_OF_SECRET,),)), ROOMY).outcomes
+    assert isinstance(outcome, Returned), outcome
+    is_found, num_bytes = outcome.value  # type: ignore[misc]
+    assert not is_found
+    assert num_bytes > 10 * 2**20  # most of what the server has
+    sandbox.close()
+
+
+def test_later_program_sees_nothing_that_an_earlier_one_changed():
+    sandbox = Sandbox()
+    change = """
+import builtins, sys, json, random, os, time, signal
+def f():
+    builtins.len = lambda _: 99
+    sys.modules["math"] = None
+    json.dumps = None
+    random.seed(7)
+    os.environ["LEFT"] = "behind"
+    sys.setrecursionlimit(50)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(1000)
+    sys.stdin = sys.stdout = None
+    sys.stdout = None
+"""
+    look = """
+import builtins, sys, json, random, os, time, signal, math
+def f():
+    return (len("ab"), json.dumps([1]), random.random(), dict(os.environ), sys.getrecursionlimit(),
+            signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, time.time(), math.pi, sys.stdin is None)
+"""
+    before = sandbox.run(Calls(look, "f", ((),))).outcomes
+    sandbox.run(Calls(change, "f", ((),)))
+    assert sandbox.run(Calls(look, "f", ((),))).outcomes == before
+    assert isinstance(before[0], Returned)
+    sandbox.close()
+
+
+# ---- what a program starts from
+
+
+def server_file(sandbox: Sandbox, name: str) -> str:
+    sandbox.run(Script(""))
+    try:
+        return Path(f"/proc/{sandbox.pids()[0]}/{name}").read_text(encoding="utf-8", errors="replace")
+    except PermissionError:
+        pytest.skip("only root may look into the server")
+
+
+def test_server_has_no_memory_that_is_both_writable_and_executable_or_shared():
+    sandbox = Sandbox()
+    rights = [line.split()[1] for line in server_file(sandbox, "maps").splitlines()]
+    assert rights
+    assert [one for one in rights if "w" in one and ("x" in one or "s" in one)] == []
+    sandbox.close()
+
+
+def test_server_has_no_capabilities_and_no_environment():
+    sandbox = Sandbox()
+    status = dict(line.split(":\t", 1) for line in server_file(sandbox, "status").splitlines() if ":\t" in line)
+    assert {status[name].strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {""}
+    assert status["NoNewPrivs"] == "1"
+    names = {entry.partition("=")[0] for entry in server_file(sandbox, "environ").split("\0") if entry}
+    assert names <= {"PYTHONHASHSEED", "TZ", "LD_LIBRARY_PATH", "PYTHONHOME"}
+    sandbox.close()
+
+
+def test_program_sees_no_path_of_this_machine_in_the_interpreters_arguments():
+    assert Sandbox().run(Script("import sys; print(sys.argv, sys.orig_argv, sys.path)")).printed == (
+        "['program'] ['program'] []\n"
+    )
+
+
+def test_allow_list_names_no_more_calls_than_its_documentation_says():
+    from marft_envs import sandbox
+
+    assert f"the list names {len(kernel.MACHINES['x86_64'].calls)} calls" in " ".join(str(sandbox.__doc__).split())
