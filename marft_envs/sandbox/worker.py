@@ -69,7 +69,7 @@ class Worker:
             except BaseException:
                 self._socket.close()
                 raise
-            self.close = weakref.finalize(self, _end, self._process, self._socket, os.getpid())
+            self._end = weakref.finalize(self, _end, self._process, self._socket, os.getpid())
             theirs.close()
             self._greet(complaints)
 
@@ -130,6 +130,11 @@ class Worker:
             return run
         finally:
             self._forget()
+
+    def close(self) -> None:
+        """Ends it, and the program that it runs. A copy of this object that a fork made only forgets it."""
+        self._forget()
+        self._end()
 
     def _forget(self) -> None:
         if self._running is not None:

@@ -189,7 +189,11 @@ def attack(a):
 """,
         check=_memory_stayed_low,
     ),
-    Attack("memory by a big integer", "def attack(a): return [str(1 << (10**12))]", endings=("finished", "memory")),
+    Attack(
+        "memory by a big integer",
+        "def attack(a):\n    reached('integer', lambda: 1 << 10**12)\n    return got",
+        check=_memory_stayed_low,
+    ),
     # ---- time
     Attack("CPU loop", "def attack(a):\n    while True: pass", BRIEF, ("time",)),
     Attack("CPU loop in C", "def attack(a): return sum(range(10**12))", BRIEF, ("time",)),

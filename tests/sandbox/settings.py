@@ -12,7 +12,7 @@ from marft_envs.sandbox import selftest
 from marft_envs.sandbox.jail import kernel, seccomp
 
 NOBODY = 65534
-SETTINGS = ("as it is", "another user", "in Docker", "another user in Docker", "root without capabilities")
+SETTINGS = ("another user", "in Docker", "another user in Docker", "root without capabilities")
 OLD_DOCKER = "in an old Docker"
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,8 +37,6 @@ _PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFF_FFFF)
 
 def enter(setting: str, folder: Path) -> str:
     """Puts this process into it; why that cannot be done, or nothing. May make things in the folder."""
-    if setting == "as it is":
-        return ""
     if os.uname().machine != "x86_64" and "Docker" in setting:
         return "the filter that plays Docker's is written for x86_64"
     if setting == "in Docker":
@@ -81,7 +79,7 @@ def _filtered(more: dict[str, int]) -> str:
 
 
 def _as_nobody(folder: Path) -> str:
-    """Becomes nobody; makes the interpreter and the code reachable for it first, where that takes no more than mounts."""
+    """Becomes nobody; makes the interpreter reachable for it first, where that takes no more than mounts."""
     if reason := _reachable(folder / "interpreter"):
         return reason
     os.setgroups([])
