@@ -137,9 +137,9 @@ class Worker:
         self._end()
 
     def _forget(self) -> None:
-        if self._running is not None:
-            self._running.files.close()
-            self._running = None
+        running, self._running = self._running, None  # first, so that a fork or an interrupt here closes nothing twice
+        if running is not None:
+            running.files.close()
 
     def _message(self, deadline: float) -> bytes:
         if not heard_of([self], deadline):

@@ -1,7 +1,8 @@
 """What a program writes is a value here, whatever it is; what a person writes wrongly is a typed error."""
 
-import os
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +116,23 @@ def test_keys_that_were_made_to_have_one_hash_cost_no_time(form: str):
     assert time.process_time() - began < 2.0  # without the rule it takes 10
 
 
+def test_decimals_cost_no_time_even_where_python_would_read_any_number_of_them():
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        began = time.process_time()
+        with pytest.raises(plain.NotPlainError, match="decimals"):
+            plain.decode(b"9" * 2**20)
+        assert time.process_time() - began < 1.0  # without the rule it takes 5
+    finally:
+        sys.set_int_max_str_digits(before)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53 - 1, -(2**53) + 1, 2**53, -(2**53), 10**30, -(10**4000)])
+def test_integers_of_any_size_come_out_as_they_went_in(number: int):
+    assert plain.decode(plain.encode(number)) == number
+
+
 def test_many_keys_of_different_hashes_are_plain():
     number = set(range(50_000))
     assert plain.decode(plain.encode(number)) == number
@@ -161,7 +179,8 @@ def test_large_job_goes_in_and_comes_out():
 def test_random_numbers_are_the_same_in_every_process():
     job = Calls(
         "import random, secrets, uuid, os\n"
-        "def f(): return (random.random(), random.Random().random(), secrets.token_hex(4), str(uuid.uuid4()), os.urandom(4))",
+        "def f(): return (random.random(), random.Random().random(), secrets.token_hex(4), uuid.uuid4().hex,\n"
+        "                  os.urandom(4))",
         "f",
         ((),),
     )
@@ -173,6 +192,10 @@ def test_random_numbers_are_the_same_in_every_process():
 
 
 # ---- a person's mistakes
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.mark.parametrize("name", ["cpu_s", "wall_s"])
@@ -209,10 +232,10 @@ def nest(depth: int) -> list[object]:
 @pytest.mark.parametrize("argument", [object(), len, {1: [object()]}, nest(200), range(3)])
 def test_argument_that_is_not_plain_is_a_typed_error(argument: object):
     sandbox = Sandbox()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     with pytest.raises(OptionError, match="plain data"):
         sandbox.run_all([Calls("def f(a): pass", "f", ((argument,),))] * 2)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_files() == before
     assert sandbox.run(Script("print(1)")).printed == "1\n"
     sandbox.close()
 
@@ -221,12 +244,12 @@ def test_argument_that_is_not_plain_is_a_typed_error(argument: object):
 def test_interpreter_that_cannot_be_started_is_named(executable: str | None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sys.executable", executable)
     selftest.require_walls.cache_clear()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     began = time.monotonic()
     with pytest.raises(SandboxUnavailableError, match="executable"):
         Sandbox().run(Script(""))
     assert time.monotonic() - began < 2.0
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_files() == before
 
 
 def test_program_that_is_no_python_is_named(monkeypatch: pytest.MonkeyPatch):

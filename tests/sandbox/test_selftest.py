@@ -8,6 +8,7 @@ import pytest
 from marft_envs.errors import SandboxUnavailableError
 from marft_envs.sandbox import selftest
 from marft_envs.sandbox import worker as workers
+from marft_envs.sandbox.runs import Limits
 
 
 @pytest.fixture
@@ -53,25 +54,17 @@ ALLOWED = '_CALLS_X86_64 = {\n    "read": 0,'
     ("name", "number", "word"),
     [
         ("openat", 257, "openat reaches the kernel"),
-        ("newfstatat", 262, "newfstatat reaches the kernel"),
         ("socket", 41, "socket reaches the kernel"),
         ("clone", 56, "clone reaches the kernel"),
-        ("fork", 57, "fork reaches the kernel"),
         ("execve", 59, "execve reaches the kernel"),
         ("kill", 62, "kill reaches the kernel"),
         ("ptrace", 101, "ptrace reaches the kernel"),
         ("process_vm_readv", 310, "process_vm_readv reaches the kernel"),
-        ("prlimit64", 302, "prlimit64 reaches the kernel"),
         ("prctl", 157, "prctl reaches the kernel"),
-        ("memfd_create", 319, "memfd_create reaches the kernel"),
         ("io_uring_setup", 425, "io_uring_setup reaches the kernel"),
-        ("pidfd_open", 434, "pidfd_open reaches the kernel"),
         ("pidfd_getfd", 438, "pidfd_getfd reaches the kernel"),
-        ("mount", 165, "mount reaches the kernel"),
         ("unshare", 272, "unshare reaches the kernel"),
         ("keyctl", 250, "keyctl reaches the kernel"),
-        ("bpf", 321, "bpf reaches the kernel"),
-        ("userfaultfd", 323, "userfaultfd reaches the kernel"),
         ("ftruncate", 77, "ftruncate reaches the kernel"),
         ("io_setup", 206, "number 206 reaches the kernel"),
         ("timer_create", 222, "number 222 reaches the kernel"),
@@ -118,7 +111,9 @@ def test_every_command_of_fcntl_is_told(jail: Path):
     assert "fcntl" in refusal()
 
 
-def test_limits_of_cpu_time_that_do_not_hold_are_told(jail: Path):
+def test_limits_of_cpu_time_that_do_not_hold_are_told(jail: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(selftest, "_TOO_MUCH_CPU_S", 0.2)
+    monkeypatch.setattr(selftest, "_LITTLE", Limits(cpu_s=0.05, wall_s=2.0))
     changed(
         jail / "server.py",
         ("min(cpu_s - _clock_gettime(clock), deadline - _monotonic())", "deadline - _monotonic()"),

@@ -14,6 +14,7 @@ MAX_DEPTH = 100
 _SAFE_INT = 2**53
 """Larger ones are written in hexadecimal: reading decimals of any length takes quadratic time."""
 
+_MOST_DIGITS = len(str(-_SAFE_INT))
 _MOST_EQUAL_HASHES = 100
 """More in one set or dict are refused: Python compares each with all others, and it is easy to write such numbers."""
 
@@ -33,7 +34,7 @@ def encode(value: object) -> bytes:
 def decode(data: bytes) -> object:
     """What `encode` wrote. Raises: NotPlainError for any other bytes."""
     try:
-        value = json.loads(data.decode("ascii"), parse_constant=_refuse)
+        value = json.loads(data.decode("ascii"), parse_int=_small, parse_constant=_refuse)
         return _from_json(value, 0)
     except NotPlainError:
         raise
@@ -118,6 +119,12 @@ def _check_hashes(keys: Iterable[object]) -> None:
     """Raises: NotPlainError for keys whose table would take quadratic time; TypeError for what has no hash."""
     if max(Counter(map(hash, keys)).values(), default=0) > _MOST_EQUAL_HASHES:
         raise NotPlainError("keys that were made to have one hash")
+
+
+def _small(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise NotPlainError("a large number in decimals")
+    return int(digits)
 
 
 def _refuse(constant: str) -> object:
