@@ -132,7 +132,7 @@ def _heard_of(busy: list[Worker]) -> list[Worker]:
         return []
     ready = heard_of(busy, min(worker.deadline for worker in busy))
     now = time.monotonic()
-    return [worker for worker in busy if worker in ready or worker.deadline <= now]
+    return ready or [worker for worker in busy if worker.deadline <= now]
 
 
 @lru_cache(maxsize=1)

@@ -108,7 +108,10 @@ def _ran(worker: Worker, job: Calls | Script, limits: Limits = _LIMITS) -> Run:
 
 def _rights(worker: Worker) -> list[str]:
     """Which rights the server still has, in words: what the kernel says of it, not what it says itself."""
-    status = Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii", errors="replace")
+    try:
+        status = Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:  # a /proc that hides other users' processes; the server ends if it cannot give up its rights
+        return []
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     sets = [name for name in ("CapInh", "CapPrm", "CapEff", "CapAmb") if int(fields.get(name, "0"), 16)]
     found = [f"the server has capabilities ({', '.join(sets)})"] if sets else []

@@ -131,7 +131,7 @@ class Arena:
             "output": attacks.SMALL.output_bytes,
             "allowed": list(kernel.machine().calls.values()),
             "is_x86": is_x86,
-            "may_be_root": os.getuid() == 0 and not settings.may_change_user(),
+            "may_be_root": os.getuid() == 0 and not settings.may_become_nobody(),
         }
 
     def attacked_by(self, attack: attacks.Attack) -> str:

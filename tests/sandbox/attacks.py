@@ -320,6 +320,7 @@ def attack(a):
     for descriptor in range(4):
         reached("fallocate", os.posix_fallocate, descriptor, 0, 2**40)
         reached("ftruncate", os.ftruncate, descriptor, 2**40)
+        reached("ftruncate", os.ftruncate, descriptor, 10)
         reached("pwrite", os.pwrite, descriptor, b"x" * 10, 2**40) if descriptor != 2 else None
         if descriptor != 2:
             os.lseek(descriptor, 2**39, 0)

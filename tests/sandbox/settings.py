@@ -6,13 +6,20 @@ import os
 import stat
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from marft_envs.sandbox import selftest
 from marft_envs.sandbox.jail import kernel, seccomp
 
 NOBODY = 65534
-SETTINGS = ("another user", "in Docker", "another user in Docker", "root without capabilities")
+SETTINGS = (
+    "another user",
+    "in Docker",
+    "another user in Docker",
+    "root without capabilities",
+    "root of a user namespace",
+)
 OLD_DOCKER = "in an old Docker"
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -39,15 +46,17 @@ def enter(setting: str, folder: Path) -> str:
     """Puts this process into it; why that cannot be done, or nothing. May make things in the folder."""
     if os.uname().machine != "x86_64" and "Docker" in setting:
         return "the filter that plays Docker's is written for x86_64"
-    if setting == "in Docker":
-        return _filtered({})
-    if setting == OLD_DOCKER:
-        return _filtered(_LANDLOCK)
-    if os.getuid() != 0:
+    if os.getuid() != 0 and setting in ("another user", "another user in Docker", "root without capabilities"):
         return "only root can become somebody else"
-    if setting == "root without capabilities":
-        return _without_capabilities()
-    return _as_nobody(folder) or (_filtered({}) if "Docker" in setting else "")
+    entered: dict[str, Callable[[], str]] = {
+        "another user": lambda: _as_nobody(folder),
+        "in Docker": lambda: _filtered({}),
+        "another user in Docker": lambda: _as_nobody(folder) or _filtered({}),
+        "root without capabilities": _without_capabilities,
+        "root of a user namespace": _in_a_user_namespace,
+        OLD_DOCKER: lambda: _filtered(_LANDLOCK),
+    }
+    return entered[setting]()
 
 
 def may_change_user() -> bool:
@@ -56,6 +65,12 @@ def may_change_user() -> bool:
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> 7 & 1)
     return False
+
+
+def may_become_nobody() -> bool:
+    """Whether there is such a user here, and this process may become it."""
+    mapped = Path("/proc/self/uid_map").read_text(encoding="ascii").split()
+    return may_change_user() and int(mapped[0]) <= NOBODY < int(mapped[0]) + int(mapped[2])
 
 
 def _filtered(more: dict[str, int]) -> str:
@@ -102,20 +117,34 @@ def _reachable(held: Path) -> str:
     held.mkdir()
     private, bind = 0x4_0000 | 0x4000, 0x1000 | 0x4000
     try:
-        _mounted(_libc.unshare(0x2_0000))
-        _mounted(_libc.mount(b"none", b"/", None, private, None))
-        _mounted(_libc.mount(str(home).encode(), str(held).encode(), None, bind, None))
-        _mounted(_libc.mount(b"none", str(outermost).encode(), b"tmpfs", 0, b"mode=755"))
+        _checked(_libc.unshare(0x2_0000))
+        _checked(_libc.mount(b"none", b"/", None, private, None))
+        _checked(_libc.mount(str(home).encode(), str(held).encode(), None, bind, None))
+        _checked(_libc.mount(b"none", str(outermost).encode(), b"tmpfs", 0, b"mode=755"))
         home.mkdir(parents=True)
-        _mounted(_libc.mount(str(held).encode(), str(home).encode(), None, bind, None))
+        _checked(_libc.mount(str(held).encode(), str(home).encode(), None, bind, None))
     except OSError as error:
         return f"nobody but root can reach {home}, and nothing can be mounted ({error})"
     return ""
 
 
-def _mounted(result: int) -> None:
+def _checked(result: int) -> None:
     if result != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _in_a_user_namespace() -> str:
+    """Becomes what root is in a container without privileges: nobody else is there for it to become."""
+    uid, gid = os.getuid(), os.getgid()
+    try:
+        _checked(_libc.unshare(0x1000_0000))
+        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+        Path("/proc/self/uid_map").write_text(f"0 {uid} 1", encoding="ascii")
+        Path("/proc/self/gid_map").write_text(f"0 {gid} 1", encoding="ascii")
+    except OSError as error:
+        return f"this user can make no user namespace ({error})"
+    assert os.getuid() == 0 and may_change_user()
+    return ""
 
 
 def _without_capabilities() -> str:

@@ -34,7 +34,7 @@ SCAN = (
     attacks.PRELUDE
     + '''
 NEXT = bytes((byte + 1) % 256 for byte in range(256))
-STEP = 2**16
+PAGE = 4096
 
 def readable(address, size):
     """The bytes there, as far as they can be read: writing them to a file fails where there are none."""
@@ -57,12 +57,11 @@ def regions():
             if id(other) not in seen:
                 seen.add(id(other))
                 todo.append(other)
-    pages = {address & ~(STEP - 1) for address in seeds | seen if address}
+    pages = {address & ~(PAGE - 1) for address in seeds | seen if address}
     done = set()
     for page in pages:
-        for direction in (STEP, -STEP):
-            at = page
-            while at not in done and readable(at, 1) + readable(at + STEP - 1, 1):
+        for at, direction in ((page, PAGE), (page - PAGE, -PAGE)):
+            while at not in done and readable(at, 1):
                 done.add(at)
                 at += direction
     return done
@@ -71,12 +70,11 @@ def finds(next_of_secret):
     """Whether the secret is anywhere here; it is told as the bytes that follow those of the secret."""
     places = regions()
     seen = 0
-    for at in places:
-        for page in range(at, at + STEP, 4096):
-            data = readable(page, 4096 + 64) or readable(page, 4096)
-            seen += len(data)
-            if next_of_secret in data.translate(NEXT):
-                return (True, seen)
+    for page in places:
+        data = readable(page, PAGE + 64)  # the secret may lie across two
+        seen += PAGE
+        if next_of_secret in data.translate(NEXT):
+            return (True, seen)
     return (False, seen)
 '''
 )

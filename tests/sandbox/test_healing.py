@@ -140,11 +140,11 @@ def test_overdue_server_is_replaced_while_others_keep_answering(monkeypatch: pyt
     sandbox.run_all([plus_three(0), plus_three(1)])
     stopped = sandbox.pids()[0]
     os.kill(stopped, signal.SIGSTOP)
-    began = time.monotonic()
-    runs = sandbox.run_all([slow(number, 0.02) for number in range(40)], Limits(wall_s=0.4))
-    assert [run.outcomes for run in runs] == [gave(number + 3) for number in range(40)]
-    assert not is_alive(stopped)
-    assert time.monotonic() - began < 30
+    was_alive: list[bool] = []
+    with meanwhile(lambda: was_alive.append(is_alive(stopped)), 2.0):  # the other one alone takes 3 s
+        runs = sandbox.run_all([slow(number, 0.05) for number in range(60)], Limits(wall_s=0.4))
+    assert [run.outcomes for run in runs] == [gave(number + 3) for number in range(60)]
+    assert was_alive == [False]
     sandbox.close()
 
 
@@ -309,13 +309,18 @@ from marft_envs.sandbox.pool import Sandbox
 from marft_envs.sandbox.runs import Limits, Script
 sandbox = Sandbox()
 sandbox.run(Script(""))
+wait = Script("import ctypes\\nwhile True: ctypes.CDLL(None).sleep(1)")
+thread = threading.Thread(target=sandbox.run, args=(wait, Limits(wall_s=60.0)))
+thread.start()
+print(sandbox.pids()[0], flush=True)
+sys.stdin.readline()
 if {forks}:
     if os.fork() == 0:  # it holds a copy of every descriptor, for as long as it lives
         import time
         time.sleep(30)
         os._exit(0)
-print(sandbox.pids()[0], flush=True)
-sandbox.run(Script("import ctypes\\nwhile True: ctypes.CDLL(None).sleep(1)"), Limits(wall_s=60.0))
+print("ready", flush=True)
+thread.join()
 """
 
 
@@ -323,16 +328,20 @@ sandbox.run(Script("import ctypes\\nwhile True: ctypes.CDLL(None).sleep(1)"), Li
 def test_server_and_program_end_when_this_process_is_killed(forks: bool):
     parent = subprocess.Popen(
         [sys.executable, "-c", ORPHANED.format(forks=forks)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
     with parent, contextlib.ExitStack() as at_end:
-        assert parent.stdout is not None
+        assert parent.stdin is not None and parent.stdout is not None
         server = int(parent.stdout.readline())
         at_end.callback(os.killpg, parent.pid, signal.SIGKILL) if forks else None
         assert awaited(lambda: children(server))
         (program,) = children(server)
+        parent.stdin.write(b"\n")
+        parent.stdin.flush()
+        assert parent.stdout.readline() == b"ready\n"
         os.kill(parent.pid, signal.SIGKILL)
         assert awaited(lambda: not is_alive(server) and not is_alive(program), 2.0)
 

@@ -163,6 +163,16 @@ def test_root_that_stays_root_is_told(jail: Path):
     assert "capabilities" in refusal()
 
 
+def test_root_that_may_not_leave_its_groups_becomes_nobody_all_the_same(jail: Path):
+    if workers.os.getuid() != 0:
+        pytest.skip("this is not root")
+    changed(jail / "server.py", ("(os.setgroups, ([],)),", "(os.chdir, ('/nowhere',)),"))
+    worker = workers.Worker()
+    uids = next(line for line in Path(f"/proc/{worker.pid}/status").read_text().splitlines() if line.startswith("Uid"))
+    assert uids.split()[1:] == ["65534"] * 4
+    worker.close()
+
+
 def test_server_that_does_not_say_what_it_is_expected_to_is_refused(jail: Path):
     changed(jail / "server.py", ("jail = _prepare()", "os._exit(3)"))
     assert "did not start" in refusal()
