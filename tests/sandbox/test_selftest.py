@@ -16,8 +16,6 @@ def jail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the code that the servers run, which every test may change."""
     copy = tmp_path / "jail"
     shutil.copytree(workers._JAIL, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    for folder in (copy, *copy.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
     monkeypatch.setattr(workers, "_JAIL", copy)
     return copy
 
