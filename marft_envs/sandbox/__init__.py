@@ -17,9 +17,9 @@ Covered, each by two walls or more where it says so:
 | the network: TCP, UDP, Unix and abstract sockets | seccomp: no socket; Landlock, from its version 4 and 6 on |
 | processes and threads, `exec`, daemons | seccomp: none can be made; RLIMIT_NPROC |
 | signal, trace or read the parent, the server, siblings | seccomp; Landlock from its version 6; another user |
-| the kernel's rarer doors: io_uring, bpf, keys, namespaces, perf, userfaultfd | seccomp: the list names 45 calls |
+| the kernel's rarer doors: io_uring, bpf, keys, namespaces, perf, userfaultfd | seccomp: the list names 47 calls |
 | calls by another convention: 32 bits, x32 | seccomp ends the process; no memory can be made executable |
-| raise its limits, become root | seccomp; no_new_privs; the server has given up root |
+| raise its limits, become root | seccomp; no_new_privs; the server has given up root and all capabilities |
 | CPU time, waiting, ignoring signals | the server's own watch, SIGKILL; RLIMIT_CPU |
 | memory, output, a flood on any descriptor | RLIMIT_AS; RLIMIT_FSIZE on files in memory |
 | the parent's environment and descriptors | the server is started without them; all but four are closed |

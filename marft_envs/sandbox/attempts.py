@@ -18,12 +18,18 @@ _REFUSED = (errno.EPERM, errno.ENOSYS, errno.EACCES)
 
 
 def escapes(
-    calls: dict[str, int], secret: str, target: str, port: int, abstract: str, pids: list[int], variable: str
+    calls: tuple[dict[str, int], dict[str, int]],
+    secret: str,
+    target: str,
+    port: int,
+    abstract: str,
+    pids: list[int],
+    variable: str,
 ) -> list[str]:
     """Which attempts succeeded, in words.
 
     Args:
-        calls: System calls by name, and their numbers on this machine.
+        calls: System calls by name, and their numbers on this machine; then others, some of which might block.
         secret: Path of a file to read.
         target: Path of a file that does not exist, to write.
         port: Of a TCP server on this machine; UDP packets are sent there as well.
@@ -32,7 +38,7 @@ def escapes(
         variable: An environment variable of the parent.
     """
     return [
-        *_raw(calls),
+        *(_raw(calls[0]) or _raw(calls[1])),
         *_reached("reading a file", lambda: open(secret).read()),
         *_reached("reading a file by a relative path", lambda: open(os.path.relpath(secret, "/")).read()),
         *_reached("reading a folder", lambda: os.listdir("/")),
@@ -48,6 +54,8 @@ def escapes(
         *_reached("a thread", lambda: _thread.start_new_thread(print, ())),
         *_reached("higher limits", lambda: resource.setrlimit(resource.RLIMIT_AS, (-1, -1))),
         *_reached("executable memory", lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)),
+        *_reached("memory made executable", _make_executable),
+        *_reached("a command of fcntl", _get_owner),
         *(line for pid in [*pids, os.getppid()] for line in _reached("a signal", partial(os.kill, pid, 0))),
         *_environment(variable),
         *(f"descriptor {number} is open" for number in range(4, 256) if _is_open(number)),
@@ -81,6 +89,18 @@ def _udp(port: int) -> None:
         sender.sendto(b"x", ("127.0.0.1", port))
 
 
+def _make_executable() -> None:
+    block = mmap.mmap(-1, mmap.PAGESIZE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(block))
+    if ctypes.CDLL(None).mprotect(ctypes.c_void_p(address), ctypes.c_size_t(mmap.PAGESIZE), 5) != 0:
+        raise PermissionError
+
+
+def _get_owner() -> None:
+    if ctypes.CDLL(None).fcntl(0, 9, 0) == -1:  # F_GETOWN; the module fcntl is not there
+        raise PermissionError
+
+
 def _fork() -> None:
     if os.fork() == 0:
         os._exit(0)
@@ -92,7 +112,7 @@ def _environment(variable: str) -> list[str]:
 
 def _is_open(number: int) -> bool:
     try:
-        os.fstat(number)
+        os.get_inheritable(number)  # not fstat, which the C library may make by a call that is refused
     except OSError:
         return False
     return True

@@ -10,7 +10,6 @@ Whatever a program does is a value, a `Run`. If a server ends under it, the prog
 """
 
 import os
-import select
 import threading
 import time
 import warnings
@@ -19,16 +18,14 @@ from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 
-from marft_envs.errors import OptionError, SandboxUnavailableError, SandboxWarning
+from marft_envs.errors import OptionError, SandboxWarning
 from marft_envs.sandbox.runs import Calls, Limits, Run, Script
 from marft_envs.sandbox.selftest import require_walls
-from marft_envs.sandbox.worker import NOT_HERE, Worker, WorkerLostError
+from marft_envs.sandbox.worker import Worker, WorkerLostError, heard_of, started
 
 MOST_TRIES = 3
 """A program whose server ended so many times is given up: by then it is probably the reason."""
 DEFAULT_LIMITS = Limits()
-_PAUSES_S = (0.1, 0.5, 2.0)
-"""Before a worker is started again that could not be."""
 _SANDBOXES: "weakref.WeakSet[Sandbox]" = weakref.WeakSet()
 
 
@@ -45,13 +42,14 @@ class Sandbox:
         _SANDBOXES.add(self)
 
     def run(self, job: Calls | Script, limits: Limits = DEFAULT_LIMITS) -> Run:
-        """Runs one program. Raises: SandboxUnavailableError."""
+        """Runs one program. Raises: SandboxUnavailableError, OptionError."""
         return self.run_all([job], limits)[0]
 
     def run_all(self, jobs: Sequence[Calls | Script], limits: Limits = DEFAULT_LIMITS) -> list[Run]:
         """Runs programs, each in a process of its own; their runs are in the order of the jobs.
 
-        Raises: SandboxUnavailableError where this platform cannot lock a program up.
+        Raises: SandboxUnavailableError where this platform cannot lock a program up; OptionError for arguments that are
+            no plain data.
         """
         if jobs:
             require_walls()
@@ -72,6 +70,8 @@ class Sandbox:
     def disown(self) -> None:
         """Leaves all processes to somebody else, in a copy of this object that a fork made."""
         self._lock = threading.Lock()
+        for worker in self._workers:  # or the servers would not hear of it when that somebody ends
+            worker.close()
         self._workers = []
 
 
@@ -98,7 +98,7 @@ def _run_all(workers: list[Worker], num_workers: int, jobs: Sequence[Calls | Scr
         while waiting or busy:
             while waiting and len(busy) < num_workers:
                 index = waiting.popleft()
-                worker = idle.pop() if idle else _started(workers)
+                worker = idle.pop() if idle else _another(workers)
                 try:
                     worker.begin(jobs[index], limits)
                     busy[worker] = index
@@ -112,25 +112,17 @@ def _run_all(workers: list[Worker], num_workers: int, jobs: Sequence[Calls | Scr
                 except WorkerLostError:
                     again(worker, index)
     except BaseException:  # whoever interrupts does not want the rest, and no later job may read its answer
-        for worker in busy:
+        given_up = list(workers)  # an interrupt may come between any two lines, so that `idle` and `busy` tell nothing
+        workers.clear()
+        for worker in given_up:
             worker.close()
-            workers.remove(worker)
         raise
     return [runs[index] for index in range(len(jobs))]
 
 
-def _started(workers: list[Worker]) -> Worker:
+def _another(workers: list[Worker]) -> Worker:
     """A new worker, among the others. Raises: SandboxUnavailableError."""
-    for pause_s in _PAUSES_S:
-        try:
-            workers.append(Worker())
-            return workers[-1]
-        except OSError:  # no process or memory to be had at this moment
-            time.sleep(pause_s)
-    try:
-        workers.append(Worker())
-    except OSError as error:
-        raise SandboxUnavailableError(f"{NOT_HERE}: no process can be started ({error}); free some memory") from error
+    workers.append(started())
     return workers[-1]
 
 
@@ -138,8 +130,7 @@ def _heard_of(busy: list[Worker]) -> list[Worker]:
     """Those that have something to tell, or are overdue; waits for the first."""
     if not busy:
         return []
-    deadline = min(worker.deadline for worker in busy)
-    ready, _, _ = select.select(busy, [], [], max(deadline - time.monotonic(), 0))
+    ready = heard_of(busy, min(worker.deadline for worker in busy))
     now = time.monotonic()
     return ready or [worker for worker in busy if worker.deadline <= now]
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
+from marft_envs.errors import OptionError
+
+PLAIN_TYPES = "None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset"
 Plain = object
 """Data of Python's own types, as `marft_envs.sandbox.jail.plain` carries them in and out: None, bool, int, float,
 complex, str, bytes, list, tuple, dict, set, frozenset, and nothing else."""
@@ -19,10 +22,14 @@ Ending = Literal["finished", "exited", "time", "memory", "output", "crashed", "l
 - `lost`: the sandbox itself failed, on fresh workers too; nothing is known about the program.
 """
 
+_MOST_SECONDS = 10**6
+"""poll(2) takes milliseconds, up to 2**31."""
+_MOST_BYTES = 2**46
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use."""
+    """What one run may use. Raises: OptionError."""
 
     cpu_s: float = 2.0
     """Seconds of a processor."""
@@ -32,6 +39,16 @@ class Limits:
     """Address space beyond what the interpreter has before the program begins."""
     output_bytes: int = 2**18
     """Of printed text, and again of returned values."""
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_s", "wall_s"):
+            seconds = getattr(self, name)
+            if type(seconds) not in (int, float) or not 0 < seconds <= _MOST_SECONDS:
+                raise OptionError(f"{name} is {seconds!r}; use seconds, more than 0 and at most {_MOST_SECONDS}")
+        for name in ("memory_bytes", "output_bytes"):
+            size = getattr(self, name)
+            if type(size) is not int or not 0 < size <= _MOST_BYTES:
+                raise OptionError(f"{name} is {size!r}; use a number of bytes, from 1 to {_MOST_BYTES}")
 
     def slower(self, factor: float) -> Self:
         """The same for a machine that is so many times slower: only times grow."""
@@ -90,7 +107,7 @@ class Run:
     outcomes: tuple[Outcome, ...] = ()
     """Of a `Calls`: one for each call that came back, in order; fewer than calls if the run ended before."""
     error: str = ""
-    """The traceback, as in `Raised`, if the program raised before its first call, or a script raised."""
+    """The traceback, as in `Raised`, if a script raised, or the program before its first call, so without outcomes."""
     printed: str = ""
     """What went to standard output, as far as `output_bytes`; bytes that are not UTF-8 as U+FFFD."""
     exit_code: int = 0

@@ -12,16 +12,35 @@ from functools import lru_cache
 from pathlib import Path
 
 from marft_envs.errors import SandboxUnavailableError
+from marft_envs.sandbox.jail import kernel
 from marft_envs.sandbox.runs import Calls, Limits, Raised, Returned, Run, Script
-from marft_envs.sandbox.worker import NOT_HERE, Worker, WorkerLostError
+from marft_envs.sandbox.worker import NOT_HERE, Worker, WorkerLostError, started
 
 _LIMITS = Limits(cpu_s=10.0, wall_s=60.0, memory_bytes=128 * 2**20, output_bytes=2**16)
 """For attempts that are over at once, on the busiest machine."""
-_LITTLE = Limits(cpu_s=0.02, wall_s=10.0)
+_LITTLE = Limits(cpu_s=0.02, wall_s=5.0)
 _SHORT = Limits(cpu_s=10.0, wall_s=0.02)
-_MUCH_SLOWER = 50.0
+_MUCH_SLOWER = 20.0
+_TOO_MUCH_CPU_S = 1.0
+"""More than the little, even if it is made longer for a slow machine."""
+_FLOOD = """
+import os
+def flood(size):
+    written = 0
+    try:
+        while written < size:
+            written += os.write(1, b"x" * 1000)
+    except OSError:
+        pass
+    return written
+"""
 _ATTEMPTS = Path(__file__).with_name("attempts.py")
-# Numbers: see `jail.kernel`. They are calls that get at files, processes, the network, limits, or much of the kernel.
+_MOST_NUMBERS = 512
+"""The kernel's tables have fewer calls."""
+_PAST_ALL_FILTERS = (335, 336)
+"""uretprobe and uprobe on x86_64: the kernel passes them by seccomp, and does nothing where they are not its own."""
+# Numbers: see `jail.kernel`. These are calls that get at files, processes, the network, limits, or much of the kernel:
+# they are tried whatever the sandbox's list says, and then all others that are not in it.
 # fmt: off
 _CALLS = {
     "x86_64": {
@@ -65,11 +84,16 @@ def require_walls() -> None:
             f"{NOT_HERE}: it is {sys.platform}, and what locks them up (Landlock, seccomp) is Linux's. Use Linux 5.13 "
             "or newer, in a container or a virtual machine (Docker Desktop's, or WSL 2 with a kernel from 6.1 on)"
         )
-    worker = Worker()
+    worker = started()
     try:
-        found = [*_escapes(worker), *_unlimited(worker)]
+        found = [*_rights(worker), *_escapes(worker), *_unlimited(worker)]
     except WorkerLostError as error:
         raise SandboxUnavailableError(f"{NOT_HERE}: the sandbox's self-test could not be run ({error})") from error
+    except OSError as error:
+        raise SandboxUnavailableError(
+            f"{NOT_HERE}: the sandbox's self-test could not be prepared ({error}); it needs a folder for temporary "
+            "files (TMPDIR), sockets, and a few open files"
+        ) from error
     finally:
         worker.close()
     if found:
@@ -92,18 +116,38 @@ def _late(worker: Worker, source: str, limits: Limits) -> Run:
         return _ran(worker, Script(source), limits.slower(_MUCH_SLOWER))
 
 
+def _rights(worker: Worker) -> list[str]:
+    """Which rights the server still has, in words: what the kernel says of it, not what it says itself."""
+    try:
+        status = Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:  # a /proc that hides other users' processes; the server ends if it cannot give up its rights
+        return []
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    sets = [name for name in ("CapInh", "CapPrm", "CapEff", "CapAmb") if int(fields.get(name, "0"), 16)]
+    found = [f"the server has capabilities ({', '.join(sets)})"] if sets else []
+    return found if fields.get("NoNewPrivs", "1") == "1" else [*found, "the server may get new privileges"]
+
+
+def _calls() -> tuple[dict[str, int], dict[str, int]]:
+    """The calls that must never be allowed, and all others that are not."""
+    named = {**_CALLS[os.uname().machine], **_CALLS_EVERYWHERE}
+    known = {*named.values(), *kernel.machine().calls.values(), *_PAST_ALL_FILTERS}
+    return named, {f"number {number}": number for number in range(_MOST_NUMBERS) if number not in known}
+
+
 def _escapes(worker: Worker) -> list[str]:
     """What got out, in words."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as server, socket.socket(socket.AF_UNIX) as unix:
         secret, target = Path(folder, "secret"), Path(folder, "target")
         secret.write_text("secret", encoding="utf-8")
+        secret.chmod(0o644)
+        Path(folder).chmod(0o755)  # nothing but the sandbox's walls keeps another user from it
         server.bind(("127.0.0.1", 0))
         server.listen()
         unix.bind(b"\0marft-" + os.urandom(8).hex().encode())
         unix.listen()
-        calls = {**_CALLS[os.uname().machine], **_CALLS_EVERYWHERE}
         variable = next(iter(os.environ), "PATH")
-        arguments = (calls, str(secret), str(target), server.getsockname()[1], unix.getsockname(), [os.getpid()])
+        arguments = (_calls(), str(secret), str(target), server.getsockname()[1], unix.getsockname(), [os.getpid()])
         source = _ATTEMPTS.read_text(encoding="utf-8")
         run = _ran(worker, Calls(source, "escapes", ((*arguments, variable),)))
         match run.outcomes:
@@ -131,18 +175,24 @@ def _unlimited(worker: Worker) -> list[str]:
     """Which limit does not hold, in words."""
     spins = _late(worker, "while True: pass", _LITTLE)
     waits = _late(worker, "import ctypes\nwhile True: ctypes.CDLL(None).sleep(1000)", _SHORT)
-    floods = _ran(worker, Script("while True: print('x' * 1000)"))
+    floods = _ran(worker, Calls(_FLOOD, "flood", ((4 * _LIMITS.output_bytes,),)))
     hoards = _ran(worker, Calls("def f(size): return len(bytearray(size))", "f", ((2 * _LIMITS.memory_bytes,),)))
     crashes = _ran(worker, Script("import ctypes\nctypes.string_at(0)"))
     found = []
     for what, run, ending in (
         ("CPU seconds", spins, "time"),
         ("wall seconds", waits, "time"),
-        ("output", floods, "output"),
         ("a crash", crashes, "crashed"),
     ):
         if run.ending != ending:
             found.append(f"{what} did not end a program ({run.ending})")
+    if spins.cpu_s > _TOO_MUCH_CPU_S:
+        found.append(f"{spins.cpu_s:.1f} CPU seconds were to be had, not {_LITTLE.cpu_s}")
+    match floods.outcomes:
+        case (Returned(int(written)),) if written <= _LIMITS.output_bytes and floods.ending == "output":
+            pass
+        case _:
+            found.append(f"output has no limit ({floods.ending}, {floods.outcomes!r:.100})")
     if not (hoards.outcomes and isinstance(hoards.outcomes[0], Raised)):
         found.append(f"memory did not run out ({hoards.ending})")
     return found

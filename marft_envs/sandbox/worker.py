@@ -1,21 +1,23 @@
 """This side of one fork server: starts it, hands it a job, reads what came of it, ends it."""
 
 import json
+import math
 import os
 import select
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import weakref
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from marft_envs.errors import SandboxUnavailableError
-from marft_envs.sandbox.jail import plain, programs, server
-from marft_envs.sandbox.runs import Calls, Limits, NotPlain, Outcome, Raised, Returned, Run, Script
+from marft_envs.sandbox.jail import server
+from marft_envs.sandbox.job_files import JobFiles, files_of, run_of
+from marft_envs.sandbox.runs import Calls, Limits, Run, Script
 
 START_S = 60.0
 """A start takes a tenth of a second; a minute is no busy machine any more."""
@@ -36,6 +38,8 @@ _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONHOME")
 """Without them some interpreters do not start. Programs see no variables at all."""
 _MOST_MESSAGE_BYTES = 4_096
 _MOST_SHOWN_CHARS = 1_000
+_PAUSES_S = (0.1, 0.5, 2.0)
+"""Before a server is started again that could not be."""
 
 
 class WorkerLostError(Exception):
@@ -43,42 +47,29 @@ class WorkerLostError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Files:
-    """The files of one run, in memory: they are gone when nobody has them open."""
+class _Job:
+    """What a server is busy with."""
 
-    job: int
-    stdin: int
-    stdout: int
-    results: int
-
-    @property
-    def descriptors(self) -> list[int]:
-        return [self.job, self.stdin, self.stdout, self.results]
-
-    def close(self) -> None:
-        for descriptor in self.descriptors:
-            os.close(descriptor)
+    files: JobFiles
+    limits: Limits
+    num_calls: int
+    deadline: float
 
 
 class Worker:
     """One fork server, which runs one program at a time. It ends with this object, and with this process."""
 
     def __init__(self) -> None:
-        """Starts it. Raises: SandboxUnavailableError if it cannot lock programs up here."""
+        """Starts it. Raises: SandboxUnavailableError if it never will here; OSError if it may another time."""
+        self._running: _Job | None = None
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._running: tuple[_Files, Limits, float] | None = None
-        with theirs, tempfile.TemporaryFile() as complaints:
-            self._process = subprocess.Popen(
-                [sys.executable, "-S", "-P", "-B", "-X", "utf8", "-c", _BOOT, str(_JAIL), str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=complaints,
-                pass_fds=[theirs.fileno()],
-                env={**_ENVIRONMENT, **{name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}},
-                cwd="/",
-                start_new_session=True,  # Ctrl-C reaches all of a terminal's processes, and is not meant for this one
-            )
-            self.close = weakref.finalize(self, _end, self._process, self._socket, os.getpid())
+        with theirs, os.fdopen(os.memfd_create("marft"), "w+b") as complaints:
+            try:
+                self._process = _process(theirs.fileno(), complaints)
+            except BaseException:
+                self._socket.close()
+                raise
+            self._end = weakref.finalize(self, _end, self._process, self._socket, os.getpid())
             theirs.close()
             self._greet(complaints)
 
@@ -111,13 +102,14 @@ class Worker:
     def deadline(self) -> float:
         """By `time.monotonic`, when the server should have told how the present run ended."""
         assert self._running is not None, "something runs"
-        return self._running[2]
+        return self._running.deadline
 
     def begin(self, job: Calls | Script, limits: Limits) -> None:
-        """Has it run a program. Raises: WorkerLostError."""
-        files = _files(job)
+        """Has it run a program. Raises: WorkerLostError; OptionError for a job that cannot be handed over."""
         header = server.JOB.pack(limits.cpu_s, limits.wall_s, limits.memory_bytes, limits.output_bytes)
-        self._running = (files, limits, time.monotonic() + limits.wall_s + GRACE_S)
+        files = files_of(job)
+        num_calls = len(job.arguments) if isinstance(job, Calls) else 0
+        self._running = _Job(files, limits, num_calls, time.monotonic() + limits.wall_s + GRACE_S)
         try:
             socket.send_fds(self._socket, [header], files.descriptors)
         except OSError as error:
@@ -127,23 +119,30 @@ class Worker:
     def finish(self) -> Run:
         """What came of it; waits for it. Raises: WorkerLostError."""
         assert self._running is not None, "something runs"
-        files, limits, deadline = self._running
+        job = self._running
         try:
-            message = self._message(deadline)
+            message = self._message(job.deadline)
             if len(message) != server.ENDED.size:
                 raise WorkerLostError("its message is none")
-            return _read(files, limits, message)
+            run = run_of(job.files, job.num_calls, job.limits.output_bytes, message)
+            if run is None:
+                raise WorkerLostError("a program could not be put under its limits, and was not run")
+            return run
         finally:
             self._forget()
 
+    def close(self) -> None:
+        """Ends it, and the program that it runs. A copy of this object that a fork made only forgets it."""
+        self._forget()
+        self._end()
+
     def _forget(self) -> None:
-        if self._running is not None:
-            self._running[0].close()
-            self._running = None
+        running, self._running = self._running, None  # first, so that a fork or an interrupt here closes nothing twice
+        if running is not None:
+            running.files.close()
 
     def _message(self, deadline: float) -> bytes:
-        ready, _, _ = select.select([self._socket], [], [], max(deadline - time.monotonic(), 0))
-        if not ready:
+        if not heard_of([self], deadline):
             raise WorkerLostError("it said nothing in time")
         try:
             message = self._socket.recv(_MOST_MESSAGE_BYTES)
@@ -154,6 +153,55 @@ class Worker:
         return message
 
 
+def heard_of(workers: Sequence[Worker], deadline: float) -> list[Worker]:
+    """Those whose servers have something to tell, or have ended; waits for the first, until the deadline."""
+    poll = select.poll()  # select(2) takes no descriptors from 1024 on
+    for worker in workers:
+        poll.register(worker, select.POLLIN)
+    left_ms = math.ceil(1_000 * max(deadline - time.monotonic(), 0))
+    ready = {descriptor for descriptor, _ in poll.poll(left_ms)}
+    return [worker for worker in workers if worker.fileno() in ready]
+
+
+def started() -> Worker:
+    """A new worker; tries again where there is no process or memory to be had at this moment.
+
+    Raises: SandboxUnavailableError.
+    """
+    for pause_s in _PAUSES_S:
+        try:
+            return Worker()
+        except OSError:
+            time.sleep(pause_s)
+    try:
+        return Worker()
+    except OSError as error:
+        raise SandboxUnavailableError(
+            f"{NOT_HERE}: no process can be started ({error}); free some memory, processes or open files"
+        ) from error
+
+
+def _process(descriptor: int, complaints: IO[bytes]) -> "subprocess.Popen[bytes]":
+    """The server's. Raises: SandboxUnavailableError if there is no interpreter, OSError if it cannot be started now."""
+    words = [sys.executable, "-S", "-P", "-B", "-X", "utf8", "-c", _BOOT, str(_JAIL), str(descriptor)]
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            pass_fds=[descriptor],
+            env={**_ENVIRONMENT, **{name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}},
+            cwd="/",
+            start_new_session=True,  # Ctrl-C reaches all of a terminal's processes, and is not meant for this one
+        )
+    except (FileNotFoundError, PermissionError, NotADirectoryError, TypeError) as error:
+        raise SandboxUnavailableError(
+            f"{NOT_HERE}: sys.executable is {sys.executable!r}, and no Python can be started by that name ({error}); "
+            "set it to the path of the interpreter, which this user must be able to execute"
+        ) from error
+
+
 def _end(process: "subprocess.Popen[bytes]", ours: socket.socket, owner: int) -> None:
     """Ends a server, and by that the program that it runs; in a process that was forked off only this end."""
     ours.close()
@@ -162,92 +210,6 @@ def _end(process: "subprocess.Popen[bytes]", ours: socket.socket, owner: int) ->
         return
     process.kill()
     process.wait()
-
-
-# ---- a job as files, and files as a run
-
-
-def _files(job: Calls | Script) -> _Files:
-    described: dict[str, object]
-    if isinstance(job, Script):
-        described, stdin = {"kind": "script", "source": job.source}, job.stdin
-    else:
-        described, stdin = {"kind": "calls", "source": job.source, "entry_point": job.entry_point}, ""
-        described["arguments"] = list(job.arguments)
-    contents = (plain.encode(described), stdin.encode("utf-8", errors="replace"), b"", b"")
-    opened: list[int] = []
-    try:
-        opened.extend(map(_memory, contents))
-    except OSError:
-        for descriptor in opened:
-            os.close(descriptor)
-        raise
-    return _Files(*opened)
-
-
-def _memory(content: bytes) -> int:
-    """A file in memory with this content, at its beginning."""
-    descriptor = os.memfd_create("marft")
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-    if content:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _read(files: _Files, limits: Limits, message: bytes) -> Run:
-    """The run as its files and its server tell it. Raises: WorkerLostError if no program was run."""
-    if os.pread(files.job, 1, 0) != server.LOCKED:
-        raise WorkerLostError("a program could not be put under its limits, and was not run")
-    way, code, cpu_s, wall_s = server.ENDED.unpack(message)
-    printed, results = (os.pread(file, limits.output_bytes, 0) for file in (files.stdout, files.results))
-    outcomes, error, is_done = _outcomes(results)
-    run = Run(
-        "finished",
-        outcomes,
-        error,
-        printed.decode("utf-8", errors="replace"),
-        cpu_s=cpu_s,
-        wall_s=wall_s,
-    )
-    if server.WAYS[way] == "time":
-        return replace(run, ending="time")
-    if max(len(printed), len(results)) >= limits.output_bytes:
-        return replace(run, ending="output")
-    if server.WAYS[way] == "signal":
-        return replace(run, ending="crashed", signal=code)
-    if code == programs.NO_MEMORY:
-        return replace(run, ending="memory")
-    return run if is_done and code == 0 else replace(run, ending="exited", exit_code=code)
-
-
-def _outcomes(results: bytes) -> tuple[tuple[Outcome, ...], str, bool]:
-    """What the program's process wrote: outcomes, an error, and whether it says that it came to its end.
-
-    It is the program's own word: from the first line on that is not of our kind, nothing is read.
-    """
-    outcomes: list[Outcome] = []
-    error = ""
-    for line in results.split(b"\n"):
-        try:
-            said = plain.decode(line)
-        except plain.NotPlainError:
-            break
-        match said:
-            case ("value", value):
-                outcomes.append(Returned(value))
-            case ("raised", str(told)):
-                outcomes.append(Raised(told))
-            case ("not plain", str(name)):
-                outcomes.append(NotPlain(name))
-            case ("error", str(told)):
-                error = told
-            case programs.DONE:
-                return tuple(outcomes), error, True
-            case _:
-                break
-    return tuple(outcomes), error, False
 
 
 def _without(what: str, number: int) -> str:

@@ -17,6 +17,7 @@ _POINTER_BYTES = 8
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITY_VERSION_3 = 0x2008_0522
 
 
 class KernelError(OSError):
@@ -93,6 +94,13 @@ def prctl(what: str, option: int, value: int) -> None:
     zero = ctypes.c_ulong(0)
     if _libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero) != 0:
         raise KernelError(what, ctypes.get_errno())
+
+
+def drop_capabilities() -> None:
+    """From now on this process may do nothing that is root's alone, whoever it is. Raises: KernelError."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    if _libc.capset(header, (ctypes.c_uint32 * 6)()) != 0:
+        raise KernelError("to drop capabilities", ctypes.get_errno())
 
 
 class _RulesetAttr(ctypes.Structure):

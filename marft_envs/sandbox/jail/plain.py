@@ -6,11 +6,17 @@ a subclass of them, whoever wrote the bytes: so no `__eq__` of a program's own d
 """
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 
 MAX_DEPTH = 100
 """Deeper nests are refused by both sides: comparing them would be recursion on somebody else's word."""
 _SAFE_INT = 2**53
 """Larger ones are written in hexadecimal: reading decimals of any length takes quadratic time."""
+
+_MOST_DIGITS = len(str(-_SAFE_INT))
+_MOST_EQUAL_HASHES = 100
+"""More in one set or dict are refused: Python compares each with all others, and it is easy to write such numbers."""
 
 
 class NotPlainError(ValueError):
@@ -28,7 +34,7 @@ def encode(value: object) -> bytes:
 def decode(data: bytes) -> object:
     """What `encode` wrote. Raises: NotPlainError for any other bytes."""
     try:
-        value = json.loads(data.decode("ascii"), parse_constant=_refuse)
+        value = json.loads(data.decode("ascii"), parse_int=_small, parse_constant=_refuse)
         return _from_json(value, 0)
     except NotPlainError:
         raise
@@ -94,15 +100,31 @@ def _from_tagged(tagged: dict[str, object], depth: int) -> object:  # noqa: C901
         real, imaginary = (float.fromhex(part) for part in body)
         return complex(real, imaginary)
     if tag == "d":
-        return {_from_json(key, depth): _from_json(item, depth) for key, item in body}
+        pairs = [(_from_json(key, depth), _from_json(item, depth)) for key, item in body]
+        _check_hashes(key for key, _ in pairs)
+        return dict(pairs)
     items = [_from_json(item, depth) for item in body]
     if tag == "t":
         return tuple(items)
+    if tag in ("s", "z"):
+        _check_hashes(items)
     if tag == "s":
         return set(items)
     if tag == "z":
         return frozenset(items)
     raise NotPlainError(f"the tag {tag[:10]!r}")
+
+
+def _check_hashes(keys: Iterable[object]) -> None:
+    """Raises: NotPlainError for keys whose table would take quadratic time; TypeError for what has no hash."""
+    if max(Counter(map(hash, keys)).values(), default=0) > _MOST_EQUAL_HASHES:
+        raise NotPlainError("keys that were made to have one hash")
+
+
+def _small(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise NotPlainError("a large number in decimals")
+    return int(digits)
 
 
 def _refuse(constant: str) -> object:

@@ -7,6 +7,7 @@ root, all files and the network, before it takes its first job.
 One message, in both directions, is one datagram of `marft_envs.sandbox.worker`'s socket.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -38,6 +39,8 @@ _WARM_UPS = 20
 _CONTROL = 3
 _JOB = programs.RESULTS + 1
 _MOST_DESCRIPTORS = 2**16
+_PYTHON_OWN_SIGNALS = {signal.SIGKILL, signal.SIGSTOP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ}
+"""Not to be set, or set by Python when it starts."""
 
 _monotonic, _clock_gettime = time.monotonic, time.clock_gettime  # before they are frozen
 
@@ -66,6 +69,7 @@ def main(descriptor: int) -> None:
         os.dup2(descriptor, _CONTROL)
         os.close(descriptor)
     control = socket.socket(fileno=_CONTROL)
+    _reset_signals()
     try:
         jail = _prepare()
     except kernel.KernelError as error:
@@ -77,6 +81,14 @@ def main(descriptor: int) -> None:
         if not header:
             os._exit(0)
         control.send(_served(jail, control, header, descriptors))
+
+
+def _reset_signals() -> None:
+    """Takes back what a parent set: one that ignores SIGCHLD would leave no child here to be waited for."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals() - _PYTHON_OWN_SIGNALS:
+        with contextlib.suppress(OSError):  # the C library keeps some for itself
+            signal.signal(number, signal.SIG_DFL)
 
 
 class _Jail:
@@ -124,7 +136,7 @@ def _prepare() -> _Jail:
         except ImportError:  # not in every version of Python
             continue
     os.environ.clear()
-    sys.argv[:] = ["program"]
+    sys.argv[:] = sys.orig_argv[:] = ["program"]
     sys.path[:] = []
     sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # opened by the interpreter
     sys.stdout.reconfigure(encoding="utf-8", line_buffering=False)  # type: ignore[union-attr]
@@ -132,6 +144,7 @@ def _prepare() -> _Jail:
     _warm_up()
     jail.address_space = _address_space()
     _drop_root()
+    kernel.drop_capabilities()
     kernel.prctl("no new privileges", kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.deny_files_and_network(jail.landlock)
     gc.collect()
@@ -157,16 +170,18 @@ def _warm_up() -> None:
 def _drop_root() -> None:
     """Becomes nobody, if this process is root and may change that.
 
-    Where it may not, in some containers, Landlock and seccomp still take from root what they take from anybody.
+    Where it may not, in some containers, it is root without capabilities, and Landlock and seccomp take from it what
+    they take from anybody.
     """
     if os.getuid() != 0:
         return
-    try:
-        os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-    except OSError:
-        return
+    for give_up, arguments in (
+        (os.setgroups, ([],)),
+        (os.setresgid, (_NOBODY,) * 3),
+        (os.setresuid, (_NOBODY,) * 3),
+    ):
+        with contextlib.suppress(OSError):  # one may be refused without the others
+            give_up(*arguments)
 
 
 def _address_space() -> int:
