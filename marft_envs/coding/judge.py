@@ -34,9 +34,9 @@ def told(task: Task, verdict: Verdict) -> str:
 
 
 def judged(
-    env: Hooks, task: Task, tests: Sequence[Test], programs: Sequence[str], *, limits: Limits = LIMITS
+    env: Hooks, task: Task, tests: Sequence[Test], programs: Sequence[str], *, limits: Limits | None = None
 ) -> list[Verdict]:
-    """Runs each program on the same tests; what of it ran out of time is measured.
+    """Runs each program on the same tests, within `LIMITS` if not otherwise; what of it ran out of time is measured.
 
     Raises: ReplayMismatchError if a log has something else in this place.
     """
@@ -44,7 +44,7 @@ def judged(
 
     def measure(recorded: Measurement | None) -> Measurement:
         late = None if recorded is None else _checked(recorded, len(programs), len(tests))
-        given = limits if recorded is None else limits.slower(REPLAY_FACTOR)
+        given = (limits or LIMITS).slower(1.0 if recorded is None else REPLAY_FACTOR)
         verdicts.extend(judge_all(programs, task.entry_point, tests, task.rules, limits=given, timed_out=late))
         return tuple(verdict.timed_out for verdict in verdicts)
 
