@@ -5,7 +5,7 @@
 | id | `coding/write_repair-v0` |
 | agents | `coder_0`, `repairer_0`; or the team solo, or any in which everybody `answers` |
 | D | one agent a round: the first of the team writes, the others repair, in turns |
-| observation | the task and the visible tests; from the second round on the program so far and what fails |
+| observation | the task; to the coder the visible tests; to the repairer the program so far and what fails |
 | action | a program, alone or in a fenced block |
 | reward | at the end, to the whole team: from 0 to 1, all hidden tests or nothing; or the share of them (`reward`) |
 | horizon | 3 rounds, an option; a program that passes the visible tests terminates, the horizon truncates |
@@ -53,9 +53,10 @@ class WriteRepair(Programming, FlexMG):
         return Dependencies([self.writers[0] if round == 0 else repairers[(round - 1) % len(repairers)]])
 
     def view(self, agent: str) -> str:
-        """The task, at this agent's first turn; then the request to repair."""
-        request = WITH_CODE if self.round == 0 else REPAIR
-        return request if any(turn.agent == agent for turn in self.turns) else f"{asked(self.task)}\n{request}"
+        """The task and the visible tests; who only repairs is told the task, for what fails it reads from the judge."""
+        if self.round == 0:
+            return f"{asked(self.task)}\n{WITH_CODE}"
+        return REPAIR if any(turn.agent == agent for turn in self.turns) else f"{self.task.description}\n{REPAIR}"
 
     def act(self, agent: str, action: str) -> Outcome:
         """Runs the program: on the visible tests, and if they pass, or there is no other try, on the hidden ones."""
