@@ -14,7 +14,9 @@ import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import ClassVar, TypeVar
+from unicodedata import normalize
 
 from marft_envs.coding.task import Task
 from marft_envs.errors import DataError
@@ -171,6 +173,8 @@ def asked(description: str, entry_point: str, starter: str = "") -> str:
 
 def task_of(draft: Draft) -> Task:
     """The task, with the tests that it keeps. Raises: UnusableError."""
+    if draft.entry_point and not is_name(draft.entry_point):
+        raise UnusableError("whose function has a name that Python has not")
     _check_agreement([*draft.visible, *draft.hidden])
     visible = _chosen(draft.visible, taken=set())
     hidden = _chosen(draft.hidden, taken={_input(test) for test in draft.visible})
@@ -185,6 +189,14 @@ def task_of(draft: Draft) -> Task:
         hidden=hidden,
         rules=draft.rules,
         key=" ".join(description.split()),
+    )
+
+
+def is_name(entry_point: str) -> bool:
+    """Whether a program can define it: `f` or `Class.f`, without letters that Python reads as others."""
+    parts = entry_point.split(".")
+    return len(parts) <= 2 and all(  # noqa: PLR2004  # a class and its method
+        part.isidentifier() and not iskeyword(part) and normalize("NFKC", part) == part for part in parts
     )
 
 

@@ -422,6 +422,14 @@ def test_tests_that_cannot_be_read_are_left_out_and_the_reason_is_told(read_loss
     assert [words.partition("(train) ")[2] for words in source.skipped] == [f"{why} are left out: 1"]
 
 
+@pytest.mark.parametrize("name", ["f\ud800", "two words", "1f", "f(", ".f", "f.", "a.b.c", "def", "ſ"])
+def test_functions_that_no_program_can_define_are_left_out(read_lossy, name):
+    calls = json.dumps({"fn_name": name, "inputs": [[1], [2]], "outputs": [1, 2]})
+    source = read_lossy("apps", {**APPS_STDIO, "question": "Broken.", "input_output": calls}, APPS_STDIO)
+    assert not only(source).description.startswith("Broken")
+    assert "whose function has a name that Python has not" in source.skipped[0]
+
+
 # ---- LiveCodeBench
 
 

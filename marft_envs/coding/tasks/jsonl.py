@@ -11,14 +11,10 @@
 | `tolerance` | how far floats may be off, absolutely or relatively; 0 where it is left out |
 """
 
-import re
-
-from marft_envs.coding.data import OF_JSON, CodingData, Draft, asked, optional_text, shown, stdio_test, text_of
+from marft_envs.coding.data import OF_JSON, CodingData, Draft, asked, is_name, optional_text, shown, stdio_test, text_of
 from marft_envs.errors import DataError
 from marft_envs.grading.programs import CallTest, Rules, Test
 from marft_envs.task_sources.places import Record
-
-_NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)?")
 
 
 class Jsonl(CodingData):
@@ -26,7 +22,7 @@ class Jsonl(CodingData):
 
     def read(self, record: Record) -> Draft:
         entry_point = optional_text(record, "entry_point")
-        if entry_point and not _NAME.fullmatch(entry_point):
+        if entry_point and not is_name(entry_point):
             raise DataError(f"has {shown(entry_point)} as its entry_point; write `f` or `Class.f`, or leave it out")
         tests = _tests(record, "tests", is_call=bool(entry_point))
         has_own = record.get("visible") is not None
