@@ -2,6 +2,7 @@
 
 import pytest
 
+from marft_envs.sandbox.jail import plain
 from marft_envs.sandbox.pool import Sandbox, default_sandbox
 from marft_envs.sandbox.runs import Script
 
@@ -61,3 +62,24 @@ def test_a_time_that_is_told_is_written_as_it_is() -> None:
 def test_arguments_on_a_command_line_can_be_parsed() -> None:
     source = "import argparse\np = argparse.ArgumentParser()\np.add_argument('n')\nprint(p.parse_args(['3']).n)"
     assert printed(source, default_sandbox()) == "3\n"
+
+
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_a_set_goes_in_and_comes_out_in_one_order(kind: type) -> None:
+    one, other = kind([0, 8, 16]), kind([16, 8, 0])
+    assert list(one) != list(other), "no two orders of equal sets here"
+    assert plain.encode(one) == plain.encode(other)
+    assert plain.decode(plain.encode(other)) == one
+
+
+def test_a_module_that_has_no_such_name_is_told_without_its_place_on_this_machine() -> None:
+    error = default_sandbox().run(Script("from typing import Lst")).error
+    assert error == "line 1: from typing import Lst\nImportError: cannot import name 'Lst' from 'typing'"
+
+
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_a_comprehension_has_no_line_of_its_own_in_a_traceback(brackets: str) -> None:
+    before, behind = brackets
+    source = f"def f(n):\n    return {before}\n        1 / k for k in n\n    {behind}\nf([0])\n"
+    told = ["line 5: f([0])", "line 3, in f: 1 / k for k in n", "ZeroDivisionError: division by zero"]
+    assert default_sandbox().run(Script(source)).error.splitlines() == told

@@ -64,12 +64,17 @@ def _to_json(value: object, depth: int) -> object:  # noqa: C901, PLR0911  # one
     if isinstance(value, tuple):
         return {"t": [_to_json(item, inner) for item in tuple.__iter__(value)]}
     if isinstance(value, set):
-        return {"s": [_to_json(item, inner) for item in set.__iter__(value)]}
+        return {"s": _in_order([_to_json(item, inner) for item in set.__iter__(value)])}
     if isinstance(value, frozenset):
-        return {"z": [_to_json(item, inner) for item in frozenset.__iter__(value)]}
+        return {"z": _in_order([_to_json(item, inner) for item in frozenset.__iter__(value)])}
     if isinstance(value, dict):
         return {"d": [[_to_json(key, inner), _to_json(item, inner)] for key, item in dict.items(value)]}
     raise NotPlainError(type(value).__name__[:80])
+
+
+def _in_order(items: list[object]) -> list[object]:
+    """The items of a set in an order of their own: a set's goes by hashes, and is kept in part by one made from it."""
+    return sorted(items, key=json.dumps)
 
 
 def _from_json(value: object, depth: int) -> object:

@@ -1,4 +1,4 @@
-"""Tracebacks in our own words, short and the same on every version of Python."""
+"""Tracebacks in our own words: short, and the same on every version of Python but for its messages."""
 
 from types import TracebackType
 
@@ -6,6 +6,8 @@ FILE = "<program>"
 """The file name of every program."""
 _MOST_FRAMES = 4
 _MOST_CHARS = 300
+_COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>")
+"""Frames that Python has only before 3.12."""
 
 
 def told(error: BaseException, source: str) -> str:
@@ -26,11 +28,14 @@ def told(error: BaseException, source: str) -> str:
 
 def _places(traceback: TracebackType | None) -> list[tuple[int, str]]:
     """Line and function of the program's own frames; a function's name is empty outside of functions."""
-    found = []
+    found: list[tuple[int, str]] = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
         if code.co_filename == FILE:
-            found.append((traceback.tb_lineno, "" if code.co_name == "<module>" else code.co_name))
+            name = "" if code.co_name == "<module>" else code.co_name
+            if name in _COMPREHENSIONS and found:
+                name = found.pop()[1]
+            found.append((traceback.tb_lineno, name))
         traceback = traceback.tb_next
     return found
 
@@ -45,6 +50,8 @@ def _said(error: BaseException) -> str:
     name = type(error).__name__
     try:
         message = error.msg if isinstance(error, SyntaxError) else str(error)
+        if isinstance(error, ImportError):
+            message = message.replace(f" ({error.path})", "")  # a place of this machine
     except BaseException:  # noqa: BLE001  # its __str__ is the program's own
         message = ""
     return _short(f"{name}: {message}" if message else name)
