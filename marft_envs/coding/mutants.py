@@ -13,6 +13,8 @@ import numpy as np
 from marft_envs.coding.syntax_changes import instead, statements_instead
 from marft_envs.errors import DataError
 
+MAX_DEPTH = 60
+"""Of a reference's syntax tree: programs that people write stay below 30, but for a long chain of `elif`."""
 _MORE = 8
 """So many changes more than asked for are written out at a time: some are alike."""
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -27,9 +29,19 @@ def mutants(reference: str, entry_point: str, rng: np.random.Generator, num_muta
     Only what the entry point leads to is changed: its function or class, and functions and classes that it names. An
     empty entry point stands for the whole program.
 
-    Raises: DataError if the reference is no Python, or does not define the entry point.
+    Raises: DataError if the reference is no Python, does not define the entry point, or cannot be written out again.
     """
     tree = _parsed(reference)
+    _check_depth(tree)
+    try:
+        return _mutants(tree, entry_point, rng, num_mutants)
+    except ValueError as error:  # such as a number of more than 4,300 digits
+        raise DataError(
+            f"a reference program cannot be written out: {error}; it begins {reference[:80]!r}; leave its task out"
+        ) from error
+
+
+def _mutants(tree: ast.Module, entry_point: str, rng: np.random.Generator, num_mutants: int) -> tuple[str, ...]:
     places = _places(tree, entry_point)
     num_changes = sum(1 for place in places for _ in _changes(place))
     order = rng.permutation(num_changes).tolist()
@@ -63,6 +75,19 @@ def _parsed(reference: str) -> ast.Module:
         raise DataError(
             f"a reference program cannot be parsed: {error}; it begins {reference[:80]!r}; leave its task out"
         ) from error
+
+
+def _check_depth(tree: ast.Module) -> None:
+    """Raises: DataError for a tree that Python's own functions for trees, which call themselves, might not get through.
+
+    Not left to their RecursionError: where that comes depends on who calls.
+    """
+    waiting: list[tuple[ast.AST, int]] = [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise DataError(f"a reference program nests deeper than {MAX_DEPTH}; leave its task out")
+        waiting += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
 
 
 def _places(tree: ast.Module, entry_point: str) -> list[ast.AST]:
