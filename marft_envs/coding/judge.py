@@ -1,7 +1,8 @@
 """The judge of coding environments: what it runs, what it says, and what of it a replay need not run again.
 
 Whether a program runs out of time depends on the machine. So that is measured once, where the episode is played, and
-becomes part of it; a replay takes it as it stands, and gives everything else four times as long.
+becomes part of it; a replay takes it as it stands, and gives everything else four times as long. Where running out of
+time would do somebody good, as that of a mutant does, a replay checks that it can be true.
 """
 
 import sys
@@ -23,7 +24,7 @@ LIMITS = Limits(cpu_s=2.0, wall_s=20.0)
 QUICK = Limits(cpu_s=0.5, wall_s=20.0)
 """Of a mutant: nobody waits for one that does not end."""
 REPLAY_FACTOR = 4.0
-"""How much slower than the machine that played may the one be that replays."""
+"""How much slower than the machine that played may the one be that replays; and where it checks, how much faster."""
 SOLVED = "judge: The program is right."
 FAILED = "judge: The program passes the tests shown, and fails others."
 
@@ -34,17 +35,28 @@ def told(task: Task, verdict: Verdict) -> str:
 
 
 def judged(
-    env: Hooks, task: Task, tests: Sequence[Test], programs: Sequence[str], *, limits: Limits | None = None
+    env: Hooks,
+    task: Task,
+    tests: Sequence[Test],
+    programs: Sequence[str],
+    *,
+    limits: Limits = LIMITS,
+    trusts_log: bool = True,
 ) -> list[Verdict]:
-    """Runs each program on the same tests, within `LIMITS` if not otherwise; what of it ran out of time is measured.
+    """Runs each program on the same tests; what of it ran out of time is measured.
 
-    Raises: ReplayMismatchError if a log has something else in this place.
+    `trusts_log`: whether a replay takes the word of a log that a program ran out of time. Else it gives it a quarter of
+    the time once more.
+
+    Raises: ReplayMismatchError if a log has something else in this place, or what it must not be trusted in is untrue.
     """
     verdicts: list[Verdict] = []
 
     def measure(recorded: Measurement | None) -> Measurement:
         late = None if recorded is None else _checked(recorded, len(programs), len(tests))
-        given = (limits or LIMITS).slower(1.0 if recorded is None else REPLAY_FACTOR)
+        if late is not None and not trusts_log:
+            _check_late(task, tests, programs, late, limits)
+        given = limits.slower(1.0 if recorded is None else REPLAY_FACTOR)
         verdicts.extend(judge_all(programs, task.entry_point, tests, task.rules, limits=given, timed_out=late))
         return tuple(verdict.timed_out for verdict in verdicts)
 
@@ -62,6 +74,20 @@ def _checked(recorded: Measurement, num_programs: int, num_tests: int) -> list[t
             f"{str(recorded)[:80]}; restore the log"
         )
     return [places for places in late if places is not None]
+
+
+def _check_late(
+    task: Task, tests: Sequence[Test], programs: Sequence[str], late: Sequence[tuple[int, ...]], limits: Limits
+) -> None:
+    """Raises: ReplayMismatchError if a program ends soon that ran out of time, as the log tells it."""
+    claimed = [program for program, places in zip(programs, late, strict=True) if places]
+    again = judge_all(claimed, task.entry_point, tests, task.rules, limits=limits.slower(1 / REPLAY_FACTOR))
+    for program, verdict in zip(claimed, again, strict=True):
+        if not verdict.timed_out:
+            raise ReplayMismatchError(
+                f"the log tells that a program ran out of time, and here it ends within {1 / REPLAY_FACTOR:.0%} of it; "
+                f"restore the log; the program begins {program[:80]!r}"
+            )
 
 
 def _places(row: Measurement, num_tests: int) -> tuple[int, ...] | None:

@@ -18,13 +18,14 @@
 
 A test is valid if the reference program passes it. A mutant is the reference program with one small change that the
 hidden tests find; a valid test kills it if the mutant fails. The tester earns the share of mutants that its tests kill,
-times the share of its tests that are valid. So the tester earns by what is right, and not by what the coder wrote, and
-the coder by the hidden tests, and not by the tester's: neither can do the other a favour. With `rewards="team"`
-both get the mean, for trainers that share one reward.
-A mutant that runs out of time is left out, on the hidden tests as on the tester's: that is a matter of the machine.
+times the share of its tests that are valid. So the tester earns by what is right, and nothing that the coder writes
+changes it. The coder earns by the hidden tests alone; good tests help it to repair its program, and wrong ones earn it
+nothing. With `rewards="team"` both get the mean, for trainers that share one reward.
+A mutant that runs out of time on the hidden tests is left out: that is a matter of the machine. One that does so on the
+tester's is not killed by that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from statistics import fmean
 from typing import Any, Literal, Unpack
@@ -40,7 +41,7 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DataError, OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.failures import report
-from marft_envs.grading.programs import CallTest
+from marft_envs.grading.programs import CallTest, Verdict
 from marft_envs.grading.verdicts import judge_all
 from marft_envs.records import Outcome
 
@@ -83,18 +84,19 @@ class WriteTest(Programming, FlexMG):
         (self.tester,) = testers
 
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
-        """Draws a task of the level that has a function and a reference program, and candidates for mutants."""
+        """Draws a task of the level: a function that tests can be written of, with a program to make mutants of."""
         self._program = ""
         self._earned = dict.fromkeys(self.possible_agents, 0.0)
         for _ in range(_MOST_DRAWS):
             super().start(rng, options)
-            if self.task.entry_point and self.task.reference:
+            self._finders = telling(self.task)
+            if self._finders and self.task.reference:
                 with suppress(DataError):  # a program for another version of Python
                     self._candidates = mutants(self.task.reference, self.task.entry_point, rng, NUM_CANDIDATES)
                     return
         raise OptionError(
             f"source is {self._source.name!r}, and none of {_MOST_DRAWS} of its tasks has a function with a reference "
-            "program, which mutants are made of; use another source"
+            "program, which mutants are made of, and hidden tests that can be written on a line; use another source"
         )
 
     def dependencies_for(self, round: int) -> Dependencies:
@@ -127,12 +129,20 @@ class WriteTest(Programming, FlexMG):
     def _worth(self, tests: list[CallTest]) -> tuple[float, float]:
         """The share of these tests that the reference passes, and the share of mutants that those kill."""
         (reference,) = judged(self, self.task, tests, [self.task.reference])
-        finders = telling(self.task)
-        found = judged(self, self.task, [*finders, *tests], self._candidates, limits=QUICK)
-        mutants_of_it = [verdict for verdict in found if fails(verdict, range(len(finders)))][:NUM_MUTANTS]
-        valid = [len(finders) + place for place, result in enumerate(reference.results) if result.passed]
-        killed = [fails(verdict, valid) for verdict in mutants_of_it]
+        found = judged(self, self.task, self._finders, self._candidates, limits=QUICK, trusts_log=False)
+        mutants_of_it = [program for program, _ in self._found_out(found)]
+        verdicts = judged(self, self.task, tests, mutants_of_it, limits=QUICK)
+        valid = [place for place, result in enumerate(reference.results) if result.passed]
+        killed = [fails(verdict, valid) for verdict in verdicts]
         return reference.share, fmean(killed) if killed else 1.0
+
+    def _found_out(self, verdicts: Sequence[Verdict]) -> list[tuple[str, int]]:
+        """The mutants among the candidates, and for each the first hidden test that finds it out."""
+        return [
+            (program, next(place for place in range(len(self._finders)) if fails(verdict, [place])))
+            for program, verdict in zip(self._candidates, verdicts, strict=True)
+            if fails(verdict, range(len(self._finders))) and not verdict.timed_out
+        ][:NUM_MUTANTS]
 
     def end_round(self) -> Outcome:
         """Shows the coder what its program did on the tester's tests; at the end, judges it by the hidden ones."""
@@ -153,13 +163,9 @@ class WriteTest(Programming, FlexMG):
         """The reference program; hidden tests, one for each mutant."""
         if agent == self.coder:
             return self.task.reference
-        finders = telling(self.task)
-        found = judge_all(self._candidates, self.task.entry_point, finders, self.task.rules, limits=QUICK)
-        chosen = dict.fromkeys(
-            next(place for place in range(len(finders)) if fails(verdict, [place]))
-            for verdict in [one for one in found if fails(one, range(len(finders)))][:NUM_MUTANTS]
-        )
-        return "\n".join(written(self.task, finders[place]) for place in chosen or [0])
+        found = judge_all(self._candidates, self.task.entry_point, self._finders, self.task.rules, limits=QUICK)
+        chosen = dict.fromkeys(place for _, place in self._found_out(found))
+        return "\n".join(written(self.task, self._finders[place]) for place in chosen or [0])
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether there is a program, or a test, in it."""

@@ -1,12 +1,15 @@
 """coding/write_test-v0, played by hand."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 import marft_envs
 from marft_envs import FlexMG
+from marft_envs.coding import write_test
 from marft_envs.coding.telling import telling, written
+from marft_envs.sandbox.runs import Limits
 
 WRONG = "def f(n):\n    return 987654321"
 
@@ -157,3 +160,55 @@ def test_a_team_is_a_coder_and_a_tester(answers: tuple[bool, ...]) -> None:
     team = tuple(marft_envs.Profile("agent", answers=one) for one in answers)
     with pytest.raises(marft_envs.MarftError, match="answer"):
         reset(team=team)
+
+
+LOOPS = """
+def f(n):
+    total = 0
+    step = 1
+    while total < n:
+        total += step
+    return total + step
+"""
+"""With `step = 0` it gives another f(0), and does not end for any other."""
+
+
+def of_file(folder: Path, reference: str, tests: list[list[object]]) -> FlexMG:
+    record = {"description": "The task.", "entry_point": "f", "tests": tests, "reference": reference}
+    (folder / "tasks.jsonl").write_text(json.dumps(record), encoding="utf-8")
+    return reset(source="jsonl", data=str(folder / "tasks.jsonl"), level=None)
+
+
+def test_a_mutant_that_does_not_end_on_a_hidden_test_is_left_out_and_its_log_is_replayed(tmp_path: Path) -> None:
+    env = of_file(tmp_path, LOOPS, [[[n], n + 1] for n in (9, 0, 5, 3)])
+    both(env, env.reference_action("coder_0"), env.reference_action("tester_0"))
+    assert any(env.measurements[1]), "none of them timed out"
+    assert returns(env) == {"coder_0": 1.0, "tester_0": 1.0}
+    assert marft_envs.replay(env.episode()) == env.episode()
+
+
+def test_a_test_that_only_takes_long_kills_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_test, "QUICK", Limits(cpu_s=0.05))
+    env = of_file(
+        tmp_path, "def f(n):\n    for _ in range(n):\n        pass\n    return n + 1", [[[n], n + 1] for n in range(9)]
+    )
+    both(env, env.task.reference, "assert f(10000000) == 10000001")
+    assert any(env.measurements[2]), "none of the mutants took long"
+    assert env.info["valid"] == 1.0
+    assert env.info["killed"] < 1.0
+
+
+def test_a_log_cannot_leave_out_mutants_by_saying_that_they_took_long(env: FlexMG) -> None:
+    both(env, env.task.reference, hidden_tests(env, 1)[0])
+    honest = env.measurements
+    forged = (honest[0], tuple((0,) for _ in honest[1]), *honest[2:])
+    env.reset(seed=1, measurements=forged)
+    env.select("coder_0")
+    env.step(env.task.reference)
+    with pytest.raises(marft_envs.MarftError, match="here it ends within 25% of it"):
+        env.step(hidden_tests(env, 1)[0])
+
+
+def test_tasks_whose_tests_nobody_could_write_on_a_line_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(marft_envs.MarftError, match="can be written on a line"):
+        of_file(tmp_path, "def f(n):\n    return 'a' * (n + 300)", [[[n], "a" * (n + 300)] for n in range(4)])
