@@ -30,7 +30,7 @@ import numpy as np
 from marft_envs.coding.judge import judged, told
 from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
 from marft_envs.dependencies import Dependencies
-from marft_envs.errors import TeamFileError
+from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.programs import Verdict
 from marft_envs.records import Outcome
@@ -61,6 +61,8 @@ class PlanCodeReview(Programming, FlexMG):
     def __init__(self, *, horizon: int = 6, **options: Unpack[CodingOptions]) -> None:
         """Raises: OptionError, TeamFileError, DataError."""
         super().__init__(horizon=horizon, **options)
+        if horizon == 1:
+            raise OptionError("horizon is 1, and who reviews the program speaks in round 2; use 2 rounds or more")
         coders = writers(self.profiles)
         self.coder = coders[0]
         place = self.possible_agents.index(self.coder) + 1

@@ -121,3 +121,8 @@ def test_a_team_needs_one_coder_and_a_reviewer_behind_it(roles: list[tuple[str, 
     team = tuple(marft_envs.Profile(role, answers=answers) for role, answers in roles)
     with pytest.raises(marft_envs.MarftError, match="exactly one of it writes the program"):
         reset(team=team)
+
+
+def test_a_horizon_in_which_nobody_reviews_is_refused() -> None:
+    with pytest.raises(marft_envs.MarftError, match="use 2 rounds or more"):
+        reset(horizon=1)
