@@ -16,13 +16,15 @@
 | info | `solved`: 1 if all hidden tests pass; `share` of them; `valid`: share of tests; `killed`: share of mutants |
 | versions | v0: the first |
 
-A test is valid if the reference program passes it. A mutant is the reference program with one small change that the
-hidden tests find; a valid test kills it if the mutant fails. The tester earns the share of mutants that its tests kill,
-times the share of its tests that are valid. So the tester earns by what is right, and nothing that the coder writes
-changes it. The coder earns by the hidden tests alone; good tests help it to repair its program, and wrong ones earn it
-nothing. With `rewards="team"` both get the mean, for trainers that share one reward.
+A test of an input that is shown, or has a test already, does not count, in whatever form: `f((3, 1))` says what
+`f([3, 1])` said, and who writes two answers to one question has guessed. A test is valid if the reference program
+passes it. A mutant is the reference program with one small change that the hidden tests find; a valid test kills it if
+the mutant fails. The tester earns the share of mutants that its tests kill, times the share of its tests that are
+valid. So it earns by what is right, and nothing that the coder writes changes it. The coder earns by the hidden tests
+alone; good tests help it to repair its program, and wrong ones earn it nothing. With `rewards="team"` both get the
+mean, for trainers that share one reward.
 A mutant that runs out of time on the hidden tests is left out: that is a matter of the machine. One that does so on the
-tester's is not killed by that.
+tester's tests is not killed by that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +38,7 @@ from marft_envs.coding.judge import QUICK, judged
 from marft_envs.coding.mutants import mutants
 from marft_envs.coding.replies import tests_in
 from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
-from marft_envs.coding.telling import fails, telling, written
+from marft_envs.coding.telling import distinct, fails, telling, written
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DataError, OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
@@ -51,6 +53,8 @@ NUM_MUTANTS = 5
 """No more than tests, so that each can be killed by a test of its own."""
 NUM_CANDIDATES = 10
 """Some of which no hidden test tells from the reference."""
+_MOST_READ = 20
+"""Lines with tests, those that do not count included."""
 _MOST_DRAWS = 200
 _REWARDS = ("own", "team")
 
@@ -118,9 +122,7 @@ class WriteTest(Programming, FlexMG):
         if agent == self.coder:
             self._program = self.program(action)
             return None
-        known = [test.arguments for test in self.task.visible if isinstance(test, CallTest)]
-        read = tests_in(action, self.task.entry_point, MAX_TESTS + len(known))
-        self._tests = [test for test in read if test.arguments not in known][:MAX_TESTS]
+        self._tests = distinct(tests_in(action, self.task.entry_point, _MOST_READ), self.task.visible)[:MAX_TESTS]
         valid, killed = self._worth(self._tests)
         self._earned[agent] = valid * killed
         own = {agent: valid * killed} if self.rewards_go_to == "own" else 0.0

@@ -8,7 +8,7 @@ import pytest
 import marft_envs
 from marft_envs import FlexMG
 from marft_envs.coding import write_test
-from marft_envs.coding.telling import telling, written
+from marft_envs.coding.telling import repeats, telling, written
 from marft_envs.sandbox.runs import Limits
 
 WRONG = "def f(n):\n    return 987654321"
@@ -130,6 +130,68 @@ def test_to_repeat_the_visible_tests_is_no_work(env: FlexMG) -> None:
     assert returns(env) == {"coder_0": 1.0, "tester_0": 0.0}
 
 
+def test_to_repeat_the_visible_tests_in_another_form_is_no_work_either() -> None:
+    env = reset(level="lists")
+    shown = [(tuple(test.arguments[0]), test.expected) for test in env.task.visible]
+    both(env, env.task.reference, "\n".join(f"assert f({values}) == {expected!r}" for values, expected in shown))
+    assert returns(env) == {"coder_0": 1.0, "tester_0": 0.0}
+
+
+def test_of_two_answers_to_one_question_the_first_counts(env: FlexMG) -> None:
+    right = hidden_tests(env, 1)[0]
+    call = right.partition(" == ")[0]
+    both(env, env.task.reference, f"{call} == 'never'\n{right}")
+    assert env.info["valid"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (12.0, 12),
+        (12.2, 12),
+        (12 + 0j, 12),
+        (True, 1),
+        (3, 3.0000001),
+        ((3, 1), [3, 1]),
+        ({3: 0, 1: 0}, [3, 1]),
+        (b"\x03\x01", [3, 1]),
+        ({1, 3}, [3, 1]),
+        ({"b", "a"}, frozenset({"a", "b"})),
+        (["a", "b"], "ab"),
+        ([(1.0,), []], [[1], ""]),
+        ({"a": 1.0}, {"a": 1}),
+        (None, None),
+        (10**200, 10**200),
+    ],
+)
+def test_a_value_in_another_form_is_the_same_input(value: object, shown: object) -> None:
+    assert repeats(value, shown)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (13, 12),
+        (12.6, 12),
+        (12 + 1j, 12),
+        (1e999, 12),
+        (float("nan"), 10**400),
+        (3.1, 3.0),
+        ([3, 1], [1, 3]),
+        ([3], [3, 1]),
+        ({"a": 1}, {"a": 2}),
+        ({3, 2}, [3, 1]),
+        ("ab", "abc"),
+        ("ab", "ba"),
+        ("1", 1),
+        (None, 0),
+        (["a"], [["b"]]),
+    ],
+)
+def test_another_value_is_another_input(value: object, shown: object) -> None:
+    assert not repeats(value, shown)
+
+
 def test_more_than_five_tests_are_not_read(env: FlexMG) -> None:
     wrong = [f"assert f({number}) == 'never'" for number in range(1000, 1005)]
     both(env, env.task.reference, "\n".join([*wrong, *hidden_tests(env)]))
@@ -207,6 +269,15 @@ def test_a_log_cannot_leave_out_mutants_by_saying_that_they_took_long(env: FlexM
     env.step(env.task.reference)
     with pytest.raises(marft_envs.MarftError, match="here it ends within 25% of it"):
         env.step(hidden_tests(env, 1)[0])
+
+
+def test_hidden_tests_that_would_not_count_make_no_mutants(tmp_path: Path) -> None:
+    """The visible test is the first; f(9.2) repeats it, and alone tells `9 < 9.1` from what is asked for."""
+    reference = "def f(n):\n    return n + (1 if n < 9.1 else 2)"
+    env = of_file(tmp_path, reference, [[[n], n + (1 if n < 9.1 else 2)] for n in (9, 9.2, 5, 3, 70)])
+    assert [test.arguments for test in telling(env.task)] == [(5,), (3,), (70,)]
+    both(env, env.task.reference, env.reference_action("tester_0"))
+    assert returns(env) == {"coder_0": 1.0, "tester_0": 1.0}
 
 
 def test_tasks_whose_tests_nobody_could_write_on_a_line_are_refused(tmp_path: Path) -> None:
