@@ -21,7 +21,7 @@ Covered, each by two walls or more where it says so:
 | calls by another convention: 32 bits, x32 | seccomp ends the process; no memory can be made executable |
 | raise its limits, become root | seccomp; no_new_privs; the server has given up root and all capabilities |
 | CPU time, waiting, ignoring signals | the server's own watch, SIGKILL; RLIMIT_CPU |
-| memory, output, a flood on any descriptor | RLIMIT_AS; RLIMIT_FSIZE on files in memory |
+| memory, deep recursion, output, a flood on any descriptor | RLIMIT_AS, RLIMIT_STACK; RLIMIT_FSIZE on files in memory |
 | the parent's environment and descriptors | the server is started without them; all but four are closed |
 | what other programs read or wrote | it never passes through the server's memory, whose copy a child is |
 | outliving its server or this process | PR_SET_PDEATHSIG; the server ends when its socket closes |

@@ -1,5 +1,7 @@
 """Two runs of a program see the same time and the same chance, and neither is the machine's."""
 
+import resource
+
 import pytest
 
 from marft_envs.sandbox.jail import plain
@@ -83,3 +85,26 @@ def test_a_comprehension_has_no_line_of_its_own_in_a_traceback(brackets: str) ->
     source = f"def f(n):\n    return {before}\n        1 / k for k in n\n    {behind}\nf([0])\n"
     told = ["line 5: f([0])", "line 3, in f: 1 / k for k in n", "ZeroDivisionError: division by zero"]
     assert default_sandbox().run(Script(source)).error.splitlines() == told
+
+
+DEEP = """
+import functools, sys
+sys.setrecursionlimit(10**6)
+@functools.lru_cache(None)
+def f(n):
+    return n and f(n - 1) + 1
+print(f(20_000))
+"""
+"""Through C, which takes room on the stack of the machine's own making."""
+
+
+@pytest.mark.parametrize("stack_bytes", [2**20, 2**23])
+def test_a_recursion_is_as_deep_as_it_can_be_whatever_stack_the_machine_gives(stack_bytes: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (stack_bytes, hard))
+    sandbox = Sandbox()
+    try:
+        assert printed(DEEP, sandbox) == "20000\n"
+    finally:
+        sandbox.close()
+        resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))

@@ -31,6 +31,9 @@ WAYS = ("exit", "signal", "time")
 NUM_DESCRIPTORS = 4
 MOST_OPEN = 16
 """File descriptors of a program, its own four included."""
+STACK_BYTES = 2**26
+"""Of a program, whatever the machine gives to others: a recursion is as deep as it can be on any machine. Linux leaves
+room for twice as much above a process's memory."""
 LOCKED = b"!"
 """What stands first in the job's file once its process is under all limits: before that nothing was run."""
 _NOBODY = 65534
@@ -111,6 +114,7 @@ class _Jail:
         whole_s = int(cpu_s) + 2  # the server stops it sooner; this is for a server that was stopped itself
         for limit, value in (
             (resource.RLIMIT_AS, self.address_space + memory_bytes),
+            (resource.RLIMIT_STACK, STACK_BYTES),
             (resource.RLIMIT_CPU, whole_s),
             (resource.RLIMIT_FSIZE, output_bytes),
             (resource.RLIMIT_NOFILE, MOST_OPEN),
