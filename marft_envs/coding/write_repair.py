@@ -16,8 +16,8 @@
 | info | `solved`: 1 if all hidden tests pass, else 0; `share` of them; `visible`: share of the visible ones |
 | versions | v0: the first |
 
-The visible tests are three of many; the hidden ones have other inputs, and nobody is ever told of them. A program is
-run on them once, when it passes the visible tests or the horizon is there.
+Few tests are visible, three of a synthetic task; the hidden ones have other inputs, and nobody is ever told of them. A
+program is run on them once, when it passes the visible tests or the horizon is there.
 Deviates: MARFT's coding (arXiv 2504.16129) has one round and a sequence of roles, as `coding/pipeline-v0` has here.
 """
 

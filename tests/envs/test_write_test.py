@@ -243,8 +243,9 @@ def of_file(folder: Path, reference: str, tests: list[list[object]]) -> FlexMG:
 
 def test_a_mutant_that_does_not_end_on_a_hidden_test_is_left_out_and_its_log_is_replayed(tmp_path: Path) -> None:
     env = of_file(tmp_path, LOOPS, [[[n], n + 1] for n in (9, 0, 5, 3)])
-    both(env, env.reference_action("coder_0"), env.reference_action("tester_0"))
+    both(env, env.reference_action("coder_0"), "assert f(5) == 6\nassert f(0) == 1")  # it does not get to the second
     assert any(env.measurements[1]), "none of them timed out"
+    assert not any(env.measurements[2]), "one that timed out was not left out"
     assert returns(env) == {"coder_0": 1.0, "tester_0": 1.0}
     assert marft_envs.replay(env.episode()) == env.episode()
 
