@@ -3,8 +3,8 @@
 A format says how a record is read (`CodingData.read`). Here is decided what becomes of the tests: no hidden test has
 the input of a visible one, at most `MOST_TESTS` of each are kept, chosen by their place alone, and none of more than
 `MOST_TEST_CHARS` characters. Left out, and told by a warning, is a task without a hidden test, one whose tests want
-different outputs of one input, and of a description that is repeated all but the first. Programs are not run here:
-whether a reference passes its tests, a play of references says.
+different outputs of one input, a question that all tests answer with yes, or all with no, and of a description that is
+repeated all but the first. Programs are not run here: whether a reference passes its tests, a play of references says.
 
 Splits are those of `marft_envs.task_sources.data_set`; the key is the description.
 """
@@ -180,6 +180,9 @@ def task_of(draft: Draft) -> Task:
     hidden = _chosen(draft.hidden, taken={_input(test) for test in draft.visible})
     if not hidden:
         raise UnusableError("without a hidden test")
+    answers = [test.expected for test in (*visible, *hidden) if isinstance(test, CallTest)]
+    if answers and all(answer is answers[0] for answer in answers) and isinstance(answers[0], bool):
+        raise UnusableError("that ask a question, and all tests have one answer")
     description = draft.description.strip()
     return Task(
         description=description,

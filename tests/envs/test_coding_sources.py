@@ -406,6 +406,10 @@ def test_difficulties_are_levels_from_easy_to_hard_whatever_stands_first(read):
         ('{"inputs": ["1", "2"], "outputs": ["1"]}', "whose inputs and outputs differ in number"),
         ('{"inputs": [1, 2], "outputs": ["1", "2"]}', "whose inputs or outputs are no list"),
         ('{"inputs": [[1], "2"], "outputs": ["1", "2"]}', "whose inputs or outputs are no text"),
+        (
+            '{"fn_name": "f", "inputs": [[1], [2], [3]], "outputs": [true, true, true]}',
+            "that ask a question, and all tests have one answer",
+        ),
         ('{"fn_name": 3, "inputs": [[1]], "outputs": [[1]]}', "whose function has no name"),
         ('{"fn_name": "f", "inputs": [1, 2], "outputs": [1, 2]}', "whose inputs are no list"),
         ('{"inputs": ["1", "1"], "outputs": ["1", "1 "]}', "without a hidden test"),
