@@ -23,6 +23,7 @@ the mutant fails. The tester earns the share of mutants that its tests kill, tim
 valid. So it earns by what is right, and nothing that the coder writes changes it. The coder earns by the hidden tests
 alone; good tests help it to repair its program, and wrong ones earn it nothing. With `rewards="team"` both get the
 mean, for trainers that share one reward.
+Tasks with many right outputs of one input are passed over: there a test says nothing by what it expects.
 A mutant that runs out of time on the hidden tests is left out: that is a matter of the machine. One that does so on the
 tester's tests is not killed by that.
 """
@@ -94,7 +95,7 @@ class WriteTest(Programming, FlexMG):
         for _ in range(_MOST_DRAWS):
             super().start(rng, options)
             self._finders = telling(self.task)
-            if self._finders and self.task.reference:
+            if self._finders and self.task.reference and not self.task.rules.property:
                 with suppress(DataError):  # a program for another version of Python
                     self._candidates = mutants(self.task.reference, self.task.entry_point, rng, NUM_CANDIDATES)
                     return

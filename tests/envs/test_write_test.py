@@ -1,6 +1,7 @@
 """coding/write_test-v0, played by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import marft_envs
 from marft_envs import FlexMG
 from marft_envs.coding import write_test
 from marft_envs.coding.telling import repeats, telling, written
+from marft_envs.grading.programs import Rules
 from marft_envs.sandbox.runs import Limits
 
 WRONG = "def f(n):\n    return 987654321"
@@ -279,6 +281,15 @@ def test_hidden_tests_that_would_not_count_make_no_mutants(tmp_path: Path) -> No
     assert [test.arguments for test in telling(env.task)] == [(5,), (3,), (70,)]
     both(env, env.task.reference, env.reference_action("tester_0"))
     assert returns(env) == {"coder_0": 1.0, "tester_0": 1.0}
+
+
+def test_a_task_with_many_right_outputs_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test of it expects, the reference passes."""
+    env = reset()
+    drawn = iter([replace(env.task, rules=Rules(property="find_zero")), env.task])
+    monkeypatch.setattr(env._source, "draw", lambda *_: next(drawn))
+    env.reset(seed=2)
+    assert not env.task.rules.property
 
 
 def test_tasks_whose_tests_nobody_could_write_on_a_line_are_refused(tmp_path: Path) -> None:
