@@ -426,6 +426,11 @@ def test_tests_that_cannot_be_read_are_left_out_and_the_reason_is_told(read_loss
     assert [words.partition("(train) ")[2] for words in source.skipped] == [f"{why} are left out: 1"]
 
 
+def test_a_function_whose_tests_all_want_one_number_is_kept(read):
+    calls = json.dumps({"fn_name": "f", "inputs": [[1], [2]], "outputs": [7, 7]})
+    assert only(read("apps", {**APPS_STDIO, "input_output": calls})).hidden == (CallTest((2,), 7),)
+
+
 @pytest.mark.parametrize("name", ["f\ud800", "two words", "1f", "f(", ".f", "f.", "a.b.c", "def", "ſ"])
 def test_functions_that_no_program_can_define_are_left_out(read_lossy, name):
     calls = json.dumps({"fn_name": name, "inputs": [[1], [2]], "outputs": [1, 2]})
