@@ -8,9 +8,9 @@
 | observation | the task and the visible tests; later what fails on them and a request to repair |
 | action | any text; who answers writes a program, alone or in a fenced block |
 | reward | at the end, to the whole team: from 0 to 1, all hidden tests or nothing; or the share of them (`reward`) |
-| horizon | 3 rounds, an option; a program that passes the visible tests terminates, the horizon truncates |
+| horizon | 3 rounds, an option; passing the visible tests terminates, the horizon truncates (not if a share is paid) |
 | recall | team |
-| levels | one_step, line, two_steps, numbers, strings, lists, mixed |
+| levels | one_step, line, arithmetic, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, apps, livecodebench, codecontests, jsonl (`data`) |
 | info | `solved`: share of programs that pass all tests; `share` of hidden tests; `visible`: share of visible ones |
@@ -77,7 +77,7 @@ class Pipeline(Programming, FlexMG):
         solved = fmean(one.passed and is_shown for one, is_shown in zip(hidden, passes, strict=True))
         return Outcome(
             rewards=fmean(self.worth(*verdicts) for verdicts in zip(visible, hidden, strict=True)),
-            terminated=any(passes),
+            terminated=any(passes) or self.reward == "share",  # what is paid for is over: no next state is worth more
             feedback=(SOLVED if solved == 1.0 else FAILED) if all(passes) else feedback,
             info={"solved": solved, "share": fmean(one.share for one in hidden), "visible": shown},
         )

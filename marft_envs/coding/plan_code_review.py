@@ -10,7 +10,7 @@
 | reward | at the end, to the whole team: what the accepted program is worth, 0 to 1, less a tenth for each repair |
 | horizon | 6 rounds, an option; accepting terminates, the horizon truncates, and pays nothing |
 | recall | team |
-| levels | one_step, line, two_steps, numbers, strings, lists, mixed |
+| levels | one_step, line, arithmetic, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, apps, livecodebench, codecontests, jsonl (`data`) |
 | info | `solved`: 1 if all hidden tests pass; `share` of them; `visible`: share of the visible ones; `repairs` |
@@ -101,7 +101,10 @@ class PlanCodeReview(Programming, FlexMG):
             self._repairs += self.round > 0
             (self._visible,) = judged(self, self.task, self.task.visible, [self._program])
             feedback = dict.fromkeys(self.reviewing, told(self.task, self._visible))
-            return Outcome(feedback=feedback, info={"visible": self._visible.share, "repairs": self._repairs})
+            return Outcome(
+                feedback=feedback,
+                info={"solved": 0, "share": 0.0, "visible": self._visible.share, "repairs": self._repairs},
+            )
         if agent in self.reviewing:
             self._accepted = accepts(action) and (self._accepted or agent == self.reviewing[0])
         return None

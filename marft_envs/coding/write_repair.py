@@ -8,9 +8,9 @@
 | observation | the task; to the coder the visible tests; to the repairer the program so far and what fails |
 | action | a program, alone or in a fenced block |
 | reward | at the end, to the whole team: from 0 to 1, all hidden tests or nothing; or the share of them (`reward`) |
-| horizon | 3 rounds, an option; a program that passes the visible tests terminates, the horizon truncates |
+| horizon | 3 rounds, an option; passing the visible tests terminates, the horizon truncates (not if a share is paid) |
 | recall | team |
-| levels | one_step, line, two_steps, numbers, strings, lists, mixed |
+| levels | one_step, line, arithmetic, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, apps, livecodebench, codecontests, jsonl (`data`) |
 | info | `solved`: 1 if all hidden tests pass, else 0; `share` of them; `visible`: share of the visible ones |
@@ -69,7 +69,7 @@ class WriteRepair(Programming, FlexMG):
         solved = passes and hidden.passed
         return Outcome(
             rewards=self.worth(visible, hidden),
-            terminated=passes,
+            terminated=passes or self.reward == "share",  # what is paid for is over, and no next state is worth more
             feedback=(SOLVED if solved else FAILED) if passes else told(self.task, visible),
             info={"solved": int(solved), "share": hidden.share, "visible": visible.share},
         )

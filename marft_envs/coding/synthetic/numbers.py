@@ -90,6 +90,8 @@ LINES = (
     ),
 )
 """Two steps in one, told as one writes it: an untrained SmolLM2-135M-Instruct gets about half of them right."""
+ARITHMETIC = (*(replace(each, constants=(range(1, 1000),)) for each in (ADD, SUBTRACT, SUBTRACT_FROM)), MULTIPLY)
+"""One of the first three before or behind the last: half of these functions need parentheses."""
 LINEAR = (ADD, SUBTRACT, SUBTRACT_FROM, NEGATE, MULTIPLY, SQUARE, ABSOLUTE, LARGER, SMALLER)
 NUMBERS = (
     *LINEAR,

@@ -16,7 +16,7 @@ import numpy as np
 
 from marft_envs.coding.synthetic.crossings import CROSSINGS
 from marft_envs.coding.synthetic.lists import LIST_ENDS, LISTS
-from marft_envs.coding.synthetic.numbers import CONDITIONS, KEEP, LINEAR, LINES, NUMBERS, ONE_STEP
+from marft_envs.coding.synthetic.numbers import ARITHMETIC, CONDITIONS, KEEP, LINEAR, LINES, NUMBERS, ONE_STEP
 from marft_envs.coding.synthetic.steps import Branch, K, Operation, Pipeline, Shape, Step
 from marft_envs.coding.synthetic.testing import key, tests
 from marft_envs.coding.synthetic.texts import PIECES, TEXT_ENDS, TEXTS
@@ -64,6 +64,7 @@ LEVELS: Mapping[str, Level] = MappingProxyType(
     {
         "one_step": Level("one step on a number: the smoke level", ("number",), range(1, 2), ONE_STEP, 82),
         "line": Level("n times a, plus or minus b", ("number",), range(1, 2), LINES, 98 * 999 * 2),
+        "arithmetic": Level("two steps of arithmetic, in either order", ("number",), range(2, 3), ARITHMETIC, 575_043),
         "two_steps": Level("two steps on a number", ("number",), range(2, 3), LINEAR, 186_118),
         "numbers": Level(
             "three steps on a number, with remainders, branches and predicates",
