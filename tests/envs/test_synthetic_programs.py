@@ -354,6 +354,13 @@ GOLDEN = {
         [0, -8, 1, 150, -3, 14, 22, 143, -35],
         "number b42d2b1afa0d8c13946c79f0",
     ),
+    "arithmetic": (
+        "Write a Python function f(n) that subtracts n from 805 and returns the result times 81.",
+        ["def f(n):", "    result = 805 - n", "    return result * 81"],
+        [((18,), 63747), ((46,), 61479), ((16,), 63909)],
+        [0, -5, 1, -136, 39, -134, 80, 17, 2],
+        "number 75f64b80fadc42a6c1653333",
+    ),
     "two_steps": (
         "Write a Python function f(n) that takes the absolute value of n and returns the larger of the result and 3.",
         ["def f(n):", "    result = abs(n)", "    return max(result, 3)"],
@@ -509,6 +516,19 @@ def test_a_line_is_one_of_two_operations_with_two_constants_and_no_two_are_the_s
         for b in constants
     }
     assert len(values) == num_instances("line") == 195_804
+
+
+def test_arithmetic_has_as_many_instances_as_there_are_lines_that_two_of_its_steps_make():
+    # A line is a slope and what it gives for 0: n times b, then shifted by c in three ways; or shifted first.
+    shifts = [lambda x, c: x + c, lambda x, c: x - c, lambda x, c: c - x]
+    constants, factors = range(1, 1000), range(2, 100)
+    lines = set()
+    for shift in shifts:
+        for c in constants:
+            for b in factors:
+                lines.add((shift(0 * b, c), shift(1 * b, c)))
+                lines.add((shift(0, c) * b, shift(1, c) * b))
+    assert len(lines) == num_instances("arithmetic") == 575_043
 
 
 def each_linear():
