@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from marft_envs.errors import SandboxUnavailableError
-from marft_envs.sandbox.jail import server
+from marft_envs.sandbox.jail import protocol
 from marft_envs.sandbox.job_files import JobFiles, files_of, run_of
 from marft_envs.sandbox.runs import Calls, Limits, Run, Script
 
@@ -23,7 +23,7 @@ START_S = 60.0
 """A start takes a tenth of a second; a minute is no busy machine any more."""
 GRACE_S = 10.0
 """How much longer than a run's wall seconds its server may take to tell of it, on a busy machine."""
-_JAIL = Path(server.__file__).parent
+_JAIL = Path(protocol.__file__).parent
 _BOOT = """
 import sys, types
 jail = types.ModuleType("jail")
@@ -106,7 +106,7 @@ class Worker:
 
     def begin(self, job: Calls | Script, limits: Limits) -> None:
         """Has it run a program. Raises: WorkerLostError; OptionError for a job that cannot be handed over."""
-        header = server.JOB.pack(limits.cpu_s, limits.wall_s, limits.memory_bytes, limits.output_bytes)
+        header = protocol.JOB.pack(limits.cpu_s, limits.wall_s, limits.memory_bytes, limits.output_bytes)
         files = files_of(job)
         num_calls = len(job.arguments) if isinstance(job, Calls) else 0
         self._running = _Job(files, limits, num_calls, time.monotonic() + limits.wall_s + GRACE_S)
@@ -122,7 +122,7 @@ class Worker:
         job = self._running
         try:
             message = self._message(job.deadline)
-            if len(message) != server.ENDED.size:
+            if len(message) != protocol.ENDED.size:
                 raise WorkerLostError("its message is none")
             run = run_of(job.files, job.num_calls, job.limits.output_bytes, message)
             if run is None:

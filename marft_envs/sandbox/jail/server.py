@@ -9,36 +9,23 @@ One message, in both directions, is one datagram of `marft_envs.sandbox.worker`'
 
 import contextlib
 import gc
-import importlib
 import json
 import os
 import resource
 import select
 import signal
 import socket
-import struct
 import sys
 import time
 from pathlib import Path
 
-from . import determinism, kernel, plain, programs, seccomp, tracebacks
+from . import determinism, kernel, preload, programs, seccomp
+from .protocol import ENDED, JOB, LOCKED, MOST_OPEN, NUM_DESCRIPTORS
 
-JOB = struct.Struct("<ddQQ")
-"""CPU seconds, wall seconds, bytes of memory, bytes of output; with the descriptors of job, input, output, results."""
-ENDED = struct.Struct("<BBdd")
-"""How it ended (an index of `WAYS`), the exit code or signal, CPU seconds, wall seconds."""
-WAYS = ("exit", "signal", "time")
-NUM_DESCRIPTORS = 4
-MOST_OPEN = 16
-"""File descriptors of a program, its own four included."""
 STACK_BYTES = 2**26
 """Of a program, whatever the machine gives to others: a recursion is as deep as it can be on any machine. Linux leaves
 room for twice as much above a process's memory."""
-LOCKED = b"!"
-"""What stands first in the job's file once its process is under all limits: before that nothing was run."""
 _NOBODY = 65534
-_WARM_UPS = 20
-"""Python looks closer at code that has run some ten times."""
 _CONTROL = 3
 _JOB = programs.RESULTS + 1
 _MOST_DESCRIPTORS = 2**16
@@ -46,24 +33,6 @@ _PYTHON_OWN_SIGNALS = {signal.SIGKILL, signal.SIGSTOP, signal.SIGINT, signal.SIG
 """Not to be set, or set by Python when it starts."""
 
 _monotonic, _clock_gettime = time.monotonic, time.clock_gettime  # before they are frozen
-
-# What programs import most, and what those modules import when they are first used: afterwards no file can be opened.
-# fmt: off
-PRELOADED = (
-    "__future__", "_ast_unparse", "_colorize", "abc", "annotationlib", "argparse", "array", "ast", "base64", "binascii",
-    "bisect", "builtins", "calendar", "cmath", "collections", "collections.abc", "colorsys", "contextlib", "copy",
-    "copyreg", "csv", "ctypes", "dataclasses", "datetime", "decimal", "_strptime", "difflib", "dis", "enum", "errno",
-    "fnmatch", "fractions", "functools", "gc", "graphlib", "hashlib", "heapq", "hmac", "html", "html.entities",
-    "html.parser", "inspect", "io", "itertools", "json", "keyword", "linecache", "locale", "logging", "math", "mmap",
-    "numbers", "opcode", "operator", "os", "pathlib", "pickle", "pprint", "queue", "random", "re", "reprlib",
-    "resource", "sched", "secrets", "shlex", "shutil", "signal", "stat", "statistics", "string", "stringprep", "struct",
-    "sys", "textwrap", "threading", "time", "timeit", "token", "tokenize", "traceback", "types", "typing",
-    "unicodedata", "urllib.parse", "uuid", "warnings", "weakref", "zlib", "encodings.ascii", "encodings.cp1252",
-    "encodings.cp437", "encodings.idna", "encodings.latin_1", "encodings.punycode", "encodings.raw_unicode_escape",
-    "encodings.rot_13", "encodings.unicode_escape", "encodings.utf_16", "encodings.utf_16_le", "encodings.utf_16_be",
-    "encodings.utf_32", "encodings.utf_8", "encodings.utf_8_sig",
-)
-# fmt: on
 
 
 def main(descriptor: int) -> None:
@@ -134,18 +103,14 @@ def _prepare() -> _Jail:
     """Loads everything, then gives up every right that this process has. Raises: KernelError."""
     jail = _Jail()
     determinism.freeze()
-    for name in PRELOADED:
-        try:
-            importlib.import_module(name)
-        except ImportError:  # not in every version of Python
-            continue
+    preload.load()
     os.environ.clear()
     sys.argv[:] = sys.orig_argv[:] = ["program"]
     sys.path[:] = []
     sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # opened by the interpreter
     sys.stdout.reconfigure(encoding="utf-8", line_buffering=False)  # type: ignore[union-attr]
     os.dup2(0, 2)  # /dev/null: until here, what went wrong was for the other side to read
-    _warm_up()
+    preload.warm_up()
     jail.address_space = _address_space()
     _drop_root()
     kernel.drop_capabilities()
@@ -154,21 +119,6 @@ def _prepare() -> _Jail:
     gc.collect()
     gc.freeze()  # what is here now is never collected, so children need no copy of its pages
     return jail
-
-
-def _warm_up() -> None:
-    """Does, on data of its own, what every child does first: what Python then keeps about its code is kept only once.
-
-    That is a fifth of what a short program costs.
-    """
-    for _ in range(_WARM_UPS):
-        data = plain.decode(plain.encode({"": [(None, True, 1, 2**60, 1.5, 1j, "", b"", {1}, frozenset({1}))]}))
-        plain.encode(("value", data))
-        exec(compile("def f(n):\n    return [m + 1 for m in n]\nf([1])", tracebacks.FILE, "exec"), {})  # noqa: S102
-        try:
-            raise ValueError("")
-        except ValueError as error:
-            tracebacks.told(error, "")
 
 
 def _drop_root() -> None:
