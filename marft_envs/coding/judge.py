@@ -5,7 +5,6 @@ becomes part of it; a replay takes it as it stands, and gives everything else fo
 time would do somebody good, as that of a mutant does, a replay checks that it can be true.
 """
 
-import sys
 from collections.abc import Sequence
 
 from marft_envs.coding.task import Task
@@ -17,8 +16,6 @@ from marft_envs.hooks import Hooks
 from marft_envs.records import Measurement
 from marft_envs.sandbox.runs import Limits
 
-RUNTIME = f"python {sys.version_info.major}.{sys.version_info.minor}"
-"""What ran the programs: what they do may differ between minor versions."""
 LIMITS = Limits(cpu_s=2.0, wall_s=20.0)
 """Of one run: all calls of a function, or one reading of standard input."""
 QUICK = Limits(cpu_s=0.5, wall_s=20.0)

@@ -6,7 +6,6 @@ from typing import Any, Literal, Unpack
 
 import numpy as np
 
-from marft_envs.coding.judge import RUNTIME
 from marft_envs.coding.replies import has_program, program_in
 from marft_envs.coding.sources import find_source
 from marft_envs.coding.task import Task
@@ -19,6 +18,7 @@ from marft_envs.grading.verdicts import judge
 from marft_envs.hooks import Hooks
 from marft_envs.profiles import Profile
 from marft_envs.sandbox.jail.plain import encode
+from marft_envs.sandbox.pool import default_sandbox
 
 REWARDS = ("all", "share")
 WITH_CODE = "Reply with only the code."
@@ -42,7 +42,6 @@ class Programming(Hooks):
 
     levels = tuple(LEVELS)
     reward_range = (0.0, 1.0)
-    runtime = RUNTIME
 
     task: Task
     """This episode's task."""
@@ -74,6 +73,11 @@ class Programming(Hooks):
             base["level"] = self._source.default_level
         super().__init__(horizon=horizon, **base)  # type: ignore[call-arg, misc]  # FlexMG's, behind it
         self._check_split()
+
+    @property
+    def runtime(self) -> str:  # type: ignore[override]  # it is the sandbox's, and is asked for when an episode is made
+        """Which Python runs the programs. Raises: SandboxUnavailableError."""
+        return default_sandbox().runtime
 
     def _check_split(self) -> None:
         why = self._source.why_not(self.split, self.level)

@@ -6,9 +6,10 @@ first line. No binary of ours, no privilege and no namespace is needed: all is d
 and inside containers whose own seccomp profile lets Landlock through, as Docker's does. It takes Linux 5.13 on x86_64
 or aarch64 (written from the kernel's tables, and never run there); before it is first used in a process it attacks
 itself (`selftest`), and where an attack succeeds, or on any other system, it refuses with `SandboxUnavailableError`.
-There is no weaker way that it would take instead.
+There is no weaker way that it would take instead; on other systems, or where somebody asks for it, programs run on
+WebAssembly (below).
 
-Covered, each by two walls or more where it says so:
+On Linux, covered, each by two walls or more where it says so:
 
 | what a program may try | what stops it |
 |---|---|
@@ -31,5 +32,28 @@ Every program sees the same clock, the same random numbers and the same hashes (
 Not covered: errors of the kernel in the calls that are allowed; what processors leak about each other's work (Spectre
 and its kin), and timing; the user id and the process ids, which a program may ask for; memory addresses, which differ
 from run to run. Limits are per program: many sandboxes at once can use up a machine. Programs see the standard library
-as far as it computes (`jail.server.PRELOADED`), and no other package.
+as far as it computes (`jail.preload.PRELOADED`), and no other package.
+
+On WebAssembly (`wasi`), for macOS, Windows, and a Linux without Landlock: CPython compiled to a component that imports
+two functions, one to hand over output and one to leave. `pip install 'marft-envs[wasi]'`; on Linux it is taken only
+where somebody says so, by `MARFT_ENVS_SANDBOX=wasi` in the environment or `Sandbox(backend="wasi")`. It was run on
+Linux on x86_64, and its self-test decides elsewhere.
+
+| what a program may try | what stops it |
+|---|---|
+| files, the network, processes, threads, the machine's clock | no function does that: the interpreter's are stubs |
+| variables and descriptors of the parent | it has none; its process is started without them |
+| memory | the limit of its instance, beyond what the interpreter has |
+| CPU time, waiting | an epoch's end: the process watches the CPU time that it uses, and the clock |
+| output, a flood | taken as far as it may, by the other side |
+| what other programs left behind | every program has an instance of its own, which begins with the same memory |
+| outliving this process | its process ends when its pipe closes |
+
+Not covered there: errors of `wasmtime` that let a program out of its memory. The wall behind it is thin: the process is
+this user's, and can open no file or socket any more; on Windows it can.
+
+What programs find different there: one version of Python, 3.14, on 32 bits (`sys.maxsize` is 2**31 - 1), 2.4 times as
+slow; no `ctypes`, `mmap`, `resource`, `bz2`, `lzma`, nor what `hashlib` has of OpenSSL; recursion through functions of
+C, such as `lru_cache`, ends at some 1,500 levels; whoever waits for a lock crashes; errors have other numbers; hashes
+of text, and so the order of sets of texts, differ from one machine to another.
 """

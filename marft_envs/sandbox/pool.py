@@ -19,9 +19,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from marft_envs.errors import OptionError, SandboxWarning
+from marft_envs.sandbox.backend import Backend, BackendName, Worker, WorkerLostError, backend_named, chosen
 from marft_envs.sandbox.runs import Calls, Limits, Run, Script
-from marft_envs.sandbox.selftest import require_walls
-from marft_envs.sandbox.worker import Worker, WorkerLostError, heard_of, started
 
 MOST_TRIES = 3
 """A program whose server ended so many times is given up: by then it is probably the reason."""
@@ -32,11 +31,13 @@ _SANDBOXES: "weakref.WeakSet[Sandbox]" = weakref.WeakSet()
 class Sandbox:
     """Runs programs, at most `num_workers` at once. Threads may share it; a forked process gets workers of its own."""
 
-    def __init__(self, num_workers: int = 1) -> None:
-        """Starts nothing yet. Raises: OptionError."""
+    def __init__(self, num_workers: int = 1, backend: BackendName | None = None) -> None:
+        """Starts nothing yet. `backend`: as `marft_envs.sandbox.backend` chooses unless given. Raises: OptionError."""
         if type(num_workers) is not int or num_workers < 1:
             raise OptionError(f"num_workers is {num_workers!r}; use a number of processes, 1 or more")
         self.num_workers = num_workers
+        self.backend: BackendName = chosen(backend)
+        self._backend = backend_named(self.backend)
         self._lock = threading.Lock()
         self._workers: list[Worker] = []
         _SANDBOXES.add(self)
@@ -52,12 +53,17 @@ class Sandbox:
             no plain data.
         """
         if jobs:
-            require_walls()
+            self._backend.require_walls()
         with self._lock:
-            return _run_all(self._workers, self.num_workers, jobs, limits)
+            return _run_all(self._backend, self._workers, self.num_workers, jobs, limits)
+
+    @property
+    def runtime(self) -> str:
+        """Which Python runs programs: "python 3.11", "python 3.14 on wasi". Raises: SandboxUnavailableError."""
+        return self._backend.runtime()
 
     def pids(self) -> list[int]:
-        """The fork servers that are there now."""
+        """The processes that are there now and run programs."""
         return [worker.pid for worker in self._workers]
 
     def close(self) -> None:
@@ -75,7 +81,9 @@ class Sandbox:
         self._workers = []
 
 
-def _run_all(workers: list[Worker], num_workers: int, jobs: Sequence[Calls | Script], limits: Limits) -> list[Run]:
+def _run_all(
+    backend: Backend, workers: list[Worker], num_workers: int, jobs: Sequence[Calls | Script], limits: Limits
+) -> list[Run]:
     """The runs of all jobs; `workers` are those that there are, and afterwards those that are left."""
     runs: dict[int, Run] = {}
     waiting = deque(range(len(jobs)))
@@ -98,13 +106,13 @@ def _run_all(workers: list[Worker], num_workers: int, jobs: Sequence[Calls | Scr
         while waiting or busy:
             while waiting and len(busy) < num_workers:
                 index = waiting.popleft()
-                worker = idle.pop() if idle else _another(workers)
+                worker = idle.pop() if idle else _another(backend, workers)
                 try:
                     worker.begin(jobs[index], limits)
                     busy[worker] = index
                 except WorkerLostError:
                     again(worker, index)
-            for worker in _heard_of(list(busy)):
+            for worker in _heard_of(backend, list(busy)):
                 index = busy.pop(worker)
                 try:
                     runs[index] = worker.finish()
@@ -120,17 +128,17 @@ def _run_all(workers: list[Worker], num_workers: int, jobs: Sequence[Calls | Scr
     return [runs[index] for index in range(len(jobs))]
 
 
-def _another(workers: list[Worker]) -> Worker:
+def _another(backend: Backend, workers: list[Worker]) -> Worker:
     """A new worker, among the others. Raises: SandboxUnavailableError."""
-    workers.append(started())
+    workers.append(backend.started())
     return workers[-1]
 
 
-def _heard_of(busy: list[Worker]) -> list[Worker]:
+def _heard_of(backend: Backend, busy: list[Worker]) -> Sequence[Worker]:
     """Those that have something to tell, or are overdue; waits for the first."""
     if not busy:
         return []
-    ready = heard_of(busy, min(worker.deadline for worker in busy))
+    ready = backend.heard_of(busy, min(worker.deadline for worker in busy))
     now = time.monotonic()
     return ready or [worker for worker in busy if worker.deadline <= now]
 

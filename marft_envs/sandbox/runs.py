@@ -18,7 +18,8 @@ Ending = Literal["finished", "exited", "time", "memory", "output", "crashed", "l
 - `time`: it used up its CPU seconds or its wall seconds.
 - `memory`: there was no memory left even to tell what it did.
 - `output`: it wrote more than it may.
-- `crashed`: a signal ended it, such as a segmentation fault, or the one for a forbidden kind of system call.
+- `crashed`: a signal ended it, such as a segmentation fault, or the one for a forbidden kind of system call; on
+  WebAssembly a trap, such as a stack that is used up.
 - `lost`: the sandbox itself failed, on fresh workers too; nothing is known about the program.
 """
 
@@ -113,6 +114,6 @@ class Run:
     exit_code: int = 0
     """0 unless `ending` is "exited"."""
     signal: int = 0
-    """Which signal ended it; 0 unless `ending` is "crashed"."""
+    """Which signal ended it; 0 unless `ending` is "crashed", and always on WebAssembly, which has none."""
     cpu_s: float = 0.0
     wall_s: float = 0.0

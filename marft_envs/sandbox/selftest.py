@@ -12,9 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from marft_envs.errors import SandboxUnavailableError
-from marft_envs.sandbox.jail import kernel
+from marft_envs.sandbox.backend import WorkerLostError
+from marft_envs.sandbox.refusal import NOT_HERE, OR_WASI
 from marft_envs.sandbox.runs import Calls, Limits, Raised, Returned, Run, Script
-from marft_envs.sandbox.worker import NOT_HERE, Worker, WorkerLostError, started
+from marft_envs.sandbox.worker import Worker, started
 
 _LIMITS = Limits(cpu_s=10.0, wall_s=60.0, memory_bytes=128 * 2**20, output_bytes=2**16)
 """For attempts that are over at once, on the busiest machine."""
@@ -82,7 +83,8 @@ def require_walls() -> None:
     if not sys.platform.startswith("linux"):
         raise SandboxUnavailableError(
             f"{NOT_HERE}: it is {sys.platform}, and what locks them up (Landlock, seccomp) is Linux's. Use Linux 5.13 "
-            "or newer, in a container or a virtual machine (Docker Desktop's, or WSL 2 with a kernel from 6.1 on)"
+            "or newer, in a container or a virtual machine (Docker Desktop's, or WSL 2 with a kernel from 6.1 on). "
+            f"{OR_WASI}"
         )
     worker = started()
     try:
@@ -99,7 +101,7 @@ def require_walls() -> None:
     if found:
         raise SandboxUnavailableError(
             f"{NOT_HERE}: in the sandbox's self-test {'; '.join(found)}. Do not run programs here; please report it "
-            "with the output of `uname -a`"
+            f"with the output of `uname -a`. {OR_WASI}"
         )
 
 
@@ -130,6 +132,8 @@ def _rights(worker: Worker) -> list[str]:
 
 def _calls() -> tuple[dict[str, int], dict[str, int]]:
     """The calls that must never be allowed, and all others that are not."""
+    from marft_envs.sandbox.jail import kernel  # imports on Linux only
+
     named = {**_CALLS[os.uname().machine], **_CALLS_EVERYWHERE}
     known = {*named.values(), *kernel.machine().calls.values(), *_PAST_ALL_FILTERS}
     return named, {f"number {number}": number for number in range(_MOST_NUMBERS) if number not in known}

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import IO
 
 from marft_envs.errors import SandboxUnavailableError
+from marft_envs.sandbox.backend import WorkerLostError, patiently
 from marft_envs.sandbox.jail import protocol
 from marft_envs.sandbox.job_files import JobFiles, files_of, run_of
+from marft_envs.sandbox.refusal import NOT_HERE, OR_WASI
 from marft_envs.sandbox.runs import Calls, Limits, Run, Script
 
 START_S = 60.0
@@ -38,12 +40,6 @@ _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONHOME")
 """Without them some interpreters do not start. Programs see no variables at all."""
 _MOST_MESSAGE_BYTES = 4_096
 _MOST_SHOWN_CHARS = 1_000
-_PAUSES_S = (0.1, 0.5, 2.0)
-"""Before a server is started again that could not be."""
-
-
-class WorkerLostError(Exception):
-    """The fork server has ended, or says nothing: what it was doing has to be done again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,21 +160,8 @@ def heard_of(workers: Sequence[Worker], deadline: float) -> list[Worker]:
 
 
 def started() -> Worker:
-    """A new worker; tries again where there is no process or memory to be had at this moment.
-
-    Raises: SandboxUnavailableError.
-    """
-    for pause_s in _PAUSES_S:
-        try:
-            return Worker()
-        except OSError:
-            time.sleep(pause_s)
-    try:
-        return Worker()
-    except OSError as error:
-        raise SandboxUnavailableError(
-            f"{NOT_HERE}: no process can be started ({error}); free some memory, processes or open files"
-        ) from error
+    """A new worker. Raises: SandboxUnavailableError."""
+    return patiently(Worker)
 
 
 def _process(descriptor: int, complaints: IO[bytes]) -> "subprocess.Popen[bytes]":
@@ -215,11 +198,7 @@ def _end(process: "subprocess.Popen[bytes]", ours: socket.socket, owner: int) ->
 def _without(what: str, number: int) -> str:
     """Why programs cannot be run here, and what to do."""
     reason = os.strerror(number)
-    return f"{NOT_HERE}: the kernel refuses {what} ({reason}). {_ways_out(what)}"
-
-
-NOT_HERE = "model-written programs cannot be locked up on this machine, so none is run"
-"""How every refusal begins."""
+    return f"{NOT_HERE}: the kernel refuses {what} ({reason}). {_ways_out(what)}. {OR_WASI}"
 
 
 def _ways_out(what: str) -> str:

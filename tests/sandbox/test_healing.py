@@ -209,7 +209,7 @@ def test_interrupted_run_leaves_no_answer_for_the_next(place: str, sandbox: Sand
 
     begin = workers.Worker.begin
     if place == "heard_of":
-        monkeypatch.setattr(pool, "heard_of", interrupt)
+        monkeypatch.setattr(pool, "_heard_of", interrupt)
     elif place == "begun":
         monkeypatch.setattr(workers.Worker, "begin", begun)
     elif place == "finish":

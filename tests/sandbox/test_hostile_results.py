@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from marft_envs.errors import OptionError, SandboxUnavailableError
-from marft_envs.sandbox import selftest
+from marft_envs.sandbox import backend, selftest
 from marft_envs.sandbox import worker as workers
 from marft_envs.sandbox.jail import plain
 from marft_envs.sandbox.pool import Sandbox, default_sandbox
@@ -265,7 +265,7 @@ def test_machine_without_processes_to_spare_is_asked_again_and_refused(monkeypat
 
     tries: list[int] = []
     monkeypatch.setattr(workers.subprocess, "Popen", no_process)
-    monkeypatch.setattr(workers, "_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(backend, "PAUSES_S", (0.0, 0.0))
     with pytest.raises(SandboxUnavailableError, match="no process can be started"):
         workers.started()
     assert len(tries) == 3

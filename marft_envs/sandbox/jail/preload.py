@@ -10,10 +10,10 @@ _WARM_UPS = 20
 # What programs import most, and what those modules import when they are first used: afterwards no file can be opened.
 # fmt: off
 PRELOADED = (
-    "__future__", "_ast_unparse", "_colorize", "abc", "annotationlib", "argparse", "array", "ast", "base64", "binascii",
-    "bisect", "builtins", "calendar", "cmath", "collections", "collections.abc", "colorsys", "contextlib", "copy",
-    "copyreg", "csv", "ctypes", "dataclasses", "datetime", "decimal", "_strptime", "difflib", "dis", "enum", "errno",
-    "fnmatch", "fractions", "functools", "gc", "graphlib", "hashlib", "heapq", "hmac", "html", "html.entities",
+    "__future__", "_ast_unparse", "_colorize", "_pylong", "abc", "annotationlib", "argparse", "array", "ast", "base64",
+    "binascii", "bisect", "builtins", "calendar", "cmath", "collections", "collections.abc", "colorsys", "contextlib",
+    "copy", "copyreg", "csv", "ctypes", "dataclasses", "datetime", "decimal", "_strptime", "difflib", "dis", "enum",
+    "errno", "fnmatch", "fractions", "functools", "gc", "graphlib", "hashlib", "heapq", "hmac", "html", "html.entities",
     "html.parser", "inspect", "io", "itertools", "json", "keyword", "linecache", "locale", "logging", "math", "mmap",
     "numbers", "opcode", "operator", "os", "pathlib", "pickle", "pprint", "queue", "random", "re", "reprlib",
     "resource", "sched", "secrets", "shlex", "shutil", "signal", "stat", "statistics", "string", "stringprep", "struct",

@@ -1,0 +1,141 @@
+"""Tries to break out of the sandbox on WebAssembly before any program is trusted to it, once in every process.
+
+What the compiled interpreter imports was looked at when its process started (`worker.IMPORTS`). Here attempts are made
+that would succeed if that were not so, and what matters is looked at from outside.
+"""
+
+import os
+import socket
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from marft_envs.errors import SandboxUnavailableError
+from marft_envs.sandbox.backend import WorkerLostError
+from marft_envs.sandbox.refusal import NOT_HERE
+from marft_envs.sandbox.runs import Calls, Limits, Raised, Returned, Run, Script
+from marft_envs.sandbox.wasi import component
+from marft_envs.sandbox.wasi.worker import Worker, started
+
+_LIMITS = Limits(cpu_s=20.0, wall_s=120.0, memory_bytes=64 * 2**20, output_bytes=2**16)
+"""For attempts that are over at once, on the busiest machine."""
+_LITTLE = Limits(cpu_s=0.05, wall_s=30.0)
+_SHORT = Limits(cpu_s=30.0, wall_s=0.05)
+_TOO_MUCH_CPU_S = 2.0
+"""More than the little, even if a busy machine looks late."""
+_FLOOD = """
+def f(size):
+    import os
+    written = 0
+    try:
+        while written < size:
+            written += os.write(1, b"x" * 1000)
+    except OSError:
+        pass
+    return written
+"""
+_CHANCE = (
+    "import time, random, os, uuid\ndef f(): return (time.time(), random.random(), os.urandom(8), str(uuid.uuid4()))"
+)
+_ATTEMPTS = Path(__file__).with_name("attempts.py")
+_STUBS = {
+    "reading a file": "import _io; _io.FileIO({secret!r}).read()",
+    "writing a file": "import _io; _io.FileIO({target!r}, 'w').write(b'x')",
+    "a database": "import _sqlite3; _sqlite3.connect({target!r}).execute('create table t (n)')",
+    "writing past the host": "import _io; _io.FileIO(1, 'w', closefd=False).write(b'x')",
+    "a descriptor of the process": "import _io; _io.FileIO({descriptor}, 'w', closefd=False).write(b'x')",
+    "the system's chance": "import _random; _random.Random()",
+    "the system's clock": "import _datetime; _datetime.datetime.now()",
+}
+"""What gets around `guest_os`: each must end in a stub, or raise."""
+
+
+@lru_cache(maxsize=1)
+def require_walls() -> None:
+    """Returns if nothing gets out of the sandbox here. Raises: SandboxUnavailableError."""
+    component.require_packages()
+    worker = started()
+    try:
+        found = [*_escapes(worker), *_unlimited(worker)]
+    except WorkerLostError as error:
+        raise SandboxUnavailableError(f"{NOT_HERE}: the sandbox's self-test could not be run ({error})") from error
+    except OSError as error:
+        raise SandboxUnavailableError(
+            f"{NOT_HERE}: the sandbox's self-test could not be prepared ({error}); it needs a folder for temporary "
+            "files (TMPDIR), sockets, and a few open files"
+        ) from error
+    finally:
+        worker.close()
+    if found:
+        raise SandboxUnavailableError(
+            f"{NOT_HERE}: in the sandbox's self-test {'; '.join(found)}. Do not run programs here; please report it "
+            "with the versions of componentize-py and wasmtime, and the system's"
+        )
+
+
+def _ran(worker: Worker, job: Calls | Script, limits: Limits = _LIMITS) -> Run:
+    worker.begin(job, limits)
+    return worker.finish()
+
+
+def _escapes(worker: Worker) -> list[str]:
+    """What got out, in words."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as server, tempfile.TemporaryFile() as opened:
+        secret, target = Path(folder, "secret"), Path(folder, "target")
+        secret.write_text("secret", encoding="utf-8")
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        arguments = (str(secret), str(target), server.getsockname()[1], next(iter(os.environ), "PATH"))
+        run = _ran(worker, Calls(_ATTEMPTS.read_text(encoding="utf-8"), "escapes", (arguments,)))
+        match run.outcomes:
+            case (Returned(list(escaped)),):
+                found = [str(line) for line in escaped]
+            case _:
+                found = [f"the attempts did not come to their end ({run.ending}, {run.error or run.outcomes})"]
+        for what, source in _STUBS.items():
+            filled = source.format(secret=str(secret), target=str(target), descriptor=opened.fileno())
+            ended = _ran(worker, Script(filled))
+            if ended.ending == "finished" and not ended.error:
+                found.append(f"{what} succeeds")
+        found += [f"{path.name} has changed" for path in (target,) if path.exists()]
+        found += [] if secret.exists() else ["a file is gone"]
+        return found + _arrived(server)
+
+
+def _arrived(server: socket.socket) -> list[str]:
+    server.setblocking(False)
+    try:
+        server.accept()[0].close()
+    except BlockingIOError:
+        return []
+    return ["a connection arrived"]
+
+
+def _unlimited(worker: Worker) -> list[str]:
+    """Which limit does not hold, in words."""
+    spins = _ran(worker, Script("while True: pass"), _LITTLE)
+    late = _ran(worker, Script("while True: pass"), _SHORT)
+    floods = _ran(worker, Calls(_FLOOD, "f", ((4 * _LIMITS.output_bytes,),)))
+    hoards = _ran(worker, Calls("def f(size): return len(bytearray(size))", "f", ((2 * _LIMITS.memory_bytes,),)))
+    crashes = _ran(worker, Script("import os\nos.abort()"))
+    first, second = (_ran(worker, Calls(_CHANCE, "f", ((),))).outcomes for _ in range(2))
+    found = []
+    for what, run, ending in (
+        ("CPU seconds", spins, "time"),
+        ("wall seconds", late, "time"),
+        ("a crash", crashes, "crashed"),
+    ):
+        if run.ending != ending:
+            found.append(f"{what} did not end a program ({run.ending})")
+    if spins.cpu_s > _TOO_MUCH_CPU_S:
+        found.append(f"{spins.cpu_s:.1f} CPU seconds were to be had, not {_LITTLE.cpu_s}")
+    match floods.outcomes:
+        case (Returned(int(written)),) if written <= _LIMITS.output_bytes and floods.ending == "output":
+            pass
+        case _:
+            found.append(f"output has no limit ({floods.ending}, {floods.outcomes!r:.100})")
+    if not (hoards.outcomes and isinstance(hoards.outcomes[0], Raised)):
+        found.append(f"memory did not run out ({hoards.ending})")
+    if first != second or not (first and isinstance(first[0], Returned)):
+        found.append("clock and chance differ from run to run")
+    return found
