@@ -144,7 +144,10 @@ class Arena:
         self._drawn = random.Random(seed)
         self._ids = marft_envs.registered_ids()
         self._teams = {env_id: _team_names(env_id) for env_id in self._ids}
-        self._sources = [{}, *({"source": f"reasoning_gym:{name}"} for name in _GENERATORS), _data_set(folder)]
+        self._sources = {
+            "math": [{}, *({"source": f"reasoning_gym:{name}"} for name in _GENERATORS), _data_set(folder)],
+            "coding": [{}, _programs(folder)],
+        }
         self._left = 0
         self._secret = f"secret-{self._drawn.getrandbits(64):x}"  # no literal: hypothesis tries those of the code
         self._env: FlexMG
@@ -197,10 +200,14 @@ class Arena:
         options: dict[str, object] = {"horizon": drawn.randint(1, 4), "team": drawn.choice(self._teams[env_id])}
         known = marft_envs.known_options(type(marft_envs.make(env_id))).defaults
         if "source" in known:
-            options |= drawn.choice(self._sources)
+            options |= drawn.choice(self._sources[env_id.partition("/")[0]])
         if "recall" in known:
             options["recall"] = drawn.choice(("team", "parents"))
-        plain = marft_envs.make(env_id, **options)
+        try:
+            plain = marft_envs.make(env_id, **options)
+        except OptionError:  # too few rounds for this one
+            options["horizon"] = 2
+            plain = marft_envs.make(env_id, **options)
         assert isinstance(plain, FlexMG), env_id
         if plain.levels:
             options["level"] = drawn.choice(plain.levels)
@@ -222,11 +229,36 @@ def _data_set(folder: Path) -> dict[str, object]:
     return {"source": "jsonl", "data": str(folder)}
 
 
+def _programs(folder: Path) -> dict[str, object]:
+    """Writes tasks for programs; the options that make an environment ask for them."""
+    tasks = [
+        {
+            "description": f"Return n to the power of {power}.",
+            "entry_point": "f",
+            "tests": [[[n], n**power] for n in (2, 3, 0, -1, 5)],
+            "reference": f"def f(n): return n ** {power}",
+        }
+        for power in range(2, 12)
+    ]
+    path = folder / "programs" / "tasks.jsonl"
+    path.parent.mkdir()
+    path.write_text("\n".join(map(json.dumps, tasks)), encoding="utf-8")
+    return {"source": "jsonl", "data": str(path)}
+
+
 def _team_names(env_id: str) -> list[str | None]:
-    """The teams that come with an environment, and its default."""
+    """The default team of an environment, and those of its family that it takes."""
     module = sys.modules[type(marft_envs.make(env_id)).__module__]
     files = sorted((Path(str(module.__file__)).parent / "teams").glob("*.yaml"))
-    return [None, *(file.stem for file in files)]
+    return [None, *(file.stem for file in files if _takes(env_id, file.stem))]
+
+
+def _takes(env_id: str, team: str) -> bool:
+    try:
+        marft_envs.make(env_id, team=team)
+    except marft_envs.MarftError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -202,14 +202,28 @@ def test_planted_code_is_never_run(code, tmp_path):
 
 GRADING = Path(answers.__file__).parent
 GRADERS = [path for path in sorted(GRADING.glob("*.py")) if not path.stem.startswith("second_opinion")]
+OF_PROGRAMS = {"failures", "outputs", "programs", "verdicts"}
+"""These have programs run, in the sandbox, and read what comes back."""
 
 
-@pytest.mark.parametrize("path", GRADERS, ids=lambda path: path.stem)
-def test_the_grader_calls_nothing_that_evaluates(path: Path) -> None:
+def names_and_modules(path: Path) -> tuple[set[str], set[str]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    modules |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    return names, modules
+
+
+@pytest.mark.parametrize("name", sorted(OF_PROGRAMS))
+def test_the_grader_of_programs_evaluates_nothing_here(name: str) -> None:
+    names, modules = names_and_modules(GRADING / f"{name}.py")
+    assert not names & {"eval", "exec", "compile", "__import__"}
+    assert not modules & {"ast", "subprocess", "importlib", "pickle", "marshal", "code", "runpy"}
+
+
+@pytest.mark.parametrize("path", [path for path in GRADERS if path.stem not in OF_PROGRAMS], ids=lambda path: path.stem)
+def test_the_grader_calls_nothing_that_evaluates(path: Path) -> None:
+    names, modules = names_and_modules(path)
     assert not names & {"eval", "exec", "compile", "__import__", "float", "complex"}
     ours = {module for module in modules if module.startswith("marft_envs.grading.")}
     assert modules - ours <= {

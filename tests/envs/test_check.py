@@ -87,6 +87,7 @@ TWINS: list[tuple[str, type[FlexMG] | str, str]] = [
     ("the reference play is best", twins.ExpectsAnotherAnswer, r"reference play earned asker_0 0.0"),
     ("the reference play is best", twins.HasNoReference, "there is no reference_action"),
     ("the reference play is best", twins.PromisesMoreWelfare, "has the welfare 2.0, and best_welfare is 3.0"),
+    ("instances are sound", twins.KnowsOfAFlaw, "seed 0: two of its tests disagree"),
     ("nothing comes for free", twins.PaysForTakingPart, "nothing earns 0.800 on average .* at most 0.700"),
     ("bounded steps", twins.TakesLong, "from teller_0 took [0-9.]+ CPU-seconds"),
     ("bounded steps", twins.TakesRoom, "from teller_0 took 200 MiB"),

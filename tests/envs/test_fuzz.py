@@ -40,7 +40,7 @@ def test_the_texts_are_many_and_odd(fuzzing):
 
 
 def test_every_source_that_needs_no_network_comes_up(fuzzing, arena):
-    seen = {arena._made().spec.kwargs.get("source", "its own") for _ in range(150)}
+    seen = {arena._made().spec.kwargs.get("source", "its own") for _ in range(1_000)}
     assert seen == {"its own", "jsonl", *(f"reasoning_gym:{name}" for name in fuzzing._GENERATORS)}
 
 

@@ -238,6 +238,11 @@ class MeasuresOtherwiseEveryTime(Timed):
         return next(self.spells)
 
 
+class KnowsOfAFlaw(Parcel):
+    def flaw(self):
+        return "two of its tests disagree"
+
+
 class NeverAsksTheAsker(Parcel):
     def dependencies_for(self, round):
         return Dependencies(["teller_0"])
