@@ -25,6 +25,9 @@ def test_a_changed_environment_is_found_and_never_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(golden, "GOLDEN", tmp_path / "golden.json")
+    monkeypatch.setattr(
+        golden, "registered_ids", lambda: ["math/pipeline-v0", "math/reason_act-v0"]
+    )  # four times is slow
     golden.GOLDEN.write_text("{}")
     assert golden.main([]) == 1
     assert "math/reason_act-v0 is not recorded yet: python -m marft_envs.golden --add" in capsys.readouterr().err
