@@ -27,6 +27,7 @@ from marft_envs.registry import make, pprint_registry, register, register_plugin
 
 if TYPE_CHECKING:
     from marft_envs.action_log import read_log, write_log
+    from marft_envs.cache import cache_dir
     from marft_envs.check import CheckReport, CheckResult, check_env
     from marft_envs.dependencies import Dependencies
     from marft_envs.episode import play, replay
@@ -67,6 +68,7 @@ __all__ = [
     "Turn",
     "UnknownEnvironmentError",
     "__version__",
+    "cache_dir",
     "check_env",
     "flatten_messages",
     "known_options",
@@ -99,6 +101,7 @@ _HOMES = {
     "RewardEvent": "records",
     "SingleAgentView": "wrappers",
     "Turn": "records",
+    "cache_dir": "cache",
     "check_env": "check",
     "flatten_messages": "transcript",
     "known_options": "options",

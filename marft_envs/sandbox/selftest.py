@@ -13,8 +13,20 @@ from pathlib import Path
 
 from marft_envs.errors import SandboxUnavailableError
 from marft_envs.sandbox.backend import WorkerLostError
+from marft_envs.sandbox.findings import (
+    HOARD,
+    arrived,
+    changed,
+    ended_otherwise,
+    flooded,
+    hoarded,
+    ran,
+    refuse_if_any,
+    succeeded,
+    too_much,
+)
 from marft_envs.sandbox.refusal import NOT_HERE, OR_WASI
-from marft_envs.sandbox.runs import Calls, Limits, Raised, Returned, Run, Script
+from marft_envs.sandbox.runs import Calls, Limits, Run, Script
 from marft_envs.sandbox.worker import Worker, started
 
 _LIMITS = Limits(cpu_s=10.0, wall_s=60.0, memory_bytes=128 * 2**20, output_bytes=2**16)
@@ -87,35 +99,19 @@ def require_walls() -> None:
             f"{OR_WASI}"
         )
     worker = started()
-    try:
-        found = [*_rights(worker), *_escapes(worker), *_unlimited(worker)]
-    except WorkerLostError as error:
-        raise SandboxUnavailableError(f"{NOT_HERE}: the sandbox's self-test could not be run ({error})") from error
-    except OSError as error:
-        raise SandboxUnavailableError(
-            f"{NOT_HERE}: the sandbox's self-test could not be prepared ({error}); it needs a folder for temporary "
-            "files (TMPDIR), sockets, and a few open files"
-        ) from error
-    finally:
-        worker.close()
-    if found:
-        raise SandboxUnavailableError(
-            f"{NOT_HERE}: in the sandbox's self-test {'; '.join(found)}. Do not run programs here; please report it "
-            f"with the output of `uname -a`. {OR_WASI}"
-        )
-
-
-def _ran(worker: Worker, job: Calls | Script, limits: Limits = _LIMITS) -> Run:
-    worker.begin(job, limits)
-    return worker.finish()
+    refuse_if_any(
+        worker,
+        lambda: [*_rights(worker), *_escapes(worker), *_unlimited(worker)],
+        f"the output of `uname -a`. {OR_WASI}",
+    )
 
 
 def _late(worker: Worker, source: str, limits: Limits) -> Run:
     """Runs what never ends; again, with more time, on a machine so busy that it had none left to begin."""
     try:
-        return _ran(worker, Script(source), limits)
+        return ran(worker, Script(source), limits)
     except WorkerLostError:
-        return _ran(worker, Script(source), limits.slower(_MUCH_SLOWER))
+        return ran(worker, Script(source), limits.slower(_MUCH_SLOWER))
 
 
 def _rights(worker: Worker) -> list[str]:
@@ -153,50 +149,20 @@ def _escapes(worker: Worker) -> list[str]:
         variable = next(iter(os.environ), "PATH")
         arguments = (_calls(), str(secret), str(target), server.getsockname()[1], unix.getsockname(), [os.getpid()])
         source = _ATTEMPTS.read_text(encoding="utf-8")
-        run = _ran(worker, Calls(source, "escapes", ((*arguments, variable),)))
-        match run.outcomes:
-            case (Returned(list(escaped)),):
-                found = [str(line) for line in escaped]
-            case _:
-                found = [f"the attempts did not come to their end ({run.ending}, {run.error or run.outcomes})"]
-        found += [f"{path.name} has changed" for path in (target,) if path.exists()]
-        return found + ([] if secret.exists() else ["a file is gone"]) + _arrived(server, unix)
-
-
-def _arrived(*servers: socket.socket) -> list[str]:
-    found = []
-    for server in servers:
-        server.setblocking(False)
-        try:
-            server.accept()[0].close()
-        except BlockingIOError:
-            continue
-        found.append("a connection arrived")
-    return found
+        run = ran(worker, Calls(source, "escapes", ((*arguments, variable),)), _LIMITS)
+        return [*succeeded(run), *changed(secret, target), *arrived(server, unix)]
 
 
 def _unlimited(worker: Worker) -> list[str]:
     """Which limit does not hold, in words."""
     spins = _late(worker, "while True: pass", _LITTLE)
     waits = _late(worker, "import ctypes\nwhile True: ctypes.CDLL(None).sleep(1000)", _SHORT)
-    floods = _ran(worker, Calls(_FLOOD, "flood", ((4 * _LIMITS.output_bytes,),)))
-    hoards = _ran(worker, Calls("def f(size): return len(bytearray(size))", "f", ((2 * _LIMITS.memory_bytes,),)))
-    crashes = _ran(worker, Script("import ctypes\nctypes.string_at(0)"))
-    found = []
-    for what, run, ending in (
-        ("CPU seconds", spins, "time"),
-        ("wall seconds", waits, "time"),
-        ("a crash", crashes, "crashed"),
-    ):
-        if run.ending != ending:
-            found.append(f"{what} did not end a program ({run.ending})")
-    if spins.cpu_s > _TOO_MUCH_CPU_S:
-        found.append(f"{spins.cpu_s:.1f} CPU seconds were to be had, not {_LITTLE.cpu_s}")
-    match floods.outcomes:
-        case (Returned(int(written)),) if written <= _LIMITS.output_bytes and floods.ending == "output":
-            pass
-        case _:
-            found.append(f"output has no limit ({floods.ending}, {floods.outcomes!r:.100})")
-    if not (hoards.outcomes and isinstance(hoards.outcomes[0], Raised)):
-        found.append(f"memory did not run out ({hoards.ending})")
-    return found
+    floods = ran(worker, Calls(_FLOOD, "flood", ((4 * _LIMITS.output_bytes,),)), _LIMITS)
+    hoards = ran(worker, Calls(HOARD, "f", ((2 * _LIMITS.memory_bytes,),)), _LIMITS)
+    crashes = ran(worker, Script("import ctypes\nctypes.string_at(0)"), _LIMITS)
+    return [
+        *ended_otherwise(CPU_seconds=(spins, "time"), wall_seconds=(waits, "time"), a_crash=(crashes, "crashed")),
+        *too_much(spins, _LITTLE.cpu_s, _TOO_MUCH_CPU_S),
+        *flooded(floods, _LIMITS.output_bytes),
+        *hoarded(hoards),
+    ]

@@ -22,12 +22,11 @@ from marft_envs.coding.synthetic.testing import key, tests
 from marft_envs.coding.synthetic.texts import PIECES, TEXT_ENDS, TEXTS
 from marft_envs.coding.task import Task
 from marft_envs.grading.programs import Rules
+from marft_envs.seeding import MIN_SPLIT_INSTANCES
 from marft_envs.task_sources.source import Source
 
 T = TypeVar("T")
 
-MIN_SPLIT_INSTANCES = 2_000
-"""Levels with fewer functions offer no test split: a fifth of them would be too few to tell teams apart."""
 _ARGUMENTS: Mapping[Shape, str] = MappingProxyType({"number": "n", "text": "s", "list": "values"})
 _WEIGHT = 3
 """An operation with a constant stands for many functions, and is drawn so many times as often as one without; one with
@@ -99,11 +98,7 @@ class Synthetic(Source[Task]):
     """The functions of this module."""
 
     name = split_salt = "synthetic"
-    place = ""
-    fingerprint = ""
-    skipped: tuple[str, ...] = ()
     levels = tuple(LEVELS)
-    default_level: str | None = None
 
     def draw(self, level: str | None, rng: np.random.Generator, split: str) -> Task:
         """A task of this level, of any split."""

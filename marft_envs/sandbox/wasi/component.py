@@ -18,6 +18,7 @@ from functools import lru_cache
 from importlib import metadata, util
 from pathlib import Path
 
+from marft_envs.cache import cache_dir
 from marft_envs.errors import SandboxUnavailableError
 from marft_envs.sandbox.jobs import encoded
 from marft_envs.sandbox.refusal import INSTALL_WASI, NOT_HERE
@@ -71,12 +72,13 @@ def packages_folder() -> str:
 def compiled() -> Path:
     """The compiled component, whole; made first if it is not there. Raises: SandboxUnavailableError."""
     require_packages()
-    folder = cache_dir() / "wasi" / _key()
+    folder = _folder()
     if not _is_whole(folder):
         _make(folder)
     return folder / _COMPILED
 
 
+@lru_cache(maxsize=1)
 def runtime() -> str:
     """Such as "python 3.14 on wasi". Raises: SandboxUnavailableError."""
     manifest = json.loads((compiled().parent / _MANIFEST).read_text(encoding="utf-8"))
@@ -86,22 +88,14 @@ def runtime() -> str:
 def forget() -> None:
     """Throws the compiled component away, because it cannot be loaded; the next `compiled` makes another."""
     compiled.cache_clear()
-    shutil.rmtree(cache_dir() / "wasi" / _key(), ignore_errors=True)
+    runtime.cache_clear()
+    shutil.rmtree(_folder(), ignore_errors=True)
 
 
-def cache_dir() -> Path:
-    """The user's cache for this package: `$MARFT_CACHE`, else `marft-envs` in `$XDG_CACHE_HOME` or `~/.cache`.
-
-    Raises: SandboxUnavailableError.
-    """
-    chosen = os.environ.get("MARFT_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if shared.is_absolute():  # the XDG specification has relative paths ignored
-        return shared / "marft-envs"
+def _folder() -> Path:
+    """Where the compiled component lies, or will. Raises: SandboxUnavailableError."""
     try:
-        return Path.home() / ".cache" / "marft-envs"
+        return cache_dir() / "wasi" / _key()
     except RuntimeError as error:
         raise SandboxUnavailableError(
             f"{NOT_HERE}: this user has no home folder to keep the compiled interpreter in; set MARFT_CACHE=/a/folder"

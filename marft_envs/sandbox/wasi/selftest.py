@@ -10,10 +10,19 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from marft_envs.errors import SandboxUnavailableError
-from marft_envs.sandbox.backend import WorkerLostError
-from marft_envs.sandbox.refusal import NOT_HERE
-from marft_envs.sandbox.runs import Calls, Limits, Raised, Returned, Run, Script
+from marft_envs.sandbox.findings import (
+    HOARD,
+    arrived,
+    changed,
+    ended_otherwise,
+    flooded,
+    hoarded,
+    ran,
+    refuse_if_any,
+    succeeded,
+    too_much,
+)
+from marft_envs.sandbox.runs import Calls, Limits, Returned, Script
 from marft_envs.sandbox.wasi import component
 from marft_envs.sandbox.wasi.worker import Worker, started
 
@@ -55,27 +64,11 @@ def require_walls() -> None:
     """Returns if nothing gets out of the sandbox here. Raises: SandboxUnavailableError."""
     component.require_packages()
     worker = started()
-    try:
-        found = [*_escapes(worker), *_unlimited(worker)]
-    except WorkerLostError as error:
-        raise SandboxUnavailableError(f"{NOT_HERE}: the sandbox's self-test could not be run ({error})") from error
-    except OSError as error:
-        raise SandboxUnavailableError(
-            f"{NOT_HERE}: the sandbox's self-test could not be prepared ({error}); it needs a folder for temporary "
-            "files (TMPDIR), sockets, and a few open files"
-        ) from error
-    finally:
-        worker.close()
-    if found:
-        raise SandboxUnavailableError(
-            f"{NOT_HERE}: in the sandbox's self-test {'; '.join(found)}. Do not run programs here; please report it "
-            "with the versions of componentize-py and wasmtime, and the system's"
-        )
-
-
-def _ran(worker: Worker, job: Calls | Script, limits: Limits = _LIMITS) -> Run:
-    worker.begin(job, limits)
-    return worker.finish()
+    refuse_if_any(
+        worker,
+        lambda: [*_escapes(worker), *_unlimited(worker)],
+        "the versions of componentize-py and wasmtime, and the system's",
+    )
 
 
 def _escapes(worker: Worker) -> list[str]:
@@ -86,56 +79,29 @@ def _escapes(worker: Worker) -> list[str]:
         server.bind(("127.0.0.1", 0))
         server.listen()
         arguments = (str(secret), str(target), server.getsockname()[1], next(iter(os.environ), "PATH"))
-        run = _ran(worker, Calls(_ATTEMPTS.read_text(encoding="utf-8"), "escapes", (arguments,)))
-        match run.outcomes:
-            case (Returned(list(escaped)),):
-                found = [str(line) for line in escaped]
-            case _:
-                found = [f"the attempts did not come to their end ({run.ending}, {run.error or run.outcomes})"]
+        found = succeeded(ran(worker, Calls(_ATTEMPTS.read_text(encoding="utf-8"), "escapes", (arguments,)), _LIMITS))
         for what, source in _STUBS.items():
             filled = source.format(secret=str(secret), target=str(target), descriptor=opened.fileno())
-            ended = _ran(worker, Script(filled))
+            ended = ran(worker, Script(filled), _LIMITS)
             if ended.ending == "finished" and not ended.error:
                 found.append(f"{what} succeeds")
-        found += [f"{path.name} has changed" for path in (target,) if path.exists()]
-        found += [] if secret.exists() else ["a file is gone"]
-        return found + _arrived(server)
-
-
-def _arrived(server: socket.socket) -> list[str]:
-    server.setblocking(False)
-    try:
-        server.accept()[0].close()
-    except BlockingIOError:
-        return []
-    return ["a connection arrived"]
+        return [*found, *changed(secret, target), *arrived(server)]
 
 
 def _unlimited(worker: Worker) -> list[str]:
     """Which limit does not hold, in words."""
-    spins = _ran(worker, Script("while True: pass"), _LITTLE)
-    late = _ran(worker, Script("while True: pass"), _SHORT)
-    floods = _ran(worker, Calls(_FLOOD, "f", ((4 * _LIMITS.output_bytes,),)))
-    hoards = _ran(worker, Calls("def f(size): return len(bytearray(size))", "f", ((2 * _LIMITS.memory_bytes,),)))
-    crashes = _ran(worker, Script("import os\nos.abort()"))
-    first, second = (_ran(worker, Calls(_CHANCE, "f", ((),))).outcomes for _ in range(2))
-    found = []
-    for what, run, ending in (
-        ("CPU seconds", spins, "time"),
-        ("wall seconds", late, "time"),
-        ("a crash", crashes, "crashed"),
-    ):
-        if run.ending != ending:
-            found.append(f"{what} did not end a program ({run.ending})")
-    if spins.cpu_s > _TOO_MUCH_CPU_S:
-        found.append(f"{spins.cpu_s:.1f} CPU seconds were to be had, not {_LITTLE.cpu_s}")
-    match floods.outcomes:
-        case (Returned(int(written)),) if written <= _LIMITS.output_bytes and floods.ending == "output":
-            pass
-        case _:
-            found.append(f"output has no limit ({floods.ending}, {floods.outcomes!r:.100})")
-    if not (hoards.outcomes and isinstance(hoards.outcomes[0], Raised)):
-        found.append(f"memory did not run out ({hoards.ending})")
+    spins = ran(worker, Script("while True: pass"), _LITTLE)
+    late = ran(worker, Script("while True: pass"), _SHORT)
+    floods = ran(worker, Calls(_FLOOD, "f", ((4 * _LIMITS.output_bytes,),)), _LIMITS)
+    hoards = ran(worker, Calls(HOARD, "f", ((2 * _LIMITS.memory_bytes,),)), _LIMITS)
+    crashes = ran(worker, Script("import os\nos.abort()"), _LIMITS)
+    first, second = (ran(worker, Calls(_CHANCE, "f", ((),)), _LIMITS).outcomes for _ in range(2))
+    found = [
+        *ended_otherwise(CPU_seconds=(spins, "time"), wall_seconds=(late, "time"), a_crash=(crashes, "crashed")),
+        *too_much(spins, _LITTLE.cpu_s, _TOO_MUCH_CPU_S),
+        *flooded(floods, _LIMITS.output_bytes),
+        *hoarded(hoards),
+    ]
     if first != second or not (first and isinstance(first[0], Returned)):
         found.append("clock and chance differ from run to run")
     return found
