@@ -71,15 +71,17 @@ def test_every_reference_passes_every_test(source):
         assert {result.reason for result in verdict.results} == {"passed"}, task.entry_point
 
 
-@pytest.mark.parametrize("value", ["None", "True", "False", "0", "[]", "a[0]"])
-def test_no_program_that_returns_one_value_or_its_argument_passes(source, value):
+@pytest.mark.parametrize(
+    "does", ["raise ValueError", *(f"return {value}" for value in ("None", "True", "False", "0", "[]", "a[0]"))]
+)
+def test_no_program_that_raises_or_returns_one_value_or_its_argument_passes(source, does):
     passed = [
         task.entry_point
         for task in tasks_of(source)
         if all(
             result.reason == "passed"
             for result in judge(
-                f"def {task.entry_point}(*a): return {value}", task.entry_point, task.hidden, task.rules
+                f"def {task.entry_point}(*a): {does}", task.entry_point, task.hidden, task.rules
             ).results
         )
     ]

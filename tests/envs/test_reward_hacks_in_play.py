@@ -78,11 +78,13 @@ def test_a_tester_cannot_pay_itself_by_repeating_one_good_test_or_by_guessing_wi
     right = env.reference_action("tester_0").splitlines()
     guesses = "\n".join(f"assert f(7) == {number}" for number in range(1000))
     repeated = "\n".join([right[0]] * 5)
-    for tests, most in ((guesses, 0.0), (repeated, 1.0)):
+    worth = []
+    for tests in (guesses, repeated, right[0]):
         env.reset(seed=0)
         env.select("tester_0")
         env.step(tests)
         env.step("def f(n): return 0")
-        assert env.info["valid"] * env.info["killed"] <= most
-        if tests == repeated:  # counted once
-            assert env.info["valid"] == 1.0
+        worth.append((env.info["valid"], env.info["killed"]))
+    assert worth[0][0] * worth[0][1] == 0.0
+    assert worth[1] == worth[2]  # counted once
+    assert worth[1][0] == 1.0

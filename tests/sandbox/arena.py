@@ -31,6 +31,7 @@ from marft_envs.sandbox.jail import kernel
 from marft_envs.sandbox.pool import Sandbox
 from marft_envs.sandbox.runs import Calls, Limits, Returned, Run, Script
 from tests.sandbox import attacks, settings
+from tests.sandbox.watching import children
 
 CANARY = b"a canary in the parent"
 SLACK_S = 10.0
@@ -75,7 +76,7 @@ class Arena:
         self.sibling = workers.Worker()
         self._opened.callback(self.sibling.close)
         self.sibling.begin(Script("import ctypes\nwhile True: ctypes.CDLL(None).sleep(1)"), Limits(wall_s=600.0))
-        self.sibling_child = _awaited(lambda: _children(self.sibling.pid))[0]
+        self.sibling_child = _awaited(lambda: children(self.sibling.pid))[0]
         run = self.sandbox.run(Calls("def f(): return 1", "f", ((),)))
         assert run.outcomes == (Returned(1),), run
         self.server = self.sandbox.pids()[0]
@@ -218,15 +219,6 @@ def _arrived(name: str, listener: socket.socket) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if folder.name.isdigit() and (folder / "stat").read_text().rpartition(")")[2].split()[1] == str(pid):
-                found.append(int(folder.name))
-    return found
 
 
 def _awaited(look: Any) -> Any:

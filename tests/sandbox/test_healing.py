@@ -18,6 +18,7 @@ from marft_envs.sandbox import pool, selftest
 from marft_envs.sandbox import worker as workers
 from marft_envs.sandbox.pool import MOST_TRIES, Sandbox
 from marft_envs.sandbox.runs import Calls, Limits, Returned, Script
+from tests.sandbox.watching import awaited, children, meanwhile
 
 SLEEP = "import ctypes\nctypes.CDLL(None).usleep({us})\n"
 """`time.sleep` returns at once in the sandbox; this does not."""
@@ -48,34 +49,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
     except (OSError, IndexError):
         return False
-
-
-def children(pid: int) -> list[int]:
-    found = []
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if folder.name.isdigit() and (folder / "stat").read_text().rpartition(")")[2].split()[1] == str(pid):
-                found.append(int(folder.name))
-    return found
-
-
-def awaited(look: Callable[[], object], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if look():
-            return True
-        time.sleep(0.01)
-    return False
-
-
-@contextlib.contextmanager
-def meanwhile(act: Callable[[], object], after_s: float = 0.1) -> Iterator[None]:
-    timer = threading.Timer(after_s, act)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.join()
 
 
 def descriptors() -> int:

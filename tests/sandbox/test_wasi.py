@@ -1,6 +1,5 @@
 """The sandbox on WebAssembly: programs do there what they do on Linux, and reach nothing."""
 
-import contextlib
 import gc
 import os
 import re
@@ -9,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from marft_envs.sandbox.wasi import component, host, selftest
 from marft_envs.sandbox.wasi import worker as workers
 from tests.envs.reward_hacks import HACKS, SCRIPT_HACKS
 from tests.envs.test_reward_hacks import CALLS, HONEST, HONEST_SCRIPT, RULES, SCRIPTS
+from tests.sandbox.watching import awaited, meanwhile
 
 pytestmark = pytest.mark.skipif(
     bool(component.missing()), reason=f"the extra 'wasi' is not installed: {', '.join(component.missing())}"
@@ -351,31 +351,12 @@ def test_reward_hacks_earn_nothing(wasi: Sandbox):
 # ---- whatever happens to processes
 
 
-@contextlib.contextmanager
-def meanwhile(act: Callable[[], object], after_s: float = 0.1) -> Iterator[None]:
-    timer = threading.Timer(after_s, act)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.join()
-
-
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except OSError:
         return False
     return True
-
-
-def awaited(look: Callable[[], object], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if look():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def kill(pid: int) -> None:
