@@ -159,6 +159,16 @@ def _joined(text: object) -> str:
     return "\n".join(lines)
 
 
+def entry_point_in(name: object, starter: str) -> str:
+    """The function to call, a method where the starter code has a class for it; empty if there is no name.
+
+    Raises: UnusableError.
+    """
+    if not isinstance(name, str):
+        raise UnusableError("whose function has no name")
+    return f"Solution.{name}" if name and "class Solution" in starter else name
+
+
 def asked(description: str, entry_point: str, starter: str = "") -> str:
     """The description with what the program has to look like."""
     if not entry_point:

@@ -26,9 +26,10 @@ SOLVED = "judge: The program is right."
 FAILED = "judge: The program passes the tests shown, and fails others."
 
 
-def told(task: Task, verdict: Verdict) -> str:
-    """What a program did on the visible tests, for agents to read."""
-    return f"judge: {report(verdict, task.entry_point, visible=task.visible, rules=task.rules)}"
+def told(task: Task, verdict: Verdict, shown: Sequence[Test] | None = None) -> str:
+    """What a program did on tests that may be shown, the visible ones if not others, for agents to read."""
+    visible = task.visible if shown is None else shown
+    return f"judge: {report(verdict, task.entry_point, visible=visible, rules=task.rules)}"
 
 
 def judged(

@@ -35,7 +35,7 @@ from typing import Any, Literal, Unpack
 
 import numpy as np
 
-from marft_envs.coding.judge import QUICK, judged
+from marft_envs.coding.judge import QUICK, judged, told
 from marft_envs.coding.mutants import mutants
 from marft_envs.coding.replies import tests_in
 from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
@@ -43,7 +43,6 @@ from marft_envs.coding.telling import distinct, fails, telling, written
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DataError, OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
-from marft_envs.grading.failures import report
 from marft_envs.grading.programs import CallTest, Verdict
 from marft_envs.grading.verdicts import judge_all
 from marft_envs.records import Outcome
@@ -151,8 +150,7 @@ class WriteTest(Programming, FlexMG):
         """Shows the coder what its program did on the tester's tests; at the end, judges it by the hidden ones."""
         (shown,) = judged(self, self.task, self._tests, [self._program])
         if shown.failures and self.round + 1 < self.horizon:
-            told = f"judge: {report(shown, self.task.entry_point, visible=self._tests, rules=self.task.rules)}"
-            return Outcome(feedback={self.coder: told})
+            return Outcome(feedback={self.coder: told(self.task, shown, self._tests)})
         (hidden,) = judged(self, self.task, self.task.hidden, [self._program])
         self._earned[self.coder] = float(hidden.passed) if self.reward == "all" else hidden.share
         own = {self.coder: self._earned[self.coder]}

@@ -19,6 +19,7 @@ from marft_envs.coding.data import (
     Draft,
     UnusableError,
     asked,
+    entry_point_in,
     items_of,
     optional_text,
     parsed,
@@ -43,16 +44,12 @@ class Apps(CodingData):
         inputs, outputs = (items_of(written.get(name, []), name) for name in ("inputs", "outputs"))
         if len(inputs) != len(outputs):
             raise UnusableError("whose inputs and outputs differ in number")
-        is_method = "class Solution" in starter
-        function = written.get("fn_name") or ""
-        if not isinstance(function, str):
-            raise UnusableError("whose function has no name")
+        entry_point = entry_point_in(written.get("fn_name") or "", starter)
         tests: list[Test] = (
-            [*_calls(inputs, outputs, is_method=is_method)]
-            if function
+            [*_calls(inputs, outputs, is_method="class Solution" in starter)]
+            if entry_point
             else [stdio_test(*pair) for pair in zip(inputs, outputs, strict=True)]
         )
-        entry_point = f"Solution.{function}" if function and is_method else function
         shown = [test for place, test in enumerate(tests) if place == 0 or _stands_in(question, test)]
         return Draft(
             description=asked(question, entry_point, starter),
@@ -60,7 +57,7 @@ class Apps(CodingData):
             visible=shown,
             hidden=tests,
             reference=_first(record),
-            rules=OF_JSON if function else EXACT,
+            rules=OF_JSON if entry_point else EXACT,
             level=optional_text(record, "difficulty"),
         )
 

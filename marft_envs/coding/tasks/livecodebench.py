@@ -23,6 +23,7 @@ from marft_envs.coding.data import (
     Draft,
     UnusableError,
     asked,
+    entry_point_in,
     items_of,
     optional_text,
     parsed,
@@ -49,17 +50,14 @@ class LiveCodeBench(CodingData):
     def read(self, record: Record) -> Draft:
         question, starter = text_of(record, "question_content"), optional_text(record, "starter_code")
         metadata = parsed(record.get("metadata") or "{}", "metadata")
-        function = metadata.get("func_name") or "" if isinstance(metadata, dict) else ""
-        if not isinstance(function, str):
-            raise UnusableError("whose function has no name")
-        entry_point = f"Solution.{function}" if function and "class Solution" in starter else function
+        entry_point = entry_point_in(metadata.get("func_name") or "" if isinstance(metadata, dict) else "", starter)
         public = parsed(record.get("public_test_cases") or "[]", "public tests")
         return Draft(
             description=asked(question, entry_point, starter),
             entry_point=entry_point,
-            visible=_tests(public, is_call=bool(function)),
-            hidden=_tests(_private(record.get("private_test_cases") or "[]"), is_call=bool(function)),
-            rules=OF_JSON if function else EXACT,
+            visible=_tests(public, is_call=bool(entry_point)),
+            hidden=_tests(_private(record.get("private_test_cases") or "[]"), is_call=bool(entry_point)),
+            rules=OF_JSON if entry_point else EXACT,
             level=optional_text(record, "difficulty"),
         )
 
