@@ -61,6 +61,10 @@ class Config(ExperimentConfig):
     """Discount per round."""
     gae_lambda: float = 0.95
     """λ of generalised advantage estimation per round."""
+    bootstrap_truncated: bool = True
+    """Whether an episode that the horizon cuts is worth what the critic makes of the state that would have followed.
+    Turn it off where the rounds are a budget, so that their end is the end: nobody ever acts in that state, the critic
+    never learns what it is worth, and its guess can come to reward failure as much as success."""
     critic_input: Literal["state", "observation"] = "state"
     """What values are read from: everything decided so far, as the untrained base reads it; or what the acting agent
     sees, as its own policy reads it when it samples, so that only what would follow a cut episode is read for it."""
@@ -104,7 +108,12 @@ class Config(ExperimentConfig):
 
     @property
     def reads_final_prompts(self) -> bool:
-        return self.critic_input == "observation" and self.gamma > 0
+        return self.critic_input == "observation" and self.bootstraps
+
+    @property
+    def bootstraps(self) -> bool:
+        """Whether anything beyond the last turn counts; at a discount of 0 nothing does."""
+        return self.bootstrap_truncated and self.gamma > 0
 
 
 @dataclass(slots=True)
@@ -156,7 +165,7 @@ class MarftAction:
         cut = [
             (rollout, agent) for rollout in batch.rollouts if not rollout.terminated for agent in rollout.final_states
         ]
-        counts = self.config.gamma > 0  # at 0 whatever would have come next is worth nothing
+        counts = self.config.bootstraps
         features = self._features(turns, cut if counts else [])
         with torch.no_grad():
             read = self.critic(features).cpu()

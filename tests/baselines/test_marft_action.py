@@ -445,7 +445,12 @@ def test_what_comes_after_a_cut_counts_for_a_critic_of_observations(team: Team) 
 
 @pytest.mark.parametrize(
     ("settings", "wanted"),
-    [({}, False), ({"critic_input": "observation"}, True), ({"critic_input": "observation", "gamma": 0.0}, False)],
+    [
+        ({}, False),
+        ({"critic_input": "observation"}, True),
+        ({"critic_input": "observation", "gamma": 0.0}, False),
+        ({"critic_input": "observation", "bootstrap_truncated": False}, False),
+    ],
 )
 def test_next_prompts_are_read_only_for_a_critic_that_they_count_for(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], wanted: bool
@@ -477,18 +482,38 @@ def test_what_is_kept_while_collecting_does_not_change_a_run(tiny_model: Path, t
                 assert one[name] == (pytest.approx(value, rel=1e-3, abs=1e-4) if isinstance(value, float) else value)
 
 
-def test_what_is_worth_nothing_is_not_read(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a discount of 0 a truncated episode ends as a terminated one, so nobody needs the state after it."""
+@pytest.mark.parametrize("settings", [{"gamma": 0.0}, {"bootstrap_truncated": False}])
+def test_where_nothing_counts_after_a_cut_it_is_an_end_and_is_not_read(
+    team: Team, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]
+) -> None:
     batch = collected(team)
     assert not any(rollout.terminated for rollout in batch.rollouts)
     read: list[list[str]] = []
     features = team.features
     monkeypatch.setattr(team, "features", lambda texts, **given: read.append(list(texts)) or features(texts, **given))
-    cut = learner(team, gamma=0.0).learn(batch, update_policies=False, status=print)
+    cut = learner(team, **settings).learn(batch, update_policies=False, status=print)
     assert read == [[turn.state for turn in batch.turns()]]
     for rollout in batch.rollouts:
         rollout.terminated = True
-    assert learner(team, gamma=0.0).learn(batch, update_policies=False, status=print) == cut
+    assert learner(team, **settings).learn(batch, update_policies=False, status=print) == cut
+
+
+@pytest.mark.parametrize("critic_input", ["state", "observation"])
+def test_a_critic_that_thinks_much_of_what_follows_a_cut_can_be_kept_from_paying_for_it(
+    team: Team, critic_input: str
+) -> None:
+    batch = collected(team, reads_final_prompts=True)
+    paid = [sum(amount for turn in rollout.turns for amount in turn.rewards.values()) for rollout in batch.rollouts]
+    returns = {}
+    for bootstraps in (True, False):
+        ppo = learner(team, critic_input=critic_input, bootstrap_truncated=bootstraps, gae_lambda=1.0, gamma=1.0)
+        torch.nn.init.constant_(ppo.critic.out.bias, 100.0)
+        fit = []
+        ppo._fit_critic = lambda _features, _values, returns: fit.append(returns) or {}
+        ppo.learn(batch, update_policies=False, status=print)
+        returns[bootstraps] = fit[0]
+    assert returns[False].max() <= max(paid)
+    assert (returns[True] - returns[False]).tolist() == pytest.approx([100.0] * len(returns[True]))
 
 
 # Whole runs.
