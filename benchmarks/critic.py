@@ -92,6 +92,7 @@ def _config(options: argparse.Namespace, samples: int, critic_input: Literal["st
         episodes_per_iteration=options.episodes,
         samples_per_instance=samples,
         critic_input=critic_input,
+        bootstrap_truncated=True,
         lr=NOTHING_MOVES,
         critic_lr=NOTHING_MOVES,
         target_kl=None,

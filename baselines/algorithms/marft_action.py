@@ -13,8 +13,8 @@ Every agent of a team is fine-tuned with clipped PPO on one team reward. One ite
 Source: MARFT, arXiv 2504.16129 (action level); PPO, arXiv 1707.06347; sequential updates, HAPPO, arXiv 2109.11251, and
 A2PO, arXiv 2302.06205.
 Deviates from the reference implementation: predecessor ratios where it only rotates through the agents; no discount per
-agent hop; the sampler is the policy (whole vocabulary) where it samples from the top 50; truncated episodes are
-bootstrapped; the end-of-sequence token is trained.
+agent hop; the sampler is the policy (whole vocabulary) where it samples from the top 50; the end-of-sequence token is
+trained; truncated episodes can be bootstrapped.
 """
 
 import time
@@ -61,10 +61,10 @@ class Config(ExperimentConfig):
     """Discount per round."""
     gae_lambda: float = 0.95
     """λ of generalised advantage estimation per round."""
-    bootstrap_truncated: bool = True
+    bootstrap_truncated: bool = False
     """Whether an episode that the horizon cuts is worth what the critic makes of the state that would have followed.
-    Turn it off where the rounds are a budget, so that their end is the end: nobody ever acts in that state, the critic
-    never learns what it is worth, and its guess can come to reward failure as much as success."""
+    Off, the horizon is the end, as it is for the return that is reported. On, a team learns for play without end; but
+    where all that fails is cut, nothing tells the critic that failure is worth less than success."""
     critic_input: Literal["state", "observation"] = "state"
     """What values are read from: everything decided so far, as the untrained base reads it; or what the acting agent
     sees, as its own policy reads it when it samples, so that only what would follow a cut episode is read for it."""

@@ -164,6 +164,7 @@ def test_a_team_trains_on_it(tiny_model: Path, tmp_path: Path, critic_input: str
         eval_instances=2,
         max_new_tokens=6,
         critic_input=critic_input,
+        bootstrap_truncated=True,
     )
     summary = train(config, quiet=True)
     assert summary.stop_reason == "finished"

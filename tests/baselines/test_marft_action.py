@@ -412,7 +412,7 @@ def test_the_critic_reads_the_states_before_every_turn_and_after_a_cut(
         return features(texts, **settings)
 
     monkeypatch.setattr(team, "features", noted)
-    learner(team).learn(batch, update_policies=False, status=print)
+    learner(team, bootstrap_truncated=True).learn(batch, update_policies=False, status=print)
     finals = [rollout.final_states[agent] for rollout in batch.rollouts for agent in AGENTS]
     assert read == [[turn.state for turn in batch.turns()] + finals]
 
@@ -423,7 +423,7 @@ def test_a_critic_of_observations_reads_nothing_but_what_was_read_while_collecti
     batch = collected(team, reads_final_prompts=True)
     monkeypatch.setattr(team, "features", None)
     monkeypatch.setattr(team, "prompt_features", None)
-    ppo = learner(team, critic_input="observation", critic_steps=400)
+    ppo = learner(team, critic_input="observation", critic_steps=400, bootstrap_truncated=True)
     read: list[Tensor] = []
     ppo.critic.register_forward_pre_hook(lambda _critic, args: read.append(args[0]))
     losses = [ppo.learn(batch, update_policies=False, status=print)["critic/loss"] for _ in range(3)]
@@ -435,7 +435,7 @@ def test_a_critic_of_observations_reads_nothing_but_what_was_read_while_collecti
 
 def test_what_comes_after_a_cut_counts_for_a_critic_of_observations(team: Team) -> None:
     batch = collected(team, reads_final_prompts=True)
-    ppo = learner(team, critic_input="observation", critic_steps=400)
+    ppo = learner(team, critic_input="observation", critic_steps=400, bootstrap_truncated=True)
     ppo.learn(batch, update_policies=False, status=print)
     as_it_was = copy.deepcopy(ppo).learn(batch, update_policies=False, status=print)["critic/loss"]
     for rollout in batch.rollouts:
@@ -447,9 +447,10 @@ def test_what_comes_after_a_cut_counts_for_a_critic_of_observations(team: Team) 
     ("settings", "wanted"),
     [
         ({}, False),
-        ({"critic_input": "observation"}, True),
-        ({"critic_input": "observation", "gamma": 0.0}, False),
-        ({"critic_input": "observation", "bootstrap_truncated": False}, False),
+        ({"bootstrap_truncated": True}, False),
+        ({"critic_input": "observation"}, False),
+        ({"critic_input": "observation", "bootstrap_truncated": True}, True),
+        ({"critic_input": "observation", "bootstrap_truncated": True, "gamma": 0.0}, False),
     ],
 )
 def test_next_prompts_are_read_only_for_a_critic_that_they_count_for(
@@ -471,6 +472,7 @@ def test_next_prompts_are_read_only_for_a_critic_that_they_count_for(
 @pytest.mark.parametrize("path", ["packed", "plain"])
 def test_what_is_kept_while_collecting_does_not_change_a_run(tiny_model: Path, tmp_path: Path, path: str) -> None:
     shared = {"critic_input": "observation", "update_path": path, "env_options": {"horizon": 3}, "lr": 0.01}
+    shared["bootstrap_truncated"] = True
     for most in (0, 500, 8192):
         settings = config(tiny_model, tmp_path / str(most), **shared, max_history_tokens=most)
         train(settings, quiet=True)
@@ -482,7 +484,7 @@ def test_what_is_kept_while_collecting_does_not_change_a_run(tiny_model: Path, t
                 assert one[name] == (pytest.approx(value, rel=1e-3, abs=1e-4) if isinstance(value, float) else value)
 
 
-@pytest.mark.parametrize("settings", [{"gamma": 0.0}, {"bootstrap_truncated": False}])
+@pytest.mark.parametrize("settings", [{}, {"bootstrap_truncated": True, "gamma": 0.0}])
 def test_where_nothing_counts_after_a_cut_it_is_an_end_and_is_not_read(
     team: Team, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]
 ) -> None:
@@ -499,7 +501,7 @@ def test_where_nothing_counts_after_a_cut_it_is_an_end_and_is_not_read(
 
 
 @pytest.mark.parametrize("critic_input", ["state", "observation"])
-def test_a_critic_that_thinks_much_of_what_follows_a_cut_can_be_kept_from_paying_for_it(
+def test_what_a_critic_thinks_of_what_follows_a_cut_is_paid_only_if_that_is_asked_for(
     team: Team, critic_input: str
 ) -> None:
     batch = collected(team, reads_final_prompts=True)

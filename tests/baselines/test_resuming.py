@@ -139,7 +139,11 @@ KINDS: dict[str, dict[str, object]] = {
         "lora_targets": ("all-linear",),
     },
     "evaluations on the way, no curriculum": {"eval_every": 2, "curriculum": False, "env_options": {"horizon": 2}},
-    "all from one snapshot, each with its own critic's view": {"update": "simultaneous", "critic_input": "observation"},
+    "all from one snapshot, each with its own critic's view, beyond the horizon": {
+        "update": "simultaneous",
+        "critic_input": "observation",
+        "bootstrap_truncated": True,
+    },
 }
 
 
