@@ -502,18 +502,20 @@ def test_where_nothing_counts_after_a_cut_it_is_an_end_and_is_not_read(
 
 @pytest.mark.parametrize("critic_input", ["state", "observation"])
 def test_what_a_critic_thinks_of_what_follows_a_cut_is_paid_only_if_that_is_asked_for(
-    team: Team, critic_input: str
+    team: Team, monkeypatch: pytest.MonkeyPatch, critic_input: str
 ) -> None:
     batch = collected(team, reads_final_prompts=True)
     paid = [sum(amount for turn in rollout.turns for amount in turn.rewards.values()) for rollout in batch.rollouts]
-    returns = {}
+    returns: dict[bool, Tensor] = {}
+
+    def kept(bootstraps: bool) -> Callable[[Tensor, Tensor, Tensor], Metrics]:
+        return lambda _features, _values, found: returns.update({bootstraps: found}) or {}
+
     for bootstraps in (True, False):
         ppo = learner(team, critic_input=critic_input, bootstrap_truncated=bootstraps, gae_lambda=1.0, gamma=1.0)
         torch.nn.init.constant_(ppo.critic.out.bias, 100.0)
-        fit = []
-        ppo._fit_critic = lambda _features, _values, returns: fit.append(returns) or {}
+        monkeypatch.setattr(ppo, "_fit_critic", kept(bootstraps))
         ppo.learn(batch, update_policies=False, status=print)
-        returns[bootstraps] = fit[0]
     assert returns[False].max() <= max(paid)
     assert (returns[True] - returns[False]).tolist() == pytest.approx([100.0] * len(returns[True]))
 
