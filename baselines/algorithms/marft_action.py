@@ -41,6 +41,7 @@ from baselines.learning.losses import (
 )
 from baselines.learning.masks import padded
 from baselines.learning.minibatches import minibatches
+from baselines.learning.rates import num_steps, set_lr, warmup
 from baselines.learning.sequential import ActingOrder, predecessor_weights
 from baselines.policies.critic import Critic
 from baselines.policies.team import Team
@@ -86,6 +87,10 @@ class Config(ExperimentConfig):
     """A reply's log-probability: of the whole reply, or the mean over its tokens (wants a far smaller clip_coef)."""
     lr: float = 5e-4
     """Learning rate of the adapters."""
+    lr_warmup: int = 0
+    """Optimiser steps over which an adapter's learning rate rises to `lr`, linearly. Adam's first steps move every
+    weight by all of it, however weak the signal, and later ones by far less: a rate that the first bear is slow for the
+    rest."""
     update_epochs: int = 1
     """Passes over the batch per agent and iteration."""
     num_minibatches: int = 2
@@ -317,6 +322,7 @@ class MarftAction:
                     )
                     break
                 norm = torch.nn.utils.clip_grad_norm_(self.team.parameters(adapter), config.max_grad_norm)
+                set_lr(optimizer, config.lr * warmup(num_steps(optimizer), config.lr_warmup))
                 optimizer.step()
                 steps.append(averages | {"grad_norm": float(norm)})
             if stop_reason:
@@ -409,6 +415,8 @@ def _check(config: Config) -> None:
     for name in ("update_epochs", "num_minibatches"):
         if getattr(config, name) < 1:
             raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least 1")
+    if config.lr_warmup < 0:
+        raise ConfigError(f"lr_warmup is {config.lr_warmup}; it must be at least 0")
     for name in ("gamma", "gae_lambda"):
         if not 0 <= getattr(config, name) <= 1:
             raise ConfigError(f"{name} is {getattr(config, name)}; it must lie in [0, 1]")

@@ -366,6 +366,28 @@ def test_an_agent_without_a_bound_does_all_its_updates(team: Team) -> None:
         assert metrics[f"{adapter}/kl"] > 1e-3
 
 
+def test_the_learning_rate_rises_with_the_steps_of_each_adapter_and_goes_on_from_a_checkpoint(
+    team: Team, tmp_path: Path
+) -> None:
+    batch = collected(team)
+    settings = {"lr": 0.01, "lr_warmup": 5, "num_minibatches": 2, "target_kl": None}
+    ppo = learner(team, **settings)
+    rates: list[float] = []
+    for optimizer in ppo.optimizers.values():
+        optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
+    ppo.learn(batch, update_policies=True, status=print)
+    assert rates == pytest.approx([0.002, 0.004] * len(AGENTS))
+    ppo.save(tmp_path)
+    again = learner(team, **settings)
+    again.load(tmp_path)
+    for optimizer in again.optimizers.values():
+        optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
+    for _ in range(2):
+        again.learn(batch, update_policies=True, status=print)
+    assert rates[2 * len(AGENTS) :: 2] == pytest.approx([0.006] * len(AGENTS) + [0.01] * len(AGENTS))
+    assert rates[2 * len(AGENTS) + 1 :: 2] == pytest.approx([0.008] * len(AGENTS) + [0.01] * len(AGENTS))
+
+
 def test_more_minibatches_than_replies_are_one_reply_each(team: Team) -> None:
     metrics = learn(team, collected(team, episodes=1), num_minibatches=50)
     assert metrics["writer_0/updates"] == 2  # one episode of two rounds

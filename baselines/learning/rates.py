@@ -1,0 +1,25 @@
+"""Learning rates that change as training goes on, as functions of the steps an optimiser has made.
+
+The optimiser itself knows how many these are, so a run that goes on from a checkpoint needs nothing else.
+"""
+
+import torch
+
+
+def warmup(num_steps_done: int, num_steps: int) -> float:
+    """Share of the full rate for the next step: rises linearly, and is 1 from step number `num_steps` on.
+
+    Source: Goyal et al., arXiv 1706.02677, section 2.2; for Adam, Ma and Yarats, arXiv 1910.04209.
+    """
+    return min(1.0, (num_steps_done + 1) / num_steps) if num_steps else 1.0
+
+
+def num_steps(optimizer: torch.optim.Optimizer) -> int:
+    """Steps that an Adam has made; the most of all its parameters."""
+    return max((int(state["step"]) for state in optimizer.state.values() if "step" in state), default=0)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Lets its next steps be of this rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
