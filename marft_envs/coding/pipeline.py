@@ -10,7 +10,7 @@
 | reward | at the end, to the whole team: from 0 to 1, all hidden tests or nothing; or the share of them (`reward`) |
 | horizon | 3 rounds, an option; passing the visible tests terminates, the horizon truncates (not if a share is paid) |
 | recall | team |
-| levels | one_step, line, arithmetic, two_steps, numbers, strings, lists, mixed |
+| levels | one_step, line, parentheses, arithmetic, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, apps, livecodebench, codecontests, jsonl (`data`) |
 | info | `solved`: share of programs that pass all tests; `share` of hidden tests; `visible`: share of visible ones |

@@ -10,7 +10,7 @@
 | reward | at the end, to the whole team: what the accepted program is worth, 0 to 1, less a tenth for each repair |
 | horizon | 6 rounds, an option; accepting terminates, the horizon truncates, and pays nothing |
 | recall | team |
-| levels | one_step, line, arithmetic, two_steps, numbers, strings, lists, mixed |
+| levels | one_step, line, parentheses, arithmetic, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, apps, livecodebench, codecontests, jsonl (`data`) |
 | info | `solved`: 1 if all hidden tests pass; `share` of them; `visible`: share of the visible ones; `repairs` |

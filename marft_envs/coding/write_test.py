@@ -10,7 +10,7 @@
 | reward | to each its own, 0 to 1: the coder by the hidden tests, at the end; the tester by reference and mutants |
 | horizon | 2 rounds, an option; after the last round the program is judged as it is |
 | recall | team |
-| levels | one_step, line, arithmetic, two_steps, numbers, strings, lists, mixed |
+| levels | one_step, line, parentheses, arithmetic, two_steps, numbers, strings, lists, mixed |
 | split | train; test where the source has enough tasks, or a test part of its own |
 | source | an option: synthetic, humaneval, mbpp, jsonl, or another with functions and reference programs (`data`) |
 | info | `solved`: 1 if all hidden tests pass; `share` of them; `valid`: share of tests; `killed`: share of mutants |

@@ -354,6 +354,13 @@ GOLDEN = {
         [0, -8, 1, 150, -3, 14, 22, 143, -35],
         "number b42d2b1afa0d8c13946c79f0",
     ),
+    "parentheses": (
+        "Write a Python function f(n) that returns (805 minus n) times 81.",
+        ["def f(n):", "    result = 805 - n", "    return result * 81"],
+        [((18,), 63747), ((46,), 61479), ((16,), 63909)],
+        [0, -5, 1, -136, 39, -134, 80, 17, 2],
+        "number 75f64b80fadc42a6c1653333",
+    ),
     "arithmetic": (
         "Write a Python function f(n) that subtracts n from 805 and returns the result times 81.",
         ["def f(n):", "    result = 805 - n", "    return result * 81"],
@@ -528,7 +535,15 @@ def test_arithmetic_has_as_many_instances_as_there_are_lines_that_two_of_its_ste
             for b in factors:
                 lines.add((shift(0 * b, c), shift(1 * b, c)))
                 lines.add((shift(0, c) * b, shift(1, c) * b))
-    assert len(lines) == num_instances("arithmetic") == 575_043
+    assert len(lines) == num_instances("arithmetic") == num_instances("parentheses") == 575_043
+
+
+def test_parentheses_are_told_so_that_python_reads_them_as_the_reference_does():
+    for task in drawn("parentheses"):
+        told = re.fullmatch(r"Write a Python function f\(n\) that returns (.*)\.", task.description)[1]
+        for word, sign in (("plus", "+"), ("minus", "-"), ("times", "*")):
+            told = told.replace(word, sign)
+        assert passes(function(f"def f(n): return {told}"), (*task.visible, *task.hidden))
 
 
 def each_linear():

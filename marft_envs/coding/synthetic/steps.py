@@ -152,6 +152,13 @@ class Pipeline:
         separator = " and " if len(clauses) == 1 and " and " not in done else ", and "
         return f"Write a Python function {self.call} that {done}{separator if done else ''}returns {returned}."
 
+    def expression(self) -> str:
+        """What agents read where it is told as one expression, of steps that have a noun."""
+        told = self.argument
+        for step in self.steps:
+            told = step.noun(told if told == self.argument else f"({told})")
+        return f"Write a Python function {self.call} that returns {told}."
+
     def reference(self) -> str:
         """The function in Python."""
         name, lines = self.argument, []

@@ -49,6 +49,8 @@ class Level:
     """Most conditions of a branch; 0: no branches."""
     has_k: bool = False
     """Whether half of the functions have a second argument."""
+    as_expression: bool = False
+    """Whether a function is told as one expression, and not step by step."""
 
 
 # How keys are counted: of one and two steps one by one, of the others by a family of functions that all differ.
@@ -63,6 +65,14 @@ LEVELS: Mapping[str, Level] = MappingProxyType(
     {
         "one_step": Level("one step on a number: the smoke level", ("number",), range(1, 2), ONE_STEP, 82),
         "line": Level("n times a, plus or minus b", ("number",), range(1, 2), LINES, 98 * 999 * 2),
+        "parentheses": Level(
+            "two steps of arithmetic, told as an expression",
+            ("number",),
+            range(2, 3),
+            ARITHMETIC,
+            575_043,
+            as_expression=True,
+        ),
         "arithmetic": Level("two steps of arithmetic, in either order", ("number",), range(2, 3), ARITHMETIC, 575_043),
         "two_steps": Level("two steps on a number", ("number",), range(2, 3), LINEAR, 186_118),
         "numbers": Level(
@@ -102,12 +112,13 @@ class Synthetic(Source[Task]):
 
     def draw(self, level: str | None, rng: np.random.Generator, split: str) -> Task:
         """A task of this level, of any split."""
+        as_expression = LEVELS[str(level)].as_expression
         while True:
             pipeline = _pipeline(str(level), rng)
             chosen = pipeline and tests(pipeline, rng)
             if pipeline and chosen:
                 return Task(
-                    description=pipeline.description(),
+                    description=pipeline.expression() if as_expression else pipeline.description(),
                     entry_point="f",
                     reference=pipeline.reference(),
                     visible=chosen.visible,
