@@ -322,7 +322,8 @@ class MarftAction:
                     )
                     break
                 norm = torch.nn.utils.clip_grad_norm_(self.team.parameters(adapter), config.max_grad_norm)
-                set_lr(optimizer, config.lr * warmup(num_steps(optimizer), config.lr_warmup))
+                if config.lr_warmup:
+                    set_lr(optimizer, config.lr * warmup(num_steps(optimizer), config.lr_warmup))
                 optimizer.step()
                 steps.append(averages | {"grad_norm": float(norm)})
             if stop_reason:
@@ -412,11 +413,9 @@ def _per_rollout(batch: Batch, next_values: Iterable[float]) -> list[dict[str, f
 
 def _check(config: Config) -> None:
     """Raises: `ConfigError` for a number out of its range."""
-    for name in ("update_epochs", "num_minibatches"):
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least 1")
-    if config.lr_warmup < 0:
-        raise ConfigError(f"lr_warmup is {config.lr_warmup}; it must be at least 0")
+    for name, least in (("update_epochs", 1), ("num_minibatches", 1), ("lr_warmup", 0)):
+        if getattr(config, name) < least:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least {least}")
     for name in ("gamma", "gae_lambda"):
         if not 0 <= getattr(config, name) <= 1:
             raise ConfigError(f"{name} is {getattr(config, name)}; it must lie in [0, 1]")

@@ -7,11 +7,11 @@ import torch
 
 
 def warmup(num_steps_done: int, num_steps: int) -> float:
-    """Share of the full rate for the next step: rises linearly, and is 1 from step number `num_steps` on.
+    """Share of the full rate for the next step: rises linearly, and is 1 from step number `num_steps` (at least 1) on.
 
     Source: Goyal et al., arXiv 1706.02677, section 2.2; for Adam, Ma and Yarats, arXiv 1910.04209.
     """
-    return min(1.0, (num_steps_done + 1) / num_steps) if num_steps else 1.0
+    return min(1.0, (num_steps_done + 1) / num_steps)
 
 
 def num_steps(optimizer: torch.optim.Optimizer) -> int:

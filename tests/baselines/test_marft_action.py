@@ -635,6 +635,7 @@ def test_a_decentralised_critic_and_a_warm_up_make_a_whole_run(tiny_model: Path,
     [
         ("update_epochs", 0),
         ("num_minibatches", 0),
+        ("lr_warmup", -1),
         ("gamma", 1.5),
         ("lr", 0.0),
         ("clip_coef", -0.1),

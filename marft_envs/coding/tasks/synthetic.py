@@ -54,6 +54,8 @@ class Level:
 
 
 # How keys are counted: of one and two steps one by one, of the others by a family of functions that all differ.
+_SHIFTED = 575_043
+"""A number added, subtracted, or subtracted from, before or behind a product: lines that differ."""
 _BOUNDED_LINES = 98 * 198 * 198
 """n times a, plus or minus b, then the larger or the smaller of that and c; for `mixed`, written as a string."""
 _FRAMED_TEXTS = 26 * 25 * len(PIECES) ** 2
@@ -70,10 +72,10 @@ LEVELS: Mapping[str, Level] = MappingProxyType(
             ("number",),
             range(2, 3),
             ARITHMETIC,
-            575_043,
+            _SHIFTED,
             as_expression=True,
         ),
-        "arithmetic": Level("two steps of arithmetic, in either order", ("number",), range(2, 3), ARITHMETIC, 575_043),
+        "arithmetic": Level("two steps of arithmetic, in either order", ("number",), range(2, 3), ARITHMETIC, _SHIFTED),
         "two_steps": Level("two steps on a number", ("number",), range(2, 3), LINEAR, 186_118),
         "numbers": Level(
             "three steps on a number, with remainders, branches and predicates",
