@@ -8,21 +8,23 @@ An episode is a header line, a line per turn, and an end line:
     {"kind": "end", "terminated": true, "truncated": false, "returns": {"actor_0": 1.0}, "info": {"correct": 1}}
 
 (Here the turn is broken into two lines; in a file it is one.) `rewards` holds what was paid at the commit of that
-turn: agent, amount, time. Where an option names data, `data_fingerprint` in the header says which they were. `runtime`
-in the header and `measurements` in the end line are there if the environment has any; in the latter, tuples are lists.
+turn: agent, amount, time; and the instant, where an event of the clock paid it after the turn's own. Where an option
+names data, `data_fingerprint` in the header says which they were. `runtime` in the header and `measurements` in the end
+line are there if the environment has any; in the latter, tuples are lists. So are, on the clock, `cuts` in the end line,
+turns that the end left unfinished: agent, start, action or null; and `early`, what was paid before the first commit.
 Lines end with a line feed and nothing else; UTF-8, with every character as it is.
 """
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from marft_envs.errors import LogError, OutcomeError, TeamFileError
 from marft_envs.profiles import Profile
-from marft_envs.records import DEEPEST_MEASUREMENT, Episode, Measurement, RewardEvent, Turn, checked_measurement
+from marft_envs.records import DEEPEST_MEASUREMENT, Cut, Episode, Measurement, RewardEvent, Turn, checked_measurement
 
 FORMAT = 1
 """Raised whenever an old reader would misread a new file."""
@@ -47,7 +49,7 @@ _FIELDS: Mapping[str, Mapping[str, type]] = {
 _OPTIONAL: Mapping[str, Mapping[str, type]] = {
     "episode": {"data_fingerprint": str, "runtime": str},
     "turn": {},
-    "end": {"measurements": list},
+    "end": {"measurements": list, "cuts": list, "early": list},
 }
 """Fields that are left out where they are empty; logs from before there were any have none."""
 
@@ -109,11 +111,13 @@ def _lines(episode: Episode) -> Iterator[str]:
         options=plain_options(episode.options),
         seed=episode.seed,
         reset_options=dict(episode.reset_options),
-        **_optional("episode", episode),
+        **_filled(data_fingerprint=episode.data_fingerprint, runtime=episode.runtime),
     )
-    rewards: dict[int, list[tuple[str, float, int]]] = {}
+    rewards: dict[int, list[Sequence[object]]] = {}
     for event in episode.reward_events:
-        rewards.setdefault(event.turn, []).append((event.agent, event.amount, event.time_us))
+        paid = (event.agent, event.amount, event.time_us)
+        is_late = event.turn < 0 or event.round != episode.turns[event.turn].round
+        rewards.setdefault(event.turn, []).append((*paid, event.round) if is_late else paid)
     for turn in episode.turns:
         yield _line(kind="turn", **asdict(turn), rewards=rewards.get(turn.index, []))
     yield _line(
@@ -122,13 +126,15 @@ def _lines(episode: Episode) -> Iterator[str]:
         truncated=episode.truncated,
         returns=dict(episode.returns),
         info=dict(episode.info),
-        **_optional("end", episode),
+        **_filled(
+            measurements=episode.measurements, cuts=[astuple(cut) for cut in episode.cuts], early=rewards.get(-1, [])
+        ),
     )
 
 
-def _optional(kind: str, episode: Episode) -> dict[str, Any]:
-    """The fields that a line of this kind has only if they are not empty."""
-    return {name: value for name in _OPTIONAL[kind] if (value := getattr(episode, name))}
+def _filled(**values: object) -> dict[str, object]:
+    """The fields that are not empty."""
+    return {name: value for name, value in values.items() if value}
 
 
 def _line(**values: object) -> str:
@@ -248,7 +254,7 @@ def _read_episode(where: str, header: dict[str, Any], lines: Iterator[Line]) -> 
                 seed=header["seed"],
                 reset_options=header["reset_options"],
                 turns=tuple(turns),
-                reward_events=tuple(events),
+                reward_events=(*_rewards(at, line.get("early", []), -1, -1), *events),
                 terminated=line["terminated"],
                 truncated=line["truncated"],
                 returns=line["returns"],
@@ -256,11 +262,12 @@ def _read_episode(where: str, header: dict[str, Any], lines: Iterator[Line]) -> 
                 data_fingerprint=header.get("data_fingerprint", ""),
                 measurements=_measurements(at, line),
                 runtime=header.get("runtime", ""),
+                cuts=tuple(_cuts(at, line)),
             )
         if line["kind"] != "turn" or line["index"] != len(turns):
             raise LogError(f"{at}: turn {len(turns)} or the end of the episode is missing; {_WAY_OUT}")
         turns.append(_turn(line))
-        events += _rewards(at, line)
+        events += _rewards(at, line["rewards"], line["index"], line["round"])
     raise LogError(f"{where}: the file ends within the episode that begins here; {_WAY_OUT}")
 
 
@@ -269,13 +276,24 @@ def _turn(line: dict[str, Any]) -> Turn:
     return Turn(**{**values, "parents": tuple(line["parents"])})
 
 
-def _rewards(where: str, line: dict[str, Any]) -> Iterator[RewardEvent]:
-    for reward in line["rewards"]:
+def _rewards(where: str, rewards: list[object], turn: int, round: int) -> Iterator[RewardEvent]:
+    for reward in rewards:
         match reward:
-            case [str(agent), int() | float() as amount, int(time_us)]:
-                yield RewardEvent(line["index"], line["round"], time_us, agent, float(amount))
+            case [str(agent), int() | float() as amount, int(time_us)] if round >= 0:
+                yield RewardEvent(turn, round, time_us, agent, float(amount))
+            case [str(agent), int() | float() as amount, int(time_us), int(instant)]:
+                yield RewardEvent(turn, instant, time_us, agent, float(amount))
             case _:
                 raise LogError(f"{where}: reward {reward!r} is not [agent, amount, time]; {_WAY_OUT}")
+
+
+def _cuts(where: str, line: dict[str, Any]) -> Iterator[Cut]:
+    for cut in line.get("cuts", ()):
+        match cut:
+            case [str(agent), int(start_us), (str() | None) as action]:
+                yield Cut(agent, start_us, action)
+            case _:
+                raise LogError(f"{where}: cut {cut!r} is not [agent, start, action or null]; {_WAY_OUT}")
 
 
 def _measurements(where: str, line: dict[str, Any]) -> tuple[Measurement, ...]:

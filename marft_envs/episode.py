@@ -4,11 +4,13 @@ What an environment does follows from its id and options, the seed, the actions,
 that a log needs to hold; times, rewards and the end are logged as well, and `replay` recomputes every one of them.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 from marft_envs.action_log import env_id_missing, read_log, write_log
+from marft_envs.clock import ClockMG
 from marft_envs.errors import LogError, ReplayMismatchError, TurnError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.records import Episode, Outcome, RewardEvent, Turn, shown
@@ -78,6 +80,12 @@ def _played_again(episode: Episode, env: FlexMG) -> Episode:
     """The same actions once more, with what was measured; what no replay can know is as logged."""
     env.reset(seed=episode.seed, options=dict(episode.reset_options), measurements=episode.measurements)
     _compare_measurements(episode, env)
+    (_step_clock if isinstance(env, ClockMG) else _step_rounds)(episode, env)
+    recomputed = env.episode()
+    return replace(recomputed, turns=_with_logged_shortening(episode, recomputed, env), runtime=episode.runtime)
+
+
+def _step_rounds(episode: Episode, env: FlexMG) -> None:
     for turn in episode.turns:
         if turn.agent not in env.ready:
             ready = ", ".join(env.ready) or "none: the episode is over"
@@ -85,8 +93,22 @@ def _played_again(episode: Episode, env: FlexMG) -> Episode:
         env.select(turn.agent)
         env.step(turn.action)
         _compare_measurements(episode, env)
-    recomputed = env.episode()
-    return replace(recomputed, turns=_with_logged_shortening(episode, recomputed, env), runtime=episode.runtime)
+
+
+def _step_clock(episode: Episode, env: FlexMG) -> None:
+    """Every agent acts when it can: on the clock turns are logged as they ended, and not as they were asked for."""
+    actions: dict[str, deque[str]] = {agent: deque() for agent in env.possible_agents}
+    for turn in episode.turns:
+        if turn.agent not in actions:
+            raise ReplayMismatchError(f"turn {turn.index}: agent: logged {turn.agent!r}, who is not on the team")
+        actions[turn.agent].append(turn.action)
+    for cut in episode.cuts:
+        if cut.agent in actions and cut.action is not None:
+            actions[cut.agent].append(cut.action)
+    while agent := next((agent for agent in env.ready if actions[agent]), None):
+        env.select(agent)
+        env.step(actions[agent].popleft())
+        _compare_measurements(episode, env)
 
 
 def _compare_measurements(episode: Episode, env: FlexMG) -> None:

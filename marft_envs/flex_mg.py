@@ -24,11 +24,12 @@ from pettingzoo import AECEnv
 
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DependencyError, OptionError, OutcomeError, TurnError
-from marft_envs.history import History, Round
+from marft_envs.history import History, Played, Round
 from marft_envs.hooks import Hooks, Measured
 from marft_envs.profiles import Profile, name_agents
 from marft_envs.records import (
     SHORTENED,
+    Cut,
     Episode,
     Measurement,
     Outcome,
@@ -41,8 +42,8 @@ from marft_envs.records import (
     rewards_by_agent,
 )
 from marft_envs.rendering import rendered_pieces
-from marft_envs.schedule import RoundsSchedule, Schedule
-from marft_envs.seats import Seat
+from marft_envs.schedule import RoundsSchedule
+from marft_envs.seats import Part, Seat
 from marft_envs.seeding import SPLITS, EpisodeSeeds, generator, split_of
 from marft_envs.spaces import LLMText
 from marft_envs.teams import Team, find_team, is_team_name
@@ -136,7 +137,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         self._falses = dict.fromkeys(self.possible_agents, False)
         self._spaces: dict[tuple[str, str], Space[Any]] = {}
         self._seeds = EpisodeSeeds()
-        self._schedule: Schedule = RoundsSchedule()
+        self._schedule = RoundsSchedule()
         self._seats: dict[str, Seat] = {}
         self._has_reset = False
 
@@ -191,14 +192,14 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         self.rng = generator(self.episode_seed)
         self._draw(options)
         self._has_reset = True
-        self._open_round()
-        self.agent_selection = self._schedule.ready[0]
+        self._begin()
         if self.render_mode == "human":
             self.render()
 
     def _draw(self, options: Mapping[str, Any]) -> None:
         """Draws instances until one belongs to the split."""
         for _ in range(_MAX_DRAWS):
+            self._forget()
             self.start(self.rng, options)
             key = self.instance_key()
             if key is None or (self.instance_split() or split_of(self.source, key)) == self.split:
@@ -207,6 +208,9 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             f"none of {_MAX_DRAWS} instances of {type(self).__name__}, level {self.level!r}, belongs to the split "
             f"{self.split!r}; draw from 2,000 or more, and let instance_key tell them apart"
         )
+
+    def _forget(self) -> None:
+        """Drops what hooks have asked for in a draw that was not taken. In rounds they cannot ask for anything."""
 
     def step(self, action: str | None) -> None:
         """Records the action of `agent_selection`. If that completes the round, the round is committed.
@@ -226,8 +230,6 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         else:
             text, dropped = recorded_text(agent, action, max_chars)
         lines = quoted_lines(text)
-        played = self._playing
-        played.words[agent] = (agent, text, f"{agent}:\n> {lines}")
         seat.parts.append((OWN_NAME, text, f"{OWN_NAME}:\n> {lines}"))
         seat.num_known += 1
         seat.is_open = False
@@ -237,13 +239,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             self._were_rewarded = False
             self.rewards = self._zeros.copy()
         self._cumulative_rewards[agent] = 0.0
-        schedule = self._schedule
-        for opened in schedule.submit(agent):
-            self._open_turn(opened)
-        if schedule.is_due:
-            self._commit()
-        else:
-            self.agent_selection = schedule.ready[0]
+        self._submit(agent, (agent, text, f"{agent}:\n> {lines}"), dropped)
 
     def _note_shortened(self, agent: str, dropped: int) -> None:
         """Tells by `infos` how much of the agent's last action was dropped."""
@@ -251,7 +247,6 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         self._shortened.discard(agent)
         if dropped:
             self._shortened.add(agent)
-            self._playing.dropped += ((agent, dropped),)
 
     def _step_closed(self, agent: str, action: str | None) -> None:
         """PettingZoo's dead step: an agent whose episode is over leaves. Any other step is out of order."""
@@ -291,26 +286,54 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
 
     # ---- Rounds and their commit -------------------------------------------------------------------------------
 
+    _playing: Played
+    """What is being played: a round, or on the clock an instant."""
+
+    def _begin(self) -> None:
+        """Opens the first turns of an episode."""
+        self._open_round()
+        self.agent_selection = self._schedule.ready[0]
+
+    def _submit(self, agent: str, words: Part, dropped: int) -> None:
+        """An agent whose turn was open has acted: lets others act who waited for it, and commits if nobody is left."""
+        played, schedule = self._playing, self._schedule
+        played.words[agent] = words
+        if dropped:
+            played.dropped += ((agent, dropped),)
+        for opened in schedule.submit(agent):
+            self._open_turn(opened)
+        if schedule.is_due:
+            self._commit()
+        else:
+            self.agent_selection = schedule.ready[0]
+
     def _open_round(self) -> None:
         dependencies = self.dependencies_for(self.round)
         if dependencies is not self.dependencies:
             self._adopt(dependencies)
+        self._playing = Round(dependencies, self._told_hidden(), self._told_views(dependencies.order))
+        self._history.rounds.append(self._playing)
+        self._schedule.begin(dependencies)
+        for agent in self._schedule.ready:
+            self._open_turn(agent)
+
+    def _told_hidden(self) -> str:
         hidden = self.hidden()
         if hidden and not isinstance(hidden, str):
             raise OutcomeError(f"hidden is {hidden!r:.80}; return text")
+        return hidden
+
+    def _told_views(self, agents: Sequence[str]) -> dict[str, str]:
+        """Asks for the views of those who are about to act, and tells them."""
         views = {}
-        for agent in dependencies.order:
+        for agent in agents:
             view = self.view(agent)
             if view:
                 if not isinstance(view, str):
                     raise OutcomeError(f"the view of {agent!r} is {view!r:.80}; return text")
                 views[agent] = view
                 self._seats[agent].parts.append(("", view, view))
-        self._playing = Round(dependencies, hidden, views)
-        self._history.rounds.append(self._playing)
-        self._schedule.begin(dependencies)
-        for agent in self._schedule.ready:
-            self._open_turn(agent)
+        return views
 
     def _adopt(self, dependencies: Dependencies) -> None:
         """Makes them this round's, if they name nobody from outside the team."""
@@ -409,21 +432,25 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             self.round += 1
             self._open_round()
         if terminated or self.round == self.horizon:
-            self.terminated = bool(terminated)
-            self.truncated = not terminated
-            for seat in self._seats.values():
-                seat.is_open = False
-            ends = self.terminations if terminated else self.truncations
-            ends.update(dict.fromkeys(self.agents, True))
-            self.agent_selection = self.agents[0]
+            self._end(terminated)
         else:
             self.agent_selection = self._schedule.ready[0]
         if self.render_mode == "human":
             self.render()
 
+    def _end(self, terminated: bool) -> None:
+        """Nobody acts any more."""
+        self.terminated = bool(terminated)
+        self.truncated = not terminated
+        for seat in self._seats.values():
+            seat.is_open = False
+        ends = self.terminations if terminated else self.truncations
+        ends.update(dict.fromkeys(self.agents, True))
+        self.agent_selection = self.agents[0]
+
     def measured(self, measure: Callable[[Measurement | None], Measured]) -> Measured:
         """What `measure` returns, kept with the episode; see `Hooks.measured`. Raises: OutcomeError, TurnError."""
-        if not self._seats or self.terminated or self.truncated or any(seat.is_open for seat in self._seats.values()):
+        if not self._seats or self.terminated or self.truncated or not self._is_deciding:
             raise TurnError(
                 f"{type(self).__name__} measures while no round begins or ends, so a replay would not; call measured "
                 "in start, act or end_round"
@@ -435,6 +462,11 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             raise OutcomeError(f"{type(self).__name__} measures within a measurement; call measured once for both")
         self._measurements = (*taken, measurement)
         return cast("Measured", measurement)
+
+    @property
+    def _is_deciding(self) -> bool:
+        """Whether the hooks are asked what happens, which nobody who acts can see or interrupt."""
+        return not any(seat.is_open for seat in self._seats.values())
 
     # ---- Looking at it -----------------------------------------------------------------------------------------
 
@@ -457,6 +489,16 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
     def measurements(self) -> tuple[Measurement, ...]:
         """All that was measured in this episode so far, in the order in which it was."""
         return self._measurements if self._has_reset else ()
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """The turns that the end left unfinished; on the clock alone there are any."""
+        return ()
+
+    @property
+    def most_turns(self) -> int:
+        """No episode has more turns."""
+        return self.horizon * len(self.possible_agents)
 
     @property
     def num_rounds(self) -> int:
@@ -527,13 +569,18 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         if not self._has_reset:
             self._refuse("")
         ending = "terminated" if self.terminated else "truncated" if self.truncated else ""
-        pieces = rendered_pieces(self._history, self.possible_agents, self.horizon, ending)
+        pieces = rendered_pieces(self._history, self.possible_agents, self._of_all, ending)
         if self.render_mode != "human":
             return GAP.join(pieces)
         for piece in pieces[self._printed :]:
             print(piece, end=GAP, flush=True)  # noqa: T201  # what mode "human" is for
         self._printed = len(pieces)
         return None
+
+    @property
+    def _of_all(self) -> str:
+        """What stands behind the number of a round where people read it."""
+        return f" of {self.horizon}"
 
     def episode(self) -> Episode:
         """What was played since the reset, as a value to be logged, replayed or compared. Committed turns only."""
@@ -563,6 +610,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             data_fingerprint=self.data_fingerprint,
             measurements=self._measurements,
             runtime=self.runtime,
+            cuts=self.cuts,
         )
 
     def observation_space(self, agent: str) -> Space[dict[str, str]]:

@@ -6,28 +6,36 @@ most episodes are looked at by nobody.
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy, deepcopy
-from typing import Self
+from typing import NamedTuple, Self
 
 from marft_envs.dependencies import Dependencies
 from marft_envs.profiles import Profile
 from marft_envs.records import RewardEvent, Turn
-from marft_envs.schedule import round_slots
+from marft_envs.schedule import Slot, round_slots
 from marft_envs.seats import Part
 from marft_envs.transcript import GAP
 
 Payment = tuple[int | None, Mapping[str, float] | float]
 """(place of the turn in its round, amounts): what an outcome paid, to each or to everybody alike.
 
-The place is None for what `end_round` paid."""
+The place is None for what `end_round` or `happen` paid."""
 
 
-class Round:
-    """One round: filled while it is played, final once it is closed."""
+class Timed(NamedTuple):
+    """When a turn took place, and what it could depend on."""
+
+    slot: Slot
+    parents: tuple[int, ...]
+    """Indices of turns."""
+
+
+class Played:
+    """A part of an episode that was committed as a whole: filled while it is played, final once it is closed."""
 
     payments: tuple[Payment, ...] = ()
     """In the order of the outcomes."""
     feedback: tuple[Mapping[str, str], ...] = ()
-    """What agents are told of the round, in the order of the outcomes."""
+    """What agents are told of it, in the order of the outcomes."""
     dropped: tuple[tuple[str, int], ...] = ()
     """(agent, characters), where not all that was submitted was recorded."""
     is_committed = False
@@ -35,19 +43,38 @@ class Round:
     is_closed = False
     """Whether all that follows from them is booked, too."""
 
-    def __init__(self, dependencies: Dependencies, hidden: str, views: Mapping[str, str]) -> None:
-        self.dependencies = dependencies
+    def __init__(self, hidden: str, views: Mapping[str, str], order: Sequence[str]) -> None:
         self.hidden = hidden
         """What no agent is told."""
         self.views = views
-        """What those who take part were told, in canonical order."""
+        """What those whose turns opened with it were told, in canonical order."""
+        self.order = order
+        """Whose turns it commits, in the order of the commits."""
         self.words: dict[str, Part] = {}
         """What was submitted so far, by agent, as it was recorded."""
+
+    def opening(self, number: int) -> str:
+        """What stands above it in texts; the first has number 0. Empty for nothing."""
+        raise NotImplementedError
+
+    def closing(self) -> str:
+        """What stands above its words and all that follows from them; empty for nothing."""
+        return ""
+
+    def timed(self, first: int, opened_us: int, profiles: Mapping[str, Profile]) -> list[Timed]:
+        """When its turns took place, in their order, if it opened at this time and its first turn has this index."""
+        raise NotImplementedError
+
+    def closed_us(self, turns: Sequence[Turn]) -> int:
+        """When it was over, given its turns."""
+        raise NotImplementedError
 
     def texts(self, everybody: Sequence[str]) -> Iterator[str]:
         """What was told and said in it, piece by piece."""
         yield from told_texts(self.views, everybody)
-        for agent in self.dependencies.order:
+        if closing := self.closing():
+            yield closing
+        for agent in self.order:
             if agent in self.words:
                 yield self.words[agent][2]
         for feedback in self.feedback:
@@ -62,13 +89,60 @@ class Round:
         return copied
 
 
+class Round(Played):
+    """One round of D_t: who takes part acts once, and it is committed when all of them have acted."""
+
+    def __init__(self, dependencies: Dependencies, hidden: str, views: Mapping[str, str]) -> None:
+        super().__init__(hidden, views, dependencies.order)
+        self.dependencies = dependencies
+
+    def opening(self, number: int) -> str:
+        return f"round {number + 1}"
+
+    def timed(self, first: int, opened_us: int, profiles: Mapping[str, Profile]) -> list[Timed]:
+        index = {agent: place for place, agent in enumerate(self.order, first)}
+        durations_us = {agent: profiles[agent].duration_us(len(words[1])) for agent, words in self.words.items()}
+        return [
+            Timed(slot, tuple([index[parent] for parent in self.dependencies.parents(slot.agent)]))
+            for slot in round_slots(self.dependencies, opened_us, durations_us)
+        ]
+
+    def closed_us(self, turns: Sequence[Turn]) -> int:
+        return max(turn.finish_us for turn in turns)
+
+
+class Instant(Played):
+    """One instant of the clock, and the turns that opened at the one before it."""
+
+    time_us = 0
+    """When it was; known once it is committed."""
+
+    def __init__(self, hidden: str, views: Mapping[str, str]) -> None:
+        super().__init__(hidden, views, ())
+        self.turns: list[Timed] = []
+
+    def opening(self, number: int) -> str:
+        return "" if number else told_time(0)
+
+    def closing(self) -> str:
+        return told_time(self.time_us) if self.is_committed else ""
+
+    def timed(self, first: int, opened_us: int, profiles: Mapping[str, Profile]) -> list[Timed]:
+        return self.turns
+
+    def closed_us(self, turns: Sequence[Turn]) -> int:
+        return self.time_us
+
+
 class History:
     """All rounds of an episode so far. The last of them may be open; the others are closed."""
 
     __slots__ = (
         "_events",
+        "_last",
         "_num_in_events",
         "_num_in_text",
+        "_num_turns",
         "_profiles",
         "_text",
         "_time_us",
@@ -77,13 +151,15 @@ class History:
     )
 
     def __init__(self, profiles: Mapping[str, Profile]) -> None:
-        self.rounds: list[Round] = []
+        self.rounds: list[Played] = []
         self._profiles = profiles
         # What was built for those who asked: see the methods.
         self._turns: list[list[Turn]] = []  # by round
+        self._num_turns = 0  # in these rounds
         self._time_us = 0  # when the last of these rounds finished
         self._events: list[RewardEvent] = []
         self._num_in_events = 0  # rounds
+        self._last = -1  # the latest turn of these rounds
         self._text = ""
         self._num_in_text = 0  # rounds
 
@@ -94,30 +170,24 @@ class History:
                 self._turns.append(self._turns_of(played))
         return self._turns
 
-    def _turns_of(self, played: Round) -> list[Turn]:
-        durations_us = {
-            agent: self._profiles[agent].base_us + self._profiles[agent].per_char_us * len(words[1])
-            for agent, words in played.words.items()
-        }
+    def _turns_of(self, played: Played) -> list[Turn]:
         dropped = dict(played.dropped)
-        first = self._turns[-1][-1].index + 1 if self._turns else 0
-        index = {agent: place for place, agent in enumerate(played.dependencies.order, first)}
-        turns = []
-        for agent, start_us, finish_us in round_slots(played.dependencies, self._time_us, durations_us):
-            parents = played.dependencies.parents(agent)
-            turns.append(
-                Turn(
-                    index=index[agent],
-                    agent=agent,
-                    round=len(self._turns),
-                    action=played.words[agent][1],
-                    shortened=dropped.get(agent, 0),
-                    parents=tuple([index[parent] for parent in parents]),
-                    start_us=start_us,
-                    finish_us=finish_us,
-                )
+        first = self._num_turns
+        turns = [
+            Turn(
+                index=index,
+                agent=slot.agent,
+                round=len(self._turns),
+                action=played.words[slot.agent][1],
+                shortened=dropped.get(slot.agent, 0),
+                parents=parents,
+                start_us=slot.start_us,
+                finish_us=slot.finish_us,
             )
-        self._time_us = max(turn.finish_us for turn in turns)
+            for index, (slot, parents) in enumerate(played.timed(first, self._time_us, self._profiles), first)
+        ]
+        self._num_turns += len(turns)
+        self._time_us = played.closed_us(turns)
         return turns
 
     def reward_events(self) -> list[RewardEvent]:
@@ -128,14 +198,15 @@ class History:
             if not played.is_closed:
                 break
             turns = turns_by_round[number]
-            round_finish_us = max(turn.finish_us for turn in turns)
+            if turns:
+                self._last = turns[-1].index
             for place, paid in played.payments:
-                turn = turns[-1 if place is None else place]
-                time_us = round_finish_us if place is None else turn.finish_us
+                time_us = played.closed_us(turns) if place is None else turns[place].finish_us
+                index = self._last if place is None else turns[place].index
                 amounts = dict.fromkeys(self._profiles, paid) if isinstance(paid, float) else paid
                 for agent, amount in amounts.items():
                     if amount:
-                        self._events.append(RewardEvent(turn.index, number, time_us, agent, amount))
+                        self._events.append(RewardEvent(index, number, time_us, agent, amount))
             self._num_in_events += 1
         return self._events
 
@@ -148,7 +219,8 @@ class History:
         pieces = [self._text] if self._num_in_text else []
         for number in range(self._num_in_text, len(self.rounds)):
             played = self.rounds[number]
-            pieces.append(f"round {number + 1}")
+            if opening := played.opening(number):
+                pieces.append(opening)
             if played.hidden and (not number or played.hidden != self.rounds[number - 1].hidden):
                 pieces.append(f"hidden:\n{played.hidden}")
             pieces += played.texts(everybody)
@@ -165,6 +237,11 @@ class History:
         copied._turns = self._turns.copy()  # noqa: SLF001  # it is one of us
         copied._events = self._events.copy()  # noqa: SLF001  # it is one of us
         return copied
+
+
+def told_time(time_us: int) -> str:
+    """A time as texts tell it, in seconds, no longer than it has to be."""
+    return f"{time_us / 1_000_000:.6f}".rstrip("0").rstrip(".") + " s"
 
 
 def told_texts(texts: Mapping[str, str], everybody: Sequence[str]) -> Iterator[str]:

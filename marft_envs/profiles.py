@@ -40,6 +40,10 @@ class Profile:
     answers: bool = False
     """Whether this agent's action is what gets graded."""
 
+    def duration_us(self, num_chars: int) -> int:
+        """Simulated microseconds that a turn of so many recorded characters takes."""
+        return self.base_us + self.per_char_us * num_chars
+
     def __post_init__(self) -> None:
         problem = self._problem()
         if problem:

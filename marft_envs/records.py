@@ -50,15 +50,27 @@ class RewardEvent:
     """A reward for one agent, at the commit that paid it. The sum over an agent's events is its return."""
 
     turn: int
-    """Index of the turn whose commit paid it; what `end_round` pays belongs to the round's last turn."""
+    """Index of the turn whose commit paid it. What `end_round` pays belongs to the round's last turn; what an event on
+    the clock pays, to the last turn that was committed before, or to -1 if there was none."""
     round: int
     time_us: int
     """When it was paid, on the turns' clock: as that turn finished; for `end_round`, as the round's last to finish
-    did."""
+    did; for an event, as it happened."""
     agent: str
     """Who gets it; a team reward is one event for every agent."""
     amount: float
     """Finite and not 0: nothing is recorded where nothing is paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A turn on the clock that the end of the episode left unfinished."""
+
+    agent: str
+    start_us: int
+    action: str | None
+    """What it would have been, if the turn could have ended before the episode did; None where nothing depends on it:
+    nobody can know whether there was an action yet."""
 
 
 @dataclass(slots=True)  # not frozen: that would triple the cost of making one, every round
@@ -101,6 +113,8 @@ class Episode:
     """What the environment measured, in the order in which it did: a replay gets it instead of measuring."""
     runtime: str = ""
     """What else the outcomes may depend on, such as "python 3.11"; empty where there is nothing."""
+    cuts: tuple[Cut, ...] = ()
+    """On the clock, the turns that the end left unfinished, in the order of the agents."""
 
     def __str__(self) -> str:
         return f"episode of {self.env_id or 'an environment that is not registered'}, seed {self.seed}"

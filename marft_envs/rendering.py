@@ -17,17 +17,22 @@ _VISIBLE = {
 the judge's words, and with marks of writing direction it could reorder a line."""
 
 
-def rendered_pieces(history: History, everybody: Sequence[str], horizon: int, ending: str) -> list[str]:
+def rendered_pieces(history: History, everybody: Sequence[str], of_all: str, ending: str) -> list[str]:
     """What was committed so far, piece by piece. As the episode goes on, pieces are only added; `ending` is the last.
 
     The open round shows what was told; its words follow with its commit. A round after the horizon was
-    composed for the state that trainers bootstrap from, and never played: it is left out.
+    composed for the state that trainers can bootstrap from, and never played: it is left out. `of_all` stands behind
+    the number of a round: " of 3".
     """
     pieces = []
     turns_by_round = history.turns_by_round()
-    for number, played in enumerate(history.rounds[:horizon]):
-        pieces.append(f"── round {number + 1} of {horizon} ──")
+    shown = [played for played in history.rounds if played.is_closed or not ending]
+    for number, played in enumerate(shown):
+        if opening := played.opening(number):
+            pieces.append(f"── {opening}{of_all} ──")
         pieces += told_texts(played.views, everybody)
+        if closing := played.closing():
+            pieces.append(f"── {closing} ──")
         if number < len(turns_by_round):
             pieces += [_said(turn) for turn in turns_by_round[number]]
         for feedback in played.feedback:

@@ -1,35 +1,19 @@
 """Who may act, and when everything happens on the simulated clock.
 
-A schedule knows agents, and neither text nor rewards. After every submission it tells whose turn has opened
-by that, and whether a commit is due. Times in rounds decide nothing, so they are a function of what was
-recorded: `round_slots`.
+A schedule knows agents, and neither text nor rewards. `RoundsSchedule` tells after every submission whose turn has
+opened by that, and whether the round is to be committed; times in rounds decide nothing, so they are a function of what
+was recorded: `round_slots`. `ClockSchedule` tells which time is the next at which something happens, as soon as nothing
+can happen before it.
 """
 
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import lru_cache
-from typing import NamedTuple, Protocol, Self
+from heapq import heappop, heappush
+from math import inf
+from typing import NamedTuple, Self
 
 from marft_envs.dependencies import Dependencies
-
-
-class Schedule(Protocol):
-    """What the base class needs to know of order.
-
-    The seam for a free-running clock: there a commit is due as soon as no open turn can finish before the
-    first one submitted, and it opens that agent's next turn.
-    """
-
-    ready: Sequence[str]
-    """The agents whose turn is open and who have not submitted, in canonical order."""
-    is_due: bool
-    """Whether what was submitted is to be committed now."""
-
-    def begin(self, dependencies: Dependencies) -> None:
-        """Starts a round of these agents; `ready` are those who wait for nobody."""
-
-    def submit(self, agent: str) -> Sequence[str]:
-        """A ready agent has acted. Returns the agents whose turn opens by that, in canonical order."""
 
 
 class RoundsSchedule:
@@ -139,3 +123,80 @@ def round_slots(dependencies: Dependencies, opened_us: int, durations_us: Mappin
         finish_us[agent] = start_us + durations_us[agent]
         slots.append(Slot(agent, start_us, finish_us[agent]))
     return slots
+
+
+class ClockSchedule:
+    """Free running: every agent has a turn of its own, and an *instant* is a time at which something happens.
+
+    What happens is that turns end, and that alarms go off. An instant is due once nothing can happen before it or
+    at it any more: a turn that was not submitted ends `base_us` after its start at the earliest. That is the lookahead:
+    until the earliest of these times, every open turn can be asked for at once, and the outcome is the same.
+    """
+
+    __slots__ = ("_alarms", "_ends_us", "_first_ends_us", "_num_alarms", "_place", "now_us", "ready")
+
+    def __init__(self, agents: Sequence[str]) -> None:
+        self._place = {agent: place for place, agent in enumerate(agents)}
+        self.now_us = 0
+        self.ready: tuple[str, ...] = ()
+        """The agents whose turn is open and who have not submitted, by the start of their turns."""
+        self._first_ends_us: dict[str, int] = {}  # of the ready: when their turns can end at the earliest
+        self._ends_us: dict[str, int] = {}  # of those who have submitted
+        self._alarms: list[tuple[int, int, object]] = []  # a heap: time, number, what
+        self._num_alarms = 0
+
+    def open(self, agent: str, base_us: int) -> None:
+        """A turn opens now."""
+        self._first_ends_us[agent] = self.now_us + base_us
+        self.ready = (*self.ready, agent)
+
+    def submit(self, agent: str, end_us: int) -> None:
+        """A ready agent has acted; its turn ends then."""
+        del self._first_ends_us[agent]
+        self.ready = tuple(self._first_ends_us)
+        self._ends_us[agent] = end_us
+
+    def set_alarm(self, time_us: int, what: object) -> None:
+        """Something else happens then. Of alarms for one time the one that was set first goes off first."""
+        heappush(self._alarms, (time_us, self._num_alarms, what))
+        self._num_alarms += 1
+
+    @property
+    def next_us(self) -> int | None:
+        """The next time at which something happens, if it is due; None if it is not, or nothing ever will."""
+        time_us = min(self._ends_us.values(), default=None)
+        if self._alarms and (time_us is None or self._alarms[0][0] < time_us):
+            time_us = self._alarms[0][0]
+        if time_us is None or min(self._first_ends_us.values(), default=time_us + 1) <= time_us:
+            return None
+        return time_us
+
+    @property
+    def has_turns(self) -> bool:
+        """Whether there are turns that have not ended."""
+        return bool(self._first_ends_us or self._ends_us)
+
+    @property
+    def first_alarm_us(self) -> float:
+        """When the first alarm goes off; infinite if there is none."""
+        return self._alarms[0][0] if self._alarms else inf
+
+    def advance(self, time_us: int) -> tuple[list[str], list[object]]:
+        """Goes to the next instant. Returns whose turns end at it, in the order of the agents, and what else happens."""
+        self.now_us = time_us
+        ended = [agent for agent, end_us in self._ends_us.items() if end_us == time_us]
+        for agent in ended:
+            del self._ends_us[agent]
+        if len(ended) > 1:
+            ended.sort(key=self._place.__getitem__)
+        alarms = []
+        while self._alarms and self._alarms[0][0] == time_us:
+            alarms.append(heappop(self._alarms)[2])
+        return ended, alarms
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        copied = copy(self)
+        copied._first_ends_us = self._first_ends_us.copy()
+        copied._ends_us = self._ends_us.copy()
+        copied._alarms = self._alarms.copy()
+        return copied

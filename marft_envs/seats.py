@@ -42,6 +42,12 @@ class Seat:
             self._num_in_text = known
         return self._text
 
+    def retract(self) -> None:
+        """Takes its latest words back, of a turn that was cut before they could count."""
+        del self.parts[-1]
+        self.num_known -= 1
+        self._text, self._num_in_text = self.profile.system, 0
+
     def messages(self) -> list[Message]:
         """What it knows, as messages. Fresh dicts: whoever gets them may change them."""
         system = self.profile.system

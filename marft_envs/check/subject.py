@@ -125,10 +125,9 @@ def play_out(env: FlexMG, style: Style, seed: int | None = None) -> Episode:
 
 def turns_of(env: FlexMG) -> Iterator[str]:
     """The agent that acts next, until the episode is over or has had far too many turns."""
-    most = env.horizon * len(env.possible_agents)
-    for _ in range(most):
+    for _ in range(env.most_turns):
         if not env.ready:
             return
         yield env.agent_selection
     if env.ready:
-        raise AssertionError(f"{most} turns were played, {env.horizon} rounds of everybody, and it goes on")
+        raise AssertionError(f"{env.most_turns} turns were played, all that the horizon allows, and it goes on")
