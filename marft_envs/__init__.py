@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from marft_envs.action_log import read_log, write_log
     from marft_envs.cache import cache_dir
     from marft_envs.check import CheckReport, CheckResult, check_env
+    from marft_envs.clock import ClockMG
     from marft_envs.dependencies import Dependencies
     from marft_envs.episode import play, replay
     from marft_envs.flex_mg import FlexMG
     from marft_envs.options import known_options
     from marft_envs.profiles import Profile
-    from marft_envs.records import Episode, Measurement, Outcome, RewardEvent, Turn
+    from marft_envs.records import Cut, Episode, Measurement, Outcome, RewardEvent, Turn
     from marft_envs.spaces import LLMText
     from marft_envs.transcript import Message, flatten_messages, merge_messages, quote
     from marft_envs.wrappers import DiscreteChoiceView, SingleAgentView, parallel_view
@@ -46,6 +47,8 @@ register_plugins()
 __all__ = [
     "CheckReport",
     "CheckResult",
+    "ClockMG",
+    "Cut",
     "Dependencies",
     "DiscreteChoiceView",
     "EnvSpec",
@@ -89,6 +92,8 @@ __all__ = [
 _HOMES = {
     "CheckReport": "check",
     "CheckResult": "check",
+    "ClockMG": "clock",
+    "Cut": "records",
     "Dependencies": "dependencies",
     "DiscreteChoiceView": "wrappers",
     "Episode": "records",

@@ -9,9 +9,9 @@ An episode is a header line, a line per turn, and an end line:
 
 (Here the turn is broken into two lines; in a file it is one.) `rewards` holds what was paid at the commit of that
 turn: agent, amount, time; and the instant, where an event of the clock paid it after the turn's own. Where an option
-names data, `data_fingerprint` in the header says which they were. `runtime` in the header and `measurements` in the end
-line are there if the environment has any; in the latter, tuples are lists. So are, on the clock, `cuts` in the end line,
-turns that the end left unfinished: agent, start, action or null; and `early`, what was paid before the first commit.
+names data, `data_fingerprint` in the header says which they were. There if there are any: `runtime` in the header;
+`measurements` in the end line, where tuples are lists; on the clock `cuts`, turns that the end left unfinished (agent,
+start, action or null), and `early`, what was paid before the first commit.
 Lines end with a line feed and nothing else; UTF-8, with every character as it is.
 """
 

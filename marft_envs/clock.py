@@ -15,78 +15,27 @@ Everything happens at *instants*. At each of them, in this order:
 committed when no open turn can end before it or at it, for which every turn has a least duration, its profile's
 `base_us`. So a trainer's batches stay large, and the outcome is that of one agent at a time.
 
-Waiting is an act. Who writes `wait` has its next turn when it is told something; who writes `wait for scout_0`, or `wait
-for scout`, when it hears from such an agent, or none of them will have another turn. Nobody hears of it, and `act` is
-not asked. If all who are left wait, and nothing else is to happen, all their turns open.
+Waiting is an act. Who writes `wait` has its next turn when it is told something; who writes `wait for scout_0`, or
+`wait for scout`, when it hears from such an agent, or none of them will have another turn. Nobody hears of it, and
+`act` is not asked. If all who are left wait, and nothing else is to happen, all their turns open.
 """
 
-import re
-from collections.abc import Iterable
-from copy import copy
-from typing import Any, NamedTuple, NoReturn, Self
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TurnError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.history import Instant, Timed, told_time
+from marft_envs.pace import Pace, Resume, names_of, waited_for
 from marft_envs.records import SHORTENED, Cut, Outcome
 from marft_envs.schedule import ClockSchedule, Slot
 from marft_envs.seats import Part
 from marft_envs.transcript import GAP
 
 _US_PER_S = 1_000_000
-_WAIT = re.compile(r"\s*wait(?:\s+for\s+(\S+?))?\s*[.!]?\s*", re.IGNORECASE)
-_ANYBODY: tuple[str, ...] = ()
 _LATEST_US = 2**53
 """Of all times: more than 285 years, and exact in whatever reads JSON."""
-
-
-class Pace:
-    """What the clock keeps of one agent."""
-
-    __slots__ = (
-        "dropped",
-        "first_end_us",
-        "heard",
-        "inbox",
-        "is_acting",
-        "is_retired",
-        "parents",
-        "resumes_us",
-        "start_us",
-        "waits_for",
-        "words",
-    )
-
-    def __init__(self) -> None:
-        self.is_acting = False
-        """Whether it has a turn that has not ended."""
-        self.start_us = 0
-        """When its latest turn opened."""
-        self.first_end_us = 0
-        """When that turn can end at the earliest."""
-        self.parents: tuple[int, ...] = ()
-        """The turns of others that it was told of as that turn opened."""
-        self.words: Part | None = None
-        """What it has submitted, until that is committed."""
-        self.dropped = 0
-        """Characters of it that were not recorded."""
-        self.inbox: list[Part] = []
-        """What it will be told when its next turn opens."""
-        self.heard: list[int] = []
-        """The turns of others whose words are in the inbox."""
-        self.waits_for: tuple[str, ...] | None = None
-        """Whose words it waits for; `_ANYBODY` for anything that it is told; None if it does not wait."""
-        self.resumes_us = 0
-        """Its next turn does not open before."""
-        self.is_retired = False
-        """Whether it has no more turns."""
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        copied = copy(self)
-        copied.inbox = self.inbox.copy()
-        copied.heard = self.heard.copy()
-        return copied
 
 
 class ClockMG(FlexMG):
@@ -106,19 +55,15 @@ class ClockMG(FlexMG):
         self._listeners = {
             speaker: [agent for agent in self.possible_agents if agent != speaker] for speaker in self.possible_agents
         }
-        self._named = {
-            name.lower(): tuple([agent for agent, profile in self.profiles.items() if name in (agent, profile.role)])
-            for agent, profile in self.profiles.items()
-            for name in (agent, profile.role)
-        }
+        self._named = names_of(self.profiles)
 
     # ---- For environments to override --------------------------------------------------------------------------
 
-    def begins_us(self, agent: str) -> int:  # noqa: ARG002  # a hook
+    def begins_us(self, agent: str) -> int:  # a hook
         """When the agent's first turn opens, in simulated microseconds; asked after `start`. By default at once."""
         return 0
 
-    def happen(self, event: str) -> Outcome | None:  # noqa: ARG002  # a hook
+    def happen(self, event: str) -> Outcome | None:  # a hook
         """What follows from an event whose time has come; None for nothing."""
         return None
 
@@ -181,6 +126,7 @@ class ClockMG(FlexMG):
         """Sets the clock back to 0, with nothing to happen."""
         self._clock = ClockSchedule(self.possible_agents)
         self._paces = {agent: Pace() for agent in self.possible_agents}
+        self._waiting: set[str] = set()
         self._cuts: tuple[Cut, ...] = ()
         self._num_turns = 0
         self._decides = True
@@ -231,23 +177,26 @@ class ClockMG(FlexMG):
             pace = self._paces[agent]
             assert pace.words is not None
             instant.words[agent] = pace.words
-            instant.turns.append(Timed(Slot(agent, pace.start_us, time_us), pace.parents))
+            instant.turns += (Timed(Slot(agent, pace.start_us, time_us), pace.parents),)
             if pace.dropped:
                 instant.dropped += ((agent, pace.dropped),)
             pace.is_acting = False
-            pace.waits_for = self._waited_for(agent, pace.words[1])
+            pace.waits_for = waited_for(agent, pace.words[1], self._named)
+            pace.was_dropped = pace.dropped
             if pace.waits_for is None:
                 acting.append((place, agent, pace.words[1]))
+            else:
+                self._waiting.add(agent)
         instant.is_committed = True
         terminated = False
         for place, agent, action in acting:
             outcome = self.act(agent, action)
             if outcome is not None:
                 terminated = self._apply(outcome, place) or terminated
-        resuming = set(ended)
+        resuming = ended
         for alarm in alarms:
             if isinstance(alarm, Resume):
-                resuming.add(alarm.agent)
+                resuming = [*resuming, alarm.agent]
                 continue
             outcome = self.happen(str(alarm))
             if outcome is not None:
@@ -261,16 +210,6 @@ class ClockMG(FlexMG):
             self._end(terminated=True)
         else:
             self._go_on_at(time_us, resuming)
-
-    def _waited_for(self, agent: str, action: str) -> tuple[str, ...] | None:
-        """Whose words the agent waits for, if that is what it wrote; None if it is not."""
-        found = _WAIT.fullmatch(action)
-        if found is None:
-            return None
-        name = found[1]
-        if name is None:
-            return _ANYBODY
-        return tuple([other for other in self._named.get(name.lower(), ()) if other != agent]) or None
 
     def _tell(self, acting: Iterable[tuple[int, str, str]], instant: Instant) -> None:
         """Keeps for everybody's next turn what was said at this instant, and then the feedback."""
@@ -286,33 +225,30 @@ class ClockMG(FlexMG):
 
     # ---- Whose turn opens --------------------------------------------------------------------------------------
 
-    def _go_on_at(self, time_us: int, resuming: set[str]) -> None:
+    def _go_on_at(self, time_us: int, resuming: Sequence[str]) -> None:
         """Opens turns at this instant, or ends the episode where nobody will have another."""
         opening: list[str] = []
         if time_us < self.horizon_us:
-            opening = [agent for agent in self.possible_agents if self._resumes(agent, resuming)]
+            if len(resuming) > 1 or self._waiting:
+                resuming = [agent for agent in self.possible_agents if agent in resuming or agent in self._waiting]
+            opening = [agent for agent in resuming if self._resumes(agent)]
             if not opening and not self._will_go_on:  # all who are left wait for each other
-                waiting = [agent for agent, pace in self._paces.items() if pace.waits_for is not None]
-                for agent in waiting:
+                for agent in self._waiting:
                     self._paces[agent].waits_for = None
-                opening = [agent for agent in waiting if self._resumes(agent, {agent})]
+                opening = [agent for agent in self.possible_agents if agent in self._waiting and self._resumes(agent)]
         if opening or self._will_go_on:
             self._open(opening)
         else:
             self._compose_what_would_follow()
             self._end(terminated=False)
 
-    def _resumes(self, agent: str, resuming: set[str]) -> bool:
-        """Whether an agent's turn opens now; sets the alarm if it is going to, and is kept busy until then."""
+    def _resumes(self, agent: str) -> bool:
+        """Whether the next turn of an agent that could have one opens now; sets the alarm if it has to be later."""
         pace = self._paces[agent]
-        if pace.is_acting or pace.is_retired:
-            return False
-        if pace.waits_for is None:
-            if agent not in resuming:
-                return False
-        elif not self._is_told(pace):
+        if pace.is_acting or pace.is_retired or (pace.waits_for is not None and not self._is_told(pace)):
             return False
         pace.waits_for = None
+        self._waiting.discard(agent)
         if pace.resumes_us <= self._clock.now_us:
             return True
         self._clock.set_alarm(pace.resumes_us, Resume(agent))
@@ -375,13 +311,11 @@ class ClockMG(FlexMG):
         for agent, pace in self._paces.items():
             if not pace.is_acting:
                 continue
-            words = pace.words
-            if pace.first_end_us > time_us:
-                if words is not None:
-                    self._seats[agent].retract()
-                    self.infos[agent] = {**self.infos[agent], SHORTENED: 0}
-                    pace.words = words = None
-            self._cuts += (Cut(agent, pace.start_us, None if words is None else words[1]),)
+            if pace.first_end_us > time_us and pace.words is not None:
+                self._seats[agent].retract()
+                self.infos[agent] = {**self.infos[agent], SHORTENED: pace.was_dropped}
+                pace.words = None
+            self._cuts += (Cut(agent, pace.start_us, None if pace.words is None else pace.words[1]),)
 
     @property
     def cuts(self) -> tuple[Cut, ...]:
@@ -397,7 +331,7 @@ class ClockMG(FlexMG):
     def _of_all(self) -> str:
         return ""
 
-    def state(self) -> str:
+    def state(self) -> str:  # type: ignore[override]  # as in FlexMG
         """Everything already decided, as text; what was submitted and has not been heard yet stands at its end."""
         text = super().state()
         unheard = [
@@ -406,9 +340,3 @@ class ClockMG(FlexMG):
             if pace.is_acting and pace.words is not None
         ]
         return GAP.join([text, *unheard])
-
-
-class Resume(NamedTuple):
-    """An alarm: this agent's next turn can open."""
-
-    agent: str

@@ -5,7 +5,7 @@ that a log needs to hold; times, rewards and the end are logged as well, and `re
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -80,35 +80,37 @@ def _played_again(episode: Episode, env: FlexMG) -> Episode:
     """The same actions once more, with what was measured; what no replay can know is as logged."""
     env.reset(seed=episode.seed, options=dict(episode.reset_options), measurements=episode.measurements)
     _compare_measurements(episode, env)
-    (_step_clock if isinstance(env, ClockMG) else _step_rounds)(episode, env)
+    for agent, action in actions_again(episode, env):
+        env.select(agent)
+        env.step(action)
+        _compare_measurements(episode, env)
     recomputed = env.episode()
     return replace(recomputed, turns=_with_logged_shortening(episode, recomputed, env), runtime=episode.runtime)
 
 
-def _step_rounds(episode: Episode, env: FlexMG) -> None:
-    for turn in episode.turns:
-        if turn.agent not in env.ready:
-            ready = ", ".join(env.ready) or "none: the episode is over"
-            raise ReplayMismatchError(f"turn {turn.index}: agent: logged {turn.agent!r}, ready are {ready}")
-        env.select(turn.agent)
-        env.step(turn.action)
-        _compare_measurements(episode, env)
+def actions_again(episode: Episode, env: FlexMG) -> Iterator[tuple[str, str]]:
+    """The agents and actions of an episode, for an environment that is stepped with each of them before the next.
 
-
-def _step_clock(episode: Episode, env: FlexMG) -> None:
-    """Every agent acts when it can: on the clock turns are logged as they ended, and not as they were asked for."""
-    actions: dict[str, deque[str]] = {agent: deque() for agent in env.possible_agents}
+    It ends where the environment wants no more of them. Raises: ReplayMismatchError where it wants another agent.
+    """
+    if not isinstance(env, ClockMG):
+        for turn in episode.turns:
+            if turn.agent not in env.ready:
+                ready = ", ".join(env.ready) or "none: the episode is over"
+                raise ReplayMismatchError(f"turn {turn.index}: agent: logged {turn.agent!r}, ready are {ready}")
+            yield turn.agent, turn.action
+        return
+    # On the clock turns are logged as they ended, and not as they were asked for: every agent acts when it can.
+    left: dict[str, deque[str]] = {agent: deque() for agent in env.possible_agents}
     for turn in episode.turns:
-        if turn.agent not in actions:
+        if turn.agent not in left:
             raise ReplayMismatchError(f"turn {turn.index}: agent: logged {turn.agent!r}, who is not on the team")
-        actions[turn.agent].append(turn.action)
+        left[turn.agent].append(turn.action)
     for cut in episode.cuts:
-        if cut.agent in actions and cut.action is not None:
-            actions[cut.agent].append(cut.action)
-    while agent := next((agent for agent in env.ready if actions[agent]), None):
-        env.select(agent)
-        env.step(actions[agent].popleft())
-        _compare_measurements(episode, env)
+        if cut.agent in left and cut.action is not None:
+            left[cut.agent].append(cut.action)
+    while agent := next((agent for agent in env.ready if left[agent]), None):
+        yield agent, left[agent].popleft()
 
 
 def _compare_measurements(episode: Episode, env: FlexMG) -> None:

@@ -61,7 +61,7 @@ class Played:
         """What stands above its words and all that follows from them; empty for nothing."""
         return ""
 
-    def timed(self, first: int, opened_us: int, profiles: Mapping[str, Profile]) -> list[Timed]:
+    def timed(self, first: int, opened_us: int, profiles: Mapping[str, Profile]) -> Sequence[Timed]:
         """When its turns took place, in their order, if it opened at this time and its first turn has this index."""
         raise NotImplementedError
 
@@ -119,7 +119,7 @@ class Instant(Played):
 
     def __init__(self, hidden: str, views: Mapping[str, str]) -> None:
         super().__init__(hidden, views, ())
-        self.turns: list[Timed] = []
+        self.turns: tuple[Timed, ...] = ()
 
     def opening(self, number: int) -> str:
         return "" if number else told_time(0)
@@ -127,7 +127,7 @@ class Instant(Played):
     def closing(self) -> str:
         return told_time(self.time_us) if self.is_committed else ""
 
-    def timed(self, first: int, opened_us: int, profiles: Mapping[str, Profile]) -> list[Timed]:
+    def timed(self, first: int, opened_us: int, profiles: Mapping[str, Profile]) -> Sequence[Timed]:
         return self.turns
 
     def closed_us(self, turns: Sequence[Turn]) -> int:

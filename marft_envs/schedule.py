@@ -182,7 +182,7 @@ class ClockSchedule:
         return self._alarms[0][0] if self._alarms else inf
 
     def advance(self, time_us: int) -> tuple[list[str], list[object]]:
-        """Goes to the next instant. Returns whose turns end at it, in the order of the agents, and what else happens."""
+        """Goes to the next instant. Returns whose turns end then, in the order of the agents, and what else happens."""
         self.now_us = time_us
         ended = [agent for agent, end_us in self._ends_us.items() if end_us == time_us]
         for agent in ended:
@@ -196,7 +196,7 @@ class ClockSchedule:
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         copied = copy(self)
-        copied._first_ends_us = self._first_ends_us.copy()
-        copied._ends_us = self._ends_us.copy()
-        copied._alarms = self._alarms.copy()
+        copied._first_ends_us = self._first_ends_us.copy()  # noqa: SLF001  # it is one of us
+        copied._ends_us = self._ends_us.copy()  # noqa: SLF001  # it is one of us
+        copied._alarms = self._alarms.copy()  # noqa: SLF001  # it is one of us
         return copied

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("marft_envs", "baselines", "leaderboard")
 HEAVY = {"accelerate", "peft", "safetensors", "torch", "transformers", "vllm"}
 ENVIRONMENT_LAYER = 2
+BASES = ("marft_envs.flex_mg", "marft_envs.clock")
+"""Where the classes are defined that environments subclass."""
 
 LAYERS = {
     # The base class and its services.
@@ -30,6 +32,7 @@ LAYERS = {
     "marft_envs.errors": 0,
     "marft_envs.grading": 0,
     "marft_envs.options": 0,
+    "marft_envs.pace": 0,
     "marft_envs.profiles": 0,
     "marft_envs.records": 0,
     "marft_envs.sandbox": 0,
@@ -38,6 +41,7 @@ LAYERS = {
     "marft_envs.spaces": 0,
     "marft_envs.teams": 0,
     "marft_envs.transcript": 0,
+    "marft_envs.clock": 1,
     "marft_envs.env_spec": 1,
     "marft_envs.episode": 1,
     "marft_envs.flex_mg": 1,
@@ -90,7 +94,9 @@ class Tree:
             for path in sorted((root / package).rglob("*.py"))
         }
         self.parsed = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in self.paths.items()}
-        self.environments = {name for name, parsed in self.parsed.items() if _defines_environment(parsed)}
+        self.environments = {
+            name for name, parsed in self.parsed.items() if name not in BASES and _defines_environment(parsed)
+        }
 
     def is_package(self, module: str) -> bool:
         return module in self.paths and self.paths[module].name == "__init__.py"
@@ -131,7 +137,7 @@ def _module_name(path: Path) -> str:
 
 def _defines_environment(parsed: ast.Module) -> bool:
     bases = [base for node in ast.walk(parsed) if isinstance(node, ast.ClassDef) for base in node.bases]
-    return any(ast.unparse(base).rpartition(".")[2] == "FlexMG" for base in bases)
+    return any(ast.unparse(base).rpartition(".")[2] in ("FlexMG", "ClockMG") for base in bases)
 
 
 def _inside(module: str, package: str) -> bool:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,17 @@ import numpy as np
 from marft_envs.action_log import write_log
 from marft_envs.check.grader import NotApplicable, Violation, grader
 from marft_envs.check.subject import VARIED, Style, Subject, generators_kept, play_out, sometimes_right
-from marft_envs.check.traces import Recorder, commits, moment, require_equal, rest, trace
+from marft_envs.check.traces import (
+    Recorder,
+    commits,
+    moment,
+    require_equal,
+    require_equal_told,
+    rest,
+    told_again,
+    trace,
+)
+from marft_envs.clock import ClockMG
 from marft_envs.env_spec import EnvSpec
 from marft_envs.flex_mg import FlexMG
 
@@ -130,6 +140,9 @@ def order_independence(subject: Subject) -> None:
     """Ready agents that are asked together, and answer in any order, make the same episode."""
     for style in VARIED:
         for seed in subject.seeds:
+            if isinstance(subject.make(), ClockMG):
+                _on_the_clock(subject, style, seed)
+                continue
             expected = commits(trace(subject.make(), style, seed=seed))
             for shuffle in range(3):
                 env = subject.make()
@@ -141,6 +154,21 @@ def order_independence(subject: Subject) -> None:
                         env.select(agent)
                         recorder.step(batch[agent])
                 require_equal(expected, commits(recorder.trace()), f"seed {seed}, ready agents in another order")
+
+
+def _on_the_clock(subject: Subject, style: Style, seed: int) -> None:
+    """The same actions of every agent, in batches and one by one, in any order: everybody is told the same."""
+    episode = play_out(subject.make(), style, seed)
+    expected = told_again(subject.make(), episode, lambda ready: ready[:1])
+    drawn = random.Random(seed)
+    orders: tuple[Callable[[tuple[str, ...]], Sequence[str]], ...] = (
+        lambda ready: drawn.sample(ready, len(ready)),
+        lambda ready: drawn.sample(ready, 1),
+        lambda ready: ready[-1:],
+    )
+    for order in orders:
+        told = told_again(subject.make(), episode, order)
+        require_equal_told(expected, told, f"seed {seed}, ready agents in another order")
 
 
 def _asked(env: FlexMG, style: Style, agent: str) -> str:

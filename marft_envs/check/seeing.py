@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from marft_envs.check.grader import Violation, grader
 from marft_envs.check.subject import VARIED, Style, Subject, play_out, reference, turns_of
 from marft_envs.check.traces import Moment, moment, require_equal_episodes, shortened
+from marft_envs.clock import ClockMG
 from marft_envs.dependencies import Dependencies
 from marft_envs.flex_mg import FlexMG
 
@@ -77,6 +78,8 @@ def append_only(subject: Subject) -> None:
             before = {agent: (env.messages(agent), env.observe(agent)["text"]) for agent in env.possible_agents}
             for acting in turns_of(env):
                 env.step(style(env, acting))
+                for cut in env.cuts:
+                    del before[cut.agent]  # what it wrote may have been taken back
                 for agent, (messages, text) in before.items():
                     now, now_text = env.messages(agent), env.observe(agent)["text"]
                     if now[: len(messages)] != messages:
@@ -84,7 +87,7 @@ def append_only(subject: Subject) -> None:
                     if not now_text.startswith(text):
                         raise Violation(f"seed {seed}: the text of {agent} was rewritten after {acting} acted")
                     before[agent] = (now, now_text)
-                if [m["role"] for m in before[acting][0]].count("assistant") < 1:
+                if acting in before and [m["role"] for m in before[acting][0]].count("assistant") < 1:
                     raise Violation(f"seed {seed}: {acting} acted, and its messages do not hold what it wrote")
 
 
@@ -100,7 +103,10 @@ def dependencies_decide(subject: Subject) -> None:
             env = subject.make()
             env.view = _with_canaries(env, env.view)  # type: ignore[assignment, method-assign]  # on this copy only
             env.reset(seed=seed)
-            _follow(env, style, seed)
+            if isinstance(env, ClockMG):
+                _follow_clock(env, style, seed)
+            else:
+                _follow(env, style, seed)
 
 
 def _with_canaries(env: FlexMG, view: Callable[[str], str]) -> Callable[[str], str]:
@@ -141,6 +147,34 @@ def _follow(env: FlexMG, style: Style, seed: int) -> None:
         env.step(style(env, agent))
         book.note(agent, number, dependencies)
         book.compare(seed)
+
+
+def _follow_clock(env: ClockMG, style: Style, seed: int) -> None:
+    """Plays, and compares what everybody has heard in every turn with what had been said by the time it opened."""
+    heard: dict[str, list[set[str]]] = {agent: [] for agent in env.possible_agents}
+    for agent in turns_of(env):
+        heard[agent].append(set(_CANARY.findall(env.observe(agent)["text"])))
+        env.step(style(env, agent))
+    turns = env.turns
+    for agent in env.possible_agents:
+        own: set[str] = set()
+        for number, turn in enumerate([turn for turn in turns if turn.agent == agent]):
+            found = heard[agent][number]
+            own |= {canary for canary in found if canary.startswith(f"canary-view-{agent}-")}
+            said = {
+                canary
+                for other in turns
+                if (other.agent != agent and other.finish_us <= turn.start_us)
+                or (other.agent == agent and other.index < turn.index)
+                for canary in _CANARY.findall(other.action)
+            }
+            where = f"seed {seed}, turn {number} of {agent}"
+            if len(own) != number + 1:
+                raise Violation(f"{where} has been told {len(own)} views of its own, not one for each turn")
+            if leaked := sorted(found - own - said):
+                raise Violation(f"{where} sees {_owner(leaked[0])}, which it could not have heard by then")
+            if missing := sorted(said - found):
+                raise Violation(f"{where} does not see {_owner(missing[0])}, which it had been told")
 
 
 class _Book:

@@ -1,5 +1,7 @@
 """Everything that can be seen of an episode, step by step, and the first place where two of them differ."""
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from marft_envs.check.grader import Violation
@@ -83,6 +85,50 @@ def commits(whole: Trace) -> Trace:
         if now.num_rounds > shown[-1].num_rounds:
             shown.append(now)
     return Trace(tuple(shown), whole.episode)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What agents were told in an episode on the clock, where the moments between steps depend on their order."""
+
+    openings: dict[str, list[str]]
+    """What each agent could read in each turn that is logged."""
+    ends: dict[str, str]
+    """What each could read in the end."""
+    state: str
+    episode: Episode
+
+
+def told_again(env: FlexMG, episode: Episode, order: Callable[[tuple[str, ...]], Sequence[str]]) -> Told:
+    """Plays the same actions; `order` says which of those who are ready act next, and in which order."""
+    env.reset(seed=episode.seed, options=dict(episode.reset_options))
+    left = {
+        agent: [turn.action for turn in episode.turns if turn.agent == agent]
+        + [cut.action for cut in episode.cuts if cut.agent == agent and cut.action is not None]
+        for agent in env.possible_agents
+    }
+    openings: dict[str, list[str]] = {agent: [] for agent in env.possible_agents}
+    while env.ready:
+        for agent in order(env.ready):
+            if agent in env.ready:
+                openings[agent].append(env.observe(agent)["text"])
+                env.select(agent)
+                env.step(left[agent].pop(0) if left[agent] else "of no account")
+    again = env.episode()
+    counts = Counter(turn.agent for turn in again.turns)
+    return Told(
+        openings={agent: texts[: counts[agent]] for agent, texts in openings.items()},
+        ends={agent: env.observe(agent)["text"] for agent in env.possible_agents},
+        state=env.state(),
+        episode=again,
+    )
+
+
+def require_equal_told(one: Told, other: Told, what: str) -> None:
+    """Raises: Violation that begins with `what` and names the first difference."""
+    for name in ("openings", "ends", "state"):
+        _require(getattr(one, name), getattr(other, name), f"{what}: {name}")
+    require_equal_episodes(one.episode, other.episode, what)
 
 
 def rest(whole: Trace, num_steps: int) -> Trace:

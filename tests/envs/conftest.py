@@ -7,6 +7,7 @@ hooks from outside, so they can be registered, pickled and played by anybody.
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar, Unpack
 
 import pettingzoo
@@ -212,17 +213,25 @@ SMALL = {"test/router-v0": Router, "test/secrets-v0": Secrets, "test/lottery-v0"
 """Those that can be registered, with the ids that the tests give them."""
 
 
-@pytest.fixture
-def small_ids() -> Iterator[tuple[str, ...]]:
-    """Registers the small environments for the length of a test; the registries are as before after it."""
+@contextmanager
+def registered(env_id: str, entry_point: str | type[FlexMG]) -> Iterator[str]:
+    """An environment under an id for a while; the registries are as before after it."""
     specs = sys.modules["marft_envs.registry"]._specs
     ours, theirs = dict(specs), dict(pettingzoo.aec_registry)
-    for env_id, environment in SMALL.items():
-        marft_envs.register(env_id, environment)
-    yield tuple(SMALL)
-    for registry, before in ((specs, ours), (pettingzoo.aec_registry, theirs)):
-        registry.clear()
-        registry.update(before)
+    marft_envs.register(env_id, entry_point)
+    try:
+        yield env_id
+    finally:
+        for registry, before in ((specs, ours), (pettingzoo.aec_registry, theirs)):
+            registry.clear()
+            registry.update(before)
+
+
+@pytest.fixture
+def small_ids() -> Iterator[tuple[str, ...]]:
+    """Registers the small environments for the length of a test."""
+    with ExitStack() as stack:
+        yield tuple([stack.enter_context(registered(env_id, environment)) for env_id, environment in SMALL.items()])
 
 
 def written(agent: str, messages: list[marft_envs.Message]) -> str:
