@@ -59,9 +59,9 @@ class Config(ExperimentConfig):
     """Settings of MARFT-A. Every field is an option of `marft train`."""
 
     gamma: float = 0.99
-    """Discount per round."""
+    """Discount per round; on the clock, per simulated second."""
     gae_lambda: float = 0.95
-    """λ of generalised advantage estimation per round."""
+    """λ of generalised advantage estimation per round; on the clock, per simulated second."""
     bootstrap_truncated: bool = False
     """Whether an episode that the horizon cuts is worth what the critic makes of the state that would have followed.
     Off, the horizon is the end, as it is for the return that is reported. On, a team learns for play without end; but
@@ -238,7 +238,7 @@ class MarftAction:
         for adapter in self._order(acting):
             mine = block_of == number[adapter]
             weighted = predecessor_weights(
-                ActingOrder(credit.episodes, credit.rounds, credit.positions, block_of),
+                ActingOrder(credit.episodes, credit.rounds, credit.positions, block_of, credit.predecessors),
                 log_ratios,
                 advantages,
                 joint,

@@ -33,6 +33,9 @@ from the joint one by a baseline only. We do not rely on that: the joint advanta
 estimator, also for one that averages over the followers, and on random games neither had less variance.
 
 Left out: ratios of earlier rounds. As in HAPPO, the states are those that the old team visited.
+
+On a clock there are no rounds: an agent decides when its turn opens, and answers what it has heard since its turn
+before. What U said in this window came before t, so the weight is the product over it, and the advantage is t's own.
 """
 
 from collections.abc import Collection
@@ -54,6 +57,9 @@ class ActingOrder:
     """Place in the acting order, ≥ 0, distinct within a round (a turn's index in its episode will do)."""
     blocks: Tensor
     """The adapter that acted."""
+    predecessors: Tensor | None = None
+    """On a clock, (M, 2): pairs of a turn and one in its window, both as places in the batch. There `rounds` say
+    nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +107,18 @@ def predecessor_weights(
     is_current = order.blocks == current
     is_updated = torch.isin(order.blocks, order.blocks.new_tensor(sorted(updated)))
 
-    keys = torch.stack([order.episodes, order.rounds], dim=-1)
-    unique_keys, round_ids = torch.unique(keys, dim=0, return_inverse=True)
-    num_rounds = len(unique_keys)
-    sums = log_ratios.new_zeros(num_rounds).index_add(0, round_ids, torch.where(is_updated, log_ratios, 0.0))
-    none_yet = order.positions.new_full((num_rounds,), -1)
-    last_updated = none_yet.scatter_reduce(0, round_ids[is_updated], order.positions[is_updated], reduce="amax")
+    counted = torch.where(is_updated, log_ratios, 0.0)
+    if order.predecessors is None:
+        sums, uses_joint = _by_rounds(order, counted, is_updated)
+    else:
+        turns, before = order.predecessors.unbind(-1)
+        sums = log_ratios.new_zeros(len(log_ratios)).index_add(0, turns, counted[before])
+        uses_joint = torch.zeros_like(is_current)
 
-    exponents = sums.clamp(-max_log_ratio, max_log_ratio)[round_ids]
-    weights = torch.where(is_current, exponents.exp(), 0.0)
-    uses_joint = is_current & (order.positions < last_updated[round_ids])
+    weights = torch.where(is_current, sums.clamp(-max_log_ratio, max_log_ratio).exp(), 0.0)
+    uses_joint = is_current & uses_joint
     chosen = torch.where(uses_joint, joint_advantages, advantages)
-    was_clamped = is_current & (sums.abs() > max_log_ratio)[round_ids]
+    was_clamped = is_current & (sums.abs() > max_log_ratio)
 
     num_turns = int(is_current.sum())
     squares = float(weights.square().sum())
@@ -124,3 +130,14 @@ def predecessor_weights(
         effective_sample_size=float(weights.sum()) ** 2 / squares if num_turns else 0.0,
         clamped_share=int(was_clamped.sum()) / num_turns if num_turns else 0.0,
     )
+
+
+def _by_rounds(order: ActingOrder, counted: Tensor, is_updated: Tensor) -> tuple[Tensor, Tensor]:
+    """For every turn, its round's sum of what is counted, and whether an updated turn of the round comes after it."""
+    keys = torch.stack([order.episodes, order.rounds], dim=-1)
+    unique_keys, round_ids = torch.unique(keys, dim=0, return_inverse=True)
+    num_rounds = len(unique_keys)
+    sums = counted.new_zeros(num_rounds).index_add(0, round_ids, counted)
+    none_yet = order.positions.new_full((num_rounds,), -1)
+    last_updated = none_yet.scatter_reduce(0, round_ids[is_updated], order.positions[is_updated], reduce="amax")
+    return sums[round_ids], order.positions < last_updated[round_ids]

@@ -6,10 +6,14 @@ the text.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from torch import Tensor
 
 from marft_envs import Measurement
+
+Time = Literal["rounds", "clock", "turns"]
+"""See `Rollout.time`."""
 
 
 @dataclass(slots=True)
@@ -18,7 +22,8 @@ class Turn:
 
     agent: str
     round: int
-    """Round of the game. In an environment without rounds every turn is a round of its own."""
+    """Round of the game; on the clock, the instant at which it ended. In an environment without rounds every turn is a
+    round of its own."""
     prompt_ids: list[int]
     action_ids: list[int]
     """What was sampled, the end-of-sequence token included if it was sampled."""
@@ -31,11 +36,12 @@ class Turn:
     observation: str
     """What the agent itself could read then, as text."""
     parents: tuple[int, ...] = ()
-    """Positions in `Rollout.turns` of the actions of this round that this turn could read."""
+    """Positions in `Rollout.turns` of the actions of this round that this turn could read; on the clock, of those that
+    were new in it."""
     start_us: int = 0
     finish_us: int = 0
     rewards: dict[str, float] = field(default_factory=dict)
-    """Reward paid to each agent when this turn committed; an agent that is absent got 0."""
+    """Reward paid to each agent when this turn committed; an agent that is absent got 0. Empty on the clock."""
     features: Tensor | None = field(default=None, compare=False, repr=False)
     """(H,): what the acting policy made of the prompt, from the very pass that drew the action."""
 
@@ -57,17 +63,25 @@ class Rollout:
     instance: str
     """Identifies the task instance; evaluation resamples over it."""
     info: Mapping[str, float]
-    has_rounds: bool
-    """Whether `Turn.round` counts rounds of a Markov game that a team plays; if not, every agent is on its own."""
+    time: Time
+    """What passes from turn to turn. In "rounds" of a Markov game a team acts together; on the "clock" everybody has
+    turns of its own, as long as they take; otherwise an agent's own "turns" are all the time that it knows."""
     measurements: tuple[Measurement, ...] = ()
     """What a Flex-MG environment measured: who plays the episode again hands it to `reset`."""
     final_features: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
     """(H,), float32 on the CPU: what the policy of each agent whose episode was cut made of its next prompt, as far as
     it was told anything yet. Empty if nobody asked for it."""
+    payments: tuple[tuple[int, str, float], ...] = ()
+    """On the clock, all rewards: when, in simulated microseconds, to whom, how much. There they do not belong to turns,
+    for what pays may be an event."""
+    end_us: int = 0
+    """On the clock, when the episode ended."""
 
     @property
     def returns(self) -> dict[str, float]:
         """Undiscounted sum of rewards per agent."""
+        if self.time == "clock":
+            return {agent: sum(amount for _, paid, amount in self.payments if paid == agent) for agent in self.agents}
         return {agent: sum(turn.rewards.get(agent, 0.0) for turn in self.turns) for agent in self.agents}
 
     @property

@@ -3,6 +3,10 @@
 On the *team* axis lie all turns of an episode in acting order: what a central critic's values are for. On an *own* axis
 lie one agent's turns: what it was paid from one of its turns up to the next belongs to the first, and its value is
 bootstrapped only from the same agent's next turn. Environments without rounds have own axes only.
+
+On the clock every agent decides when its turn opens and is on its own until its next one, as with macro-actions. So
+there are own axes, whose steps take as long as they take: what is paid t seconds after a turn opened is worth γ^t, and
+so is the value of the next.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,6 +35,8 @@ class Credit:
     rounds: Tensor
     positions: Tensor
     """Acting order within the episode."""
+    predecessors: Tensor | None
+    """On the clock, (M, 2): pairs of a turn and one that its agent heard of in it, which it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,16 @@ class _Axis:
 
     turns: list[int]
     rewards: list[float]
-    rounds: list[int]
-    end_round: int
-    """The round that would have come next."""
+    times: list[float]
+    """Rounds, or on the clock seconds, when the turns opened."""
+    end: float
+    """When the next one would have."""
     bootstrap: float
 
 
 Axis = Literal["team", "own"]
+
+US_PER_S = 1_000_000
 
 
 def assign_credit(
@@ -69,8 +78,10 @@ def assign_credit(
     start = 0
     for rollout, next_values in zip(batch.rollouts, bootstraps, strict=True):
         ends = dict.fromkeys(rollout.agents, 0.0) if rollout.terminated else next_values
-        if axis == "team" and rollout.has_rounds:
+        if axis == "team" and rollout.time == "rounds":
             axes.append(_team_axis(rollout, start, ends))
+        elif rollout.time == "clock":
+            axes += _clock_axes(rollout, start, ends, gamma)
         else:
             axes += _own_axes(rollout, start, ends)
         start += len(rollout.turns)
@@ -78,15 +89,15 @@ def assign_credit(
     longest = max(len(one.turns) for one in axes)
     lengths = torch.tensor([len(one.turns) for one in axes])
     rewards = _padded([one.rewards for one in axes], longest)
-    rounds = _padded([one.rounds for one in axes], longest).long()
+    times = _padded([one.times for one in axes], longest)
     path = torch.zeros(len(axes), longest + 1)
     for row, one in enumerate(axes):
         path[row, : len(one.turns)] = values[one.turns]
         path[row, len(one.turns)] = one.bootstrap
-    end_rounds = torch.tensor([one.end_round for one in axes])
-    factors = axis_factors(rounds, gamma, gae_lambda, lengths, end_rounds)
+    ends_of_axes = torch.tensor([one.end for one in axes])
+    factors = axis_factors(times, gamma, gae_lambda, lengths, ends_of_axes)
     estimate = gae(rewards, path, factors.discounts, factors.lams, lengths)
-    joint = joint_round_advantages(estimate.advantages, rounds, lengths)
+    joint = joint_round_advantages(estimate.advantages, times, lengths)
 
     flat = {"advantages": torch.zeros(start), "joint": torch.zeros(start), "returns": torch.zeros(start)}
     for row, one in enumerate(axes):
@@ -103,15 +114,22 @@ def assign_credit(
         episodes=torch.tensor([number for number, rollout in enumerate(batch.rollouts) for _ in rollout.turns]),
         rounds=torch.tensor([turn.round for turn in batch.turns()]),
         positions=torch.tensor([position for rollout in batch.rollouts for position in range(len(rollout.turns))]),
+        predecessors=_predecessors(batch) if any(rollout.time == "clock" for rollout in batch.rollouts) else None,
     )
 
 
 def require_team_reward(batch: Batch) -> None:
     """Raises: `ConfigError` if agents of one Flex-MG were paid differently: then no joint action has one advantage."""
     for rollout in batch.rollouts:
-        if rollout.has_rounds:
+        if rollout.time == "rounds":
             for turn in rollout.turns:
                 _team_reward(rollout, turn)
+        elif rollout.time == "clock" and len(set(rollout.returns.values())) > 1:
+            raise ConfigError(
+                f"agents were paid differently ({rollout.returns}), but updates one after another need one team "
+                "reward. Have the environment pay everybody the same, or train with --update simultaneous, where every "
+                "agent is on its own"
+            )
 
 
 def _team_reward(rollout: Rollout, turn: Turn) -> float:
@@ -129,8 +147,8 @@ def _team_axis(rollout: Rollout, start: int, next_values: Mapping[str, float]) -
     return _Axis(
         turns=list(range(start, start + len(rollout.turns))),
         rewards=[_team_reward(rollout, turn) for turn in rollout.turns],
-        rounds=[turn.round for turn in rollout.turns],
-        end_round=rollout.turns[-1].round + 1,
+        times=[turn.round for turn in rollout.turns],
+        end=rollout.turns[-1].round + 1,
         bootstrap=next_values[rollout.agents[0]],
     )
 
@@ -147,11 +165,47 @@ def _own_axes(rollout: Rollout, start: int, next_values: Mapping[str, float]) ->
             for begin, end in zip(own, until, strict=True)
         ]
         # Without rounds an agent's own turns are all the time that it knows.
-        rounds = [rollout.turns[position].round for position in own] if rollout.has_rounds else list(range(len(own)))
-        end_round = (rollout.turns[-1].round if rollout.has_rounds else rounds[-1]) + 1
+        has_rounds = rollout.time == "rounds"
+        times: list[float] = (
+            [rollout.turns[position].round for position in own] if has_rounds else list(range(len(own)))
+        )
+        end = (rollout.turns[-1].round if has_rounds else times[-1]) + 1
         turns = [start + position for position in own]
-        axes.append(_Axis(turns, rewards, rounds, end_round, next_values.get(agent, 0.0)))
+        axes.append(_Axis(turns, rewards, times, end, next_values.get(agent, 0.0)))
     return axes
+
+
+def _clock_axes(rollout: Rollout, start: int, next_values: Mapping[str, float], gamma: float) -> list[_Axis]:
+    """Each agent's turns, as long as they take; what is paid before an agent's first turn is nobody's merit."""
+    axes = []
+    for agent in rollout.agents:
+        own = [position for position, turn in enumerate(rollout.turns) if turn.agent == agent]
+        if not own:
+            continue
+        opened_us = [rollout.turns[position].start_us for position in own]
+        rewards = [
+            sum(
+                amount * gamma ** ((time_us - begin_us) / US_PER_S)
+                for time_us, paid, amount in rollout.payments
+                if paid == agent and begin_us < time_us <= end_us
+            )
+            for begin_us, end_us in zip(opened_us, [*opened_us[1:], rollout.end_us], strict=True)
+        ]
+        times = [time_us / US_PER_S for time_us in opened_us]
+        turns = [start + position for position in own]
+        axes.append(_Axis(turns, rewards, times, rollout.end_us / US_PER_S, next_values.get(agent, 0.0)))
+    return axes
+
+
+def _predecessors(batch: Batch) -> Tensor:
+    pairs = []
+    start = 0
+    for rollout in batch.rollouts:
+        pairs += [
+            (start + place, start + parent) for place, turn in enumerate(rollout.turns) for parent in turn.parents
+        ]
+        start += len(rollout.turns)
+    return torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
 
 
 def _padded(rows: Sequence[Sequence[float]], width: int) -> Tensor:

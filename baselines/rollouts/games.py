@@ -14,7 +14,7 @@ from pettingzoo import AECEnv
 
 from baselines.errors import EnvironmentKindError
 from baselines.rollouts.batch import Rollout, Turn
-from marft_envs import FlexMG, Message
+from marft_envs import ClockMG, FlexMG, Message
 
 DEFAULT_MAX_CHARS = 4096
 """Bound on an action's length where the action space names none."""
@@ -71,7 +71,7 @@ class FlexGame:
         self.env = env
         self.agents = tuple(env.possible_agents)
         self._seed = 0
-        self._submitted: dict[tuple[int, str], Turn] = {}
+        self._submitted: dict[str, list[Turn]] = {}
 
     @property
     def done(self) -> bool:
@@ -79,11 +79,11 @@ class FlexGame:
 
     @property
     def may_act_again(self) -> bool:
-        return self.env.round + 1 < self.env.horizon
+        return isinstance(self.env, ClockMG) or self.env.round + 1 < self.env.horizon
 
     def reset(self, seed: int, level: str | None) -> None:
         self._seed = seed
-        self._submitted = {}
+        self._submitted = {agent: [] for agent in self.agents}
         self.env.reset(seed=seed, options=None if level is None else {"level": level})
 
     def ready(self) -> tuple[str, ...]:
@@ -102,22 +102,27 @@ class FlexGame:
         return self.env.observe(agent)["text"]
 
     def submit(self, agent: str, turn: Turn) -> None:
-        turn.round = self.env.round
-        self._submitted[turn.round, agent] = turn
+        if self.done:
+            return  # on the clock the end may come before an agent that was asked: nobody will know what it said
+        self._submitted[agent].append(turn)
         self.env.select(agent)
         self.env.step(turn.text)
 
     def rollout(self) -> Rollout:
         env = self.env
         turns: list[Turn] = []
+        submitted = {agent: iter(own) for agent, own in self._submitted.items()}
         for logged in env.turns:
-            turn = self._submitted[logged.round, logged.agent]
-            turn.text, turn.parents = logged.action, logged.parents
+            turn = next(submitted[logged.agent])
+            turn.round, turn.text, turn.parents = logged.round, logged.action, logged.parents
             turn.start_us, turn.finish_us = logged.start_us, logged.finish_us
             turns.append(turn)
-        for event in env.reward_events:
-            paid = turns[event.turn].rewards
-            paid[event.agent] = paid.get(event.agent, 0.0) + event.amount
+        on_clock = isinstance(env, ClockMG)
+        events = env.reward_events
+        if not on_clock:
+            for event in events:
+                paid = turns[event.turn].rewards
+                paid[event.agent] = paid.get(event.agent, 0.0) + event.amount
         return Rollout(
             turns=turns,
             agents=self.agents,
@@ -128,8 +133,10 @@ class FlexGame:
             level=env.level,
             instance=env.instance_key() or str(self._seed),
             info=dict(env.info),
-            has_rounds=True,
+            time="clock" if on_clock else "rounds",
             measurements=env.measurements,
+            payments=tuple([(event.time_us, event.agent, event.amount) for event in events]) if on_clock else (),
+            end_us=env.now_us if isinstance(env, ClockMG) else 0,
         )
 
 
@@ -219,7 +226,7 @@ class AECGame:
             level=None,
             instance=str(self._seed),
             info={},
-            has_rounds=False,
+            time="turns",
         )
 
 

@@ -4,6 +4,7 @@
 2. What follows a cut is bootstrapped, what follows an end is worth nothing.
 3. On its own axis an agent gets what it was paid from one of its turns up to the next.
 4. Team credit wants a team reward.
+5. On the clock everybody's steps take as long as they take.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from baselines.errors import ConfigError
-from baselines.rollouts.batch import Batch, Rollout, Turn
+from baselines.rollouts.batch import Batch, Rollout, Time, Turn
 from baselines.rollouts.credit import Credit, assign_credit, require_team_reward
 
 OCTET = tuple(f"expert_{number}" for number in range(8))
@@ -34,7 +35,7 @@ def turn(agent: str, round: int, rewards: Mapping[str, float] | None = None) -> 
 
 
 def rollout(
-    turns: Sequence[Turn], agents: tuple[str, ...], *, terminated: bool = True, has_rounds: bool = True
+    turns: Sequence[Turn], agents: tuple[str, ...], *, terminated: bool = True, time: Time = "rounds"
 ) -> Rollout:
     return Rollout(
         turns=list(turns),
@@ -46,7 +47,7 @@ def rollout(
         level=None,
         instance="0",
         info={},
-        has_rounds=has_rounds,
+        time=time,
     )
 
 
@@ -140,7 +141,7 @@ def test_on_its_own_axis_an_agent_gets_what_it_was_paid_up_to_its_next_turn() ->
         turn("a", 3),
         turn("b", 4, {"a": 8.0, "b": 1.0}),
     ]
-    found = credit(rollout(turns, ("a", "b"), has_rounds=False), gamma=0.5, gae_lambda=1.0)
+    found = credit(rollout(turns, ("a", "b"), time="turns"), gamma=0.5, gae_lambda=1.0)
     # a's turns earn 0 + 1 + 2 = 3 and 0 + 8 = 8: 3 + 0.5 · 8 = 7. b's earn 0, 3 + 0 and 1: 1.5 + 0.25 = 1.75, 3.5, 1.
     assert found.advantages.tolist() == [7.0, 1.75, 3.5, 8.0, 1.0]
     assert found.joint_advantages.tolist() == found.advantages.tolist()
@@ -148,14 +149,14 @@ def test_on_its_own_axis_an_agent_gets_what_it_was_paid_up_to_its_next_turn() ->
 
 def test_an_agent_that_terminated_is_not_bootstrapped_where_another_was_cut() -> None:
     turns = [turn("a", 0, {"a": 1.0}), turn("b", 1, {"b": 1.0})]
-    one = rollout(turns, ("a", "b"), terminated=False, has_rounds=False)
+    one = rollout(turns, ("a", "b"), terminated=False, time="turns")
     found = credit(one, bootstraps=[{"b": 4.0}], gamma=0.5)
     assert found.advantages.tolist() == [1.0, 3.0]  # 1, and 1 + 0.5 · 4
 
 
 def test_without_rounds_an_agents_own_turns_are_the_time_however_many_others_act_between() -> None:
     turns = [turn("a", 0), *(turn("b", number) for number in range(1, 5)), turn("a", 5, {"a": 1.0})]
-    found = credit(rollout(turns, ("a", "b"), has_rounds=False), gamma=0.5, gae_lambda=1.0)
+    found = credit(rollout(turns, ("a", "b"), time="turns"), gamma=0.5, gae_lambda=1.0)
     assert found.advantages[0] == 0.5
 
 
@@ -175,7 +176,7 @@ def test_an_own_value_is_bootstrapped_from_the_same_agents_next_turn_only() -> N
 
 
 def test_an_agent_that_never_acted_has_no_axis() -> None:
-    found = credit(rollout([turn("a", 0, {"a": 1.0, "b": 1.0})], ("a", "b"), has_rounds=False))
+    found = credit(rollout([turn("a", 0, {"a": 1.0, "b": 1.0})], ("a", "b"), time="turns"))
     assert found.advantages.tolist() == [1.0]
 
 
@@ -196,4 +197,70 @@ def test_agents_paid_differently_are_each_on_their_own_on_own_axes() -> None:
 
 
 def test_strangers_without_rounds_may_be_paid_as_they_like() -> None:
-    require_team_reward(Batch([rollout([turn("a", 0, {"a": 1.0})], ("a", "b"), has_rounds=False)]))
+    require_team_reward(Batch([rollout([turn("a", 0, {"a": 1.0})], ("a", "b"), time="turns")]))
+
+
+# On the clock.
+
+
+def clock_rollout(
+    turns: Sequence[tuple[str, float, float]],
+    payments: Sequence[tuple[float, str, float]],
+    *,
+    end: float,
+    terminated: bool = True,
+    parents: Mapping[int, tuple[int, ...]] | None = None,
+) -> Rollout:
+    """Turns as (agent, start, finish) and payments as (time, agent, amount), in seconds."""
+    made = []
+    for place, (agent, start, finish) in enumerate(turns):
+        made.append(turn(agent, place))
+        made[-1].start_us, made[-1].finish_us = int(start * 1e6), int(finish * 1e6)
+        made[-1].parents = (parents or {}).get(place, ())
+    one = rollout(made, ("a", "b"), terminated=terminated, time="clock")
+    one.payments = tuple([(int(time * 1e6), agent, amount) for time, agent, amount in payments])
+    one.end_us = int(end * 1e6)
+    return one
+
+
+def test_on_the_clock_a_step_lasts_from_one_opening_to_the_next() -> None:
+    turns = [("a", 0, 1), ("b", 0, 2), ("a", 1, 4), ("b", 2, 5)]
+    payments = [(1, "a", 1.0), (4, "a", 2.0), (4, "b", 8.0), (2, "b", 4.0), (5, "b", 16.0), (5, "a", 32.0)]
+    one = clock_rollout(turns, payments, end=5)
+    values = [10.0, 20.0, 30.0, 40.0]
+    found = credit(one, values=values, gamma=0.5, gae_lambda=0.0)
+    a_0 = 0.5 * 1 + 0.5 * 30 - 10  # opened at 0, paid at 1, the next opens at 1
+    a_1 = 0.5**3 * 2 + 0.5**4 * 32 - 30  # opened at 1, the end is at 5
+    b_0 = 0.5**2 * 4 + 0.5**2 * 40 - 20
+    b_1 = 0.5**2 * 8 + 0.5**3 * 16 - 40
+    assert found.advantages.tolist() == pytest.approx([a_0, b_0, a_1, b_1])
+    assert found.returns.tolist() == pytest.approx([a_0 + 10, b_0 + 20, a_1 + 30, b_1 + 40])
+    along = credit(one, values=values, gamma=0.5, gae_lambda=0.25)
+    assert along.advantages.tolist() == pytest.approx([a_0 + 0.5 * 0.25 * a_1, b_0 + (0.5 * 0.25) ** 2 * b_1, a_1, b_1])
+    assert one.returns == {"a": 35.0, "b": 28.0}
+
+
+def test_on_the_clock_what_was_paid_before_an_agents_first_turn_is_not_its_merit() -> None:
+    one = clock_rollout([("a", 0, 1), ("b", 3, 4)], [(1, "b", 5.0), (3, "b", 7.0), (4, "b", 2.0)], end=4)
+    assert credit(one, gamma=1.0).advantages.tolist() == [0.0, 2.0]
+    assert one.returns == {"a": 0, "b": 14.0}
+
+
+def test_on_the_clock_a_cut_is_bootstrapped_at_the_time_of_the_end() -> None:
+    one = clock_rollout([("a", 0, 1), ("b", 0, 3)], [], end=3, terminated=False)
+    found = credit(one, bootstraps=[{"a": 8.0, "b": 16.0}], gamma=0.5)
+    assert found.advantages.tolist() == [1.0, 2.0]
+
+
+def test_on_the_clock_predecessors_are_what_was_heard_by_their_places_in_the_batch() -> None:
+    one = clock_rollout([("a", 0, 1), ("b", 0, 2), ("a", 2, 3)], [], end=3, parents={1: (0,), 2: (1,)})
+    found = credit(one, one)
+    assert found.predecessors.tolist() == [[1, 0], [2, 1], [4, 3], [5, 4]]
+    assert credit(rollout([turn("a", 0)], ("a",))).predecessors is None
+
+
+def test_on_the_clock_updates_one_after_another_want_a_team_reward() -> None:
+    turns = [("a", 0, 1), ("b", 0, 1)]
+    require_team_reward(Batch([clock_rollout(turns, [(1, "a", 1.0), (1, "b", 1.0)], end=1)]))
+    with pytest.raises(ConfigError, match="--update simultaneous"):
+        require_team_reward(Batch([clock_rollout(turns, [(1, "a", 1.0)], end=1)]))

@@ -3,6 +3,7 @@
 1. An environment that knows nothing of us is played, paid and cut as it says.
 2. A team trains on it by `module:factory`.
 3. What is no AEC environment of texts is refused, with the way out.
+4. On the clock turns and payments are those of the episode, and a team trains.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.games import AECGame, FlexGame, Game, as_game
 from baselines.runs.records import read_records
 from marft_envs import LLMText
-from tests.baselines.toy_envs import Letters
+from tests.baselines.toy_envs import Letters, Paced
 from tests.foreign_env import Echo
 
 LoadTeam = Callable[..., Team]
@@ -69,7 +70,7 @@ def test_agents_act_in_the_environments_order_and_one_may_finish_early() -> None
     rollout = played(Echo(), FIVE)
     assert [one.agent for one in rollout.turns] == ["caller", "echoer", "caller", "echoer", "echoer"]
     assert [one.round for one in rollout.turns] == [0, 1, 2, 3, 4]
-    assert not rollout.has_rounds
+    assert rollout.time == "turns"
     assert (rollout.seed, rollout.instance, rollout.level) == (7, "7", None)
 
 
@@ -214,3 +215,78 @@ def test_our_own_text_space_is_a_text_space() -> None:
 
     game: Game = as_game(Ours())
     assert game.max_chars("caller") == 33
+
+
+# On the clock.
+
+
+def test_on_the_clock_a_rollout_has_the_turns_that_ended_and_all_that_was_paid() -> None:
+    env = Paced()
+    game = as_game(env)
+    game.reset(3, None)
+    first = {agent: turn(agent, f"{agent} at first") for agent in game.ready()}
+    for agent in ("slow_0", "quick_0"):
+        game.submit(agent, first[agent])
+    last = turn("quick_0", "stop")
+    game.submit("quick_0", last)
+    assert game.done
+    rollout = game.rollout()
+    assert rollout.turns == [first["quick_0"], last]
+    assert (last.round, last.start_us, last.finish_us) == (2, 920_000, 1_600_000)
+    paid = [(920_000, 0.16), (1_500_000, 0.5), (1_600_000, 0.04)]
+    assert rollout.payments == tuple((time, agent, amount) for time, amount in paid for agent in env.possible_agents)
+    assert rollout.returns == env.episode().returns
+    assert rollout.end_us == 1_600_000
+
+
+def test_on_the_clock_what_was_asked_for_and_comes_after_the_end_is_dropped() -> None:
+    game = as_game(Paced())
+    game.reset(3, None)
+    game.submit("quick_0", turn("quick_0", "stop"))
+    assert game.done
+    game.submit("slow_0", turn("slow_0", "too late"))
+    assert [one.text for one in game.rollout().turns] == ["stop"]
+
+
+def test_on_the_clock_every_tick_asks_all_open_turns(load_team: LoadTeam, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = load_team("quick_0", "slow_0")
+    sizes: list[int] = []
+    act = Team.act
+
+    def noted(self: Team, requests: Sequence[object], **settings: object) -> object:
+        sizes.append(len(requests))
+        return act(self, requests, **settings)
+
+    monkeypatch.setattr(Team, "act", noted)
+    batch = Collector(Paced, team, num_envs=3).collect([Task(seed) for seed in range(3)], Sampling(0.7, 4))
+    assert sizes[0] == 6
+    assert sum(sizes) == sum(len(rollout.turns) for rollout in batch.rollouts)
+    alone = Collector(Paced, team, num_envs=1).collect([Task(seed) for seed in range(3)], Sampling(0.7, 4))
+    assert [one.text for one in alone.turns()] == [one.text for one in batch.turns()]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"critic_input": "observation", "bootstrap_truncated": True},
+        {"update": "simultaneous", "bootstrap_truncated": True},
+    ],
+)
+def test_a_team_trains_on_the_clock(tiny_model: Path, tmp_path: Path, settings: dict[str, object]) -> None:
+    config = Config(
+        env_id="tests.baselines.toy_envs:Paced",
+        model=str(tiny_model),
+        run_dir=tmp_path / "run",
+        num_iterations=2,
+        episodes_per_iteration=4,
+        eval_instances=2,
+        max_new_tokens=6,
+        **settings,
+    )
+    assert train(config, quiet=True).stop_reason == "finished"
+    for record in read_records(tmp_path / "run" / "metrics.jsonl"):
+        for agent in ("quick_0", "slow_0"):
+            assert record[f"{agent}/updates"] == 2
+            assert record[f"{agent}/grad_norm"] > 0
+        assert 0 < record["slow_0/predecessor_ess"] <= 1

@@ -5,7 +5,7 @@ from itertools import cycle
 
 import numpy as np
 
-from marft_envs import Dependencies, FlexMG, Outcome, Profile
+from marft_envs import ClockMG, Dependencies, FlexMG, Outcome, Profile
 
 WRITERS = (Profile("writer", system="You write."), Profile("editor", system="You edit."), Profile("critic"))
 PAIR = (Profile("writer"), Profile("editor"))
@@ -54,6 +54,33 @@ class Halting(Letters):
     def end_round(self) -> Outcome:
         goes_on = self.measured(lambda recorded: recorded if recorded is not None else next(self.spells))
         return Outcome(rewards=1.0, terminated=not goes_on)
+
+
+class Paced(ClockMG):
+    """On the clock: the team is paid a hundredth per character, 0.5 at 1.5 s, and stops where somebody says "stop"."""
+
+    metadata = {"name": "paced_v0"}  # noqa: RUF012  # PettingZoo declares it so
+    source = "paced"
+
+    def __init__(self, *, horizon: int = 4, **base: object) -> None:
+        team = tuple(Profile(role, base_us=us) for role, us in (("quick", 600_000), ("slow", 2_500_000)))
+        super().__init__(horizon=horizon, **{"team": team, **base})
+
+    def start(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
+        self.number = int(rng.integers(10_000))
+        self.at(1_500_000, "bell")
+
+    def view(self, agent: str) -> str:
+        return f"It is {self.now_us}."
+
+    def act(self, agent: str, action: str) -> Outcome:
+        return Outcome(rewards=len(action) / 100, terminated=action == "stop")
+
+    def happen(self, event: str) -> Outcome:
+        return Outcome(rewards=0.5, feedback="The bell rings.")
+
+    def instance_key(self) -> str:
+        return str(self.number)
 
 
 class Uppercase(FlexMG):
