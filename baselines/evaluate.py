@@ -1,5 +1,6 @@
 """Greedy evaluation of a team on held-out instances, with intervals over instances."""
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -136,9 +137,10 @@ def episodes_of(rollouts: Iterable[Rollout], env: FlexMG) -> Iterator[Episode]:
     for rollout in rollouts:
         options = None if rollout.level is None else {"level": rollout.level}
         env.reset(seed=rollout.seed, options=options, measurements=rollout.measurements)
-        for turn in rollout.turns:
-            env.select(turn.agent)
-            env.step(turn.text)
+        said = {agent: deque(rollout.texts(agent)) for agent in rollout.agents}
+        while env.ready:  # on the clock there may be a turn left that was never asked for, and that nothing depends on
+            agent = env.agent_selection
+            env.step(said[agent].popleft() if said[agent] else "")
         episode = env.episode()
         for agent, earned in rollout.returns.items():  # not ==: they were added up in another order
             assert isclose(episode.returns[agent], earned, abs_tol=1e-9), "the same seed and actions earn the same"
@@ -149,6 +151,8 @@ def few_shot_examples(env: FlexMG, level: str | None, num_examples: int) -> dict
     """What each agent would have read and written in a perfect first turn, on instances of the train split.
 
     For the untrained reference only: it tells how much of a trained team's score a prompt alone can reach.
+
+    Raises: `ConfigError` if the environment does not say what a perfect agent would write.
     """
     examples: dict[str, list[Message]] = {agent: [] for agent in env.possible_agents}
     for seed in range(num_examples):
@@ -156,7 +160,10 @@ def few_shot_examples(env: FlexMG, level: str | None, num_examples: int) -> dict
         seen: set[str] = set()
         while not (env.terminated or env.truncated):
             agent = env.agent_selection
-            action = env.reference_action(agent)
+            try:
+                action = env.reference_action(agent)
+            except NotImplementedError as error:
+                raise ConfigError(f"no examples can be shown: {error}; use --few-shot 0") from error
             if agent not in seen:
                 asked = [message for message in env.messages(agent) if message["role"] == "user"]
                 examples[agent] += [*asked, {"role": "assistant", "content": action}]
@@ -169,7 +176,7 @@ class Evaluator:
     """The evaluations around a training run. What is recorded already is not done again."""
 
     def __init__(self, config: ExperimentConfig, experiment: Experiment) -> None:
-        """Raises: `ConfigError` if nothing is held out at the level to reach."""
+        """Raises: `ConfigError` if nothing is held out at the level to reach, or no examples can be shown."""
         self._config = config
         self._experiment = experiment
         self._tasks: list[Task] = []
@@ -182,6 +189,10 @@ class Evaluator:
                     "without evaluation: --eval-instances 0"
                 ) from error
             self._tasks = held_out_tasks(probe, experiment.level, config.eval_instances)
+        self._examples: Mapping[str, Sequence[Message]] = {}
+        trained_on = make_env(config.env_id, "train", config.env_options)
+        if self._tasks and config.few_shot and isinstance(trained_on, FlexMG):
+            self._examples = few_shot_examples(trained_on, experiment.level, config.few_shot)
 
     def untrained(self, run: Run) -> None:
         """The team before training, and the same with examples in its prompt.
@@ -189,10 +200,8 @@ class Evaluator:
         Fresh adapters change nothing, so this is the base model.
         """
         self._record(run, 0, "untrained", self._experiment.team)
-        probe = make_env(self._config.env_id, "train", self._config.env_options)
-        if self._tasks and self._config.few_shot and isinstance(probe, FlexMG):
-            examples = few_shot_examples(probe, self._experiment.level, self._config.few_shot)
-            self._record(run, 0, "untrained_few_shot", self._experiment.team, examples)
+        if self._examples:
+            self._record(run, 0, "untrained_few_shot", self._experiment.team, self._examples)
 
     def trained(self, run: Run, num_iterations: int) -> None:
         """The team as it is now."""

@@ -331,6 +331,13 @@ class ClockMG(FlexMG):
     def _of_all(self) -> str:
         return ""
 
+    def opened(self, agent: str) -> str:
+        return f"{told_time(self._paces[agent].start_us).removesuffix(' s')} of {self.horizon} s"
+
+    @property
+    def elapsed(self) -> str:
+        return told_time(self.now_us)
+
     def state(self) -> str:  # type: ignore[override]  # as in FlexMG
         """Everything already decided, as text; what was submitted and has not been heard yet stands at its end."""
         text = super().state()

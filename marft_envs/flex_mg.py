@@ -500,6 +500,15 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         """No episode has more turns."""
         return self.horizon * len(self.possible_agents)
 
+    def opened(self, agent: str) -> str:  # on the clock everybody's turn has a time of its own
+        """When an agent's turn opened, as people read it: "round 1 of 3", or on the clock "2.5 of 60 s"."""
+        return f"round {self.round + 1} of {self.horizon}"
+
+    @property
+    def elapsed(self) -> str:
+        """How long it has been played, as people read it: "2 rounds", or on the clock "7.25 s"."""
+        return f"{self.num_rounds} round{'' if self.num_rounds == 1 else 's'}"
+
     @property
     def num_rounds(self) -> int:
         """How many rounds were committed."""

@@ -37,7 +37,7 @@ class Person:
 
     def __call__(self, agent: str, messages: Sequence[Message]) -> str:
         """The seat's action, after its news. Raises: Quit."""
-        heading(f"round {self._env.round + 1} of {self._env.horizon} · {agent}")
+        heading(f"{self._env.opened(agent)} · {agent}")
         self._show(messages[self._num_shown.get(agent, 0) :], own=False)
         self._num_shown[agent] = len(messages)
         while True:

@@ -18,7 +18,7 @@ from baselines.commands.options import EnvOptions, Names, OptionalInt, OptionalT
 from baselines.commands.person import HINT, Person, Quit, heading
 from baselines.commands.terminal import note, say, visible, working
 from baselines.errors import ConfigError, EnvironmentKindError, extra_required
-from marft_envs import FlexMG, Message
+from marft_envs import ClockMG, FlexMG, Message
 
 if TYPE_CHECKING:
     from baselines.commands.teams import Cast
@@ -159,7 +159,7 @@ class _Table:
         person, others = Person(env), self._others()
         num_shown = self._show_record(0)
         while env.ready:
-            agent, round_played = env.agent_selection, env.num_rounds
+            agent, num_played, num_paid = env.agent_selection, env.num_rounds, len(env.reward_events)
             if agent in self._seats:
                 env.step(person(agent, env.messages(agent)))
                 _tell_shortened(env, agent)
@@ -167,10 +167,10 @@ class _Table:
                 with working(f"{agent} is writing"):
                     action = others(agent, env.messages(agent))
                 env.step(action)
-            if env.num_rounds > round_played:
+            if env.num_rounds > num_played:
                 num_shown = self._show_record(num_shown)
                 if not self._shows_all:
-                    say("", _paid(env, round_played, self._seats))
+                    say("", _paid(env, num_paid, self._seats))
         self._show_end()
         return env.episode()
 
@@ -185,7 +185,7 @@ class _Table:
     def _show_end(self) -> None:
         env = self._env
         ending = "was ended by the horizon" if env.truncated else "is over"
-        heading(f"the episode {ending} after {_count(env.num_rounds, 'round')}")
+        heading(f"the episode {ending} after {env.elapsed}")
         if not self._shows_all:
             say(*{visible(text): None for seat in self._seats for text in env.feedback_to(seat)})
         returns = ", ".join(f"{agent} {amount:g}" for agent, amount in env.episode().returns.items())
@@ -228,7 +228,8 @@ def _introduction(env: FlexMG, cast: "Cast | None", seats: Sequence[str]) -> Ite
     others = [agent for agent in env.possible_agents if agent not in seats]
     players = "the reference, which knows the solution" if cast is None else cast.title
     name = env.spec.id if env.spec else type(env).__name__
-    yield f"{name}, {_count(env.horizon, 'round')} at most."
+    horizon = _count(env.horizon, "second" if isinstance(env, ClockMG) else "round")
+    yield f"{name}, {horizon} at most."
     if seats:
         yield f"You play {_and(seats)}."
     if others:
@@ -244,13 +245,14 @@ def _tell_shortened(env: FlexMG, agent: str) -> None:
         note(f"The last {_count(dropped, 'character')} of it were dropped: an answer here has {limit} at most.")
 
 
-def _paid(env: FlexMG, played: int, seats: Sequence[str]) -> str:
-    """What the person's seats got for a round."""
+def _paid(env: FlexMG, num_before: int, seats: Sequence[str]) -> str:
+    """What the person's seats got for the latest round; on the clock, since the latest step."""
     totals = dict.fromkeys(seats, 0.0)
-    for event in env.reward_events:
-        if event.round == played and event.agent in totals:
+    for event in env.reward_events[num_before:]:
+        if event.agent in totals:
             totals[event.agent] += event.amount
-    return f"reward of round {played + 1}: " + ", ".join(f"{agent} {total:+g}" for agent, total in totals.items())
+    what = f"rewards until {env.elapsed}" if isinstance(env, ClockMG) else f"reward of round {env.num_rounds}"
+    return f"{what}: " + ", ".join(f"{agent} {total:+g}" for agent, total in totals.items())
 
 
 def _count(number: int, noun: str) -> str:

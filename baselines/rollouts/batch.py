@@ -76,6 +76,8 @@ class Rollout:
     for what pays may be an event."""
     end_us: int = 0
     """On the clock, when the episode ended."""
+    unfinished: Mapping[str, str] = field(default_factory=dict)
+    """On the clock, by agent, what was submitted of a turn that the end cut."""
 
     @property
     def returns(self) -> dict[str, float]:
@@ -83,6 +85,11 @@ class Rollout:
         if self.time == "clock":
             return {agent: sum(amount for _, paid, amount in self.payments if paid == agent) for agent in self.agents}
         return {agent: sum(turn.rewards.get(agent, 0.0) for turn in self.turns) for agent in self.agents}
+
+    def texts(self, agent: str) -> list[str]:
+        """All that an agent submitted, in its order."""
+        said = [turn.text for turn in self.turns if turn.agent == agent]
+        return [*said, self.unfinished[agent]] if agent in self.unfinished else said
 
     @property
     def team_return(self) -> float:

@@ -137,6 +137,7 @@ class FlexGame:
             measurements=env.measurements,
             payments=tuple([(event.time_us, event.agent, event.amount) for event in events]) if on_clock else (),
             end_us=env.now_us if isinstance(env, ClockMG) else 0,
+            unfinished={agent: turn.text for agent, left in submitted.items() for turn in left},
         )
 
 

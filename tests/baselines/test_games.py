@@ -15,7 +15,8 @@ from pettingzoo.test import api_test
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from baselines.algorithms.marft_action import Config, train
-from baselines.errors import EnvironmentKindError
+from baselines.errors import ConfigError, EnvironmentKindError
+from baselines.evaluate import episodes_of
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Rollout, Turn
 from baselines.rollouts.collect import Collector, Sampling, Task
@@ -281,6 +282,7 @@ def test_a_team_trains_on_the_clock(tiny_model: Path, tmp_path: Path, settings: 
         num_iterations=2,
         episodes_per_iteration=4,
         eval_instances=2,
+        few_shot=0,
         max_new_tokens=6,
         **settings,
     )
@@ -290,3 +292,31 @@ def test_a_team_trains_on_the_clock(tiny_model: Path, tmp_path: Path, settings: 
             assert record[f"{agent}/updates"] == 2
             assert record[f"{agent}/grad_norm"] > 0
         assert 0 < record["slow_0/predecessor_ess"] <= 1
+
+
+def test_on_the_clock_rollouts_become_episodes_that_a_log_can_hold(load_team: LoadTeam) -> None:
+    team = load_team("quick_0", "slow_0")
+    tasks = [Task(seed) for seed in range(4)]
+    env = Paced()
+    rollouts = Collector(Paced, team, num_envs=4).collect(tasks, Sampling(0.7, 9)).rollouts
+    game = as_game(Paced())
+    game.reset(9, None)
+    game.submit("slow_0", turn("slow_0", "x" * 50))  # could end at 2.5 s, and would at 3.5 s
+    while not game.done:
+        (agent,) = game.ready()
+        game.submit(agent, turn(agent, "stop" if game.env.now_us >= 2_000_000 else "go on"))
+    rollouts.append(game.rollout())
+    assert rollouts[-1].unfinished == {"slow_0": "x" * 50}
+    for rollout, episode in zip(rollouts, episodes_of(rollouts, env), strict=True):
+        assert [(one.agent, one.action) for one in episode.turns] == [(one.agent, one.text) for one in rollout.turns]
+    assert [(cut.agent, cut.action) for cut in episode.cuts][-1] == ("slow_0", "x" * 50)
+
+
+def test_without_reference_actions_no_examples_can_be_shown_and_nothing_is_written(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    config = Config(env_id="tests.baselines.toy_envs:Paced", model=str(tiny_model), run_dir=folder, eval_instances=2)
+    with pytest.raises(ConfigError, match="use --few-shot 0"):
+        train(config, quiet=True)
+    assert not folder.exists()
