@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from marft_envs.cache import cache_dir
     from marft_envs.check import CheckReport, CheckResult, check_env
     from marft_envs.clock import ClockMG
+    from marft_envs.course import Timing, timing
     from marft_envs.dependencies import Dependencies
     from marft_envs.episode import play, replay
     from marft_envs.flex_mg import FlexMG
@@ -68,6 +69,7 @@ __all__ = [
     "SandboxWarning",
     "SecondOpinionError",
     "SingleAgentView",
+    "Timing",
     "Turn",
     "UnknownEnvironmentError",
     "__version__",
@@ -86,6 +88,7 @@ __all__ = [
     "registered_ids",
     "replay",
     "spec",
+    "timing",
     "write_log",
 ]
 
@@ -105,6 +108,7 @@ _HOMES = {
     "Profile": "profiles",
     "RewardEvent": "records",
     "SingleAgentView": "wrappers",
+    "Timing": "course",
     "Turn": "records",
     "cache_dir": "cache",
     "check_env": "check",
@@ -116,6 +120,7 @@ _HOMES = {
     "quote": "transcript",
     "read_log": "action_log",
     "replay": "episode",
+    "timing": "course",
     "write_log": "action_log",
 }
 """The module of every name that is loaded at its first use."""

@@ -9,9 +9,10 @@ An episode is a header line, a line per turn, and an end line:
 
 (Here the turn is broken into two lines; in a file it is one.) `rewards` holds what was paid at the commit of that
 turn: agent, amount, time; and the instant, where an event of the clock paid it after the turn's own. Where an option
-names data, `data_fingerprint` in the header says which they were. There if there are any: `runtime` in the header;
-`measurements` in the end line, where tuples are lists; on the clock `cuts`, turns that the end left unfinished (agent,
-start, action or null), and `early`, what was paid before the first commit.
+names data, `data_fingerprint` in the header says which they were. There if there are any: in the header `runtime`,
+`recall` if it is not the team's, and `on_clock`; in the end line `measurements`, where tuples are lists; and on the
+clock `cuts`, turns that the end left unfinished (agent, start, action or null), and `early`, what was paid before a
+commit.
 Lines end with a line feed and nothing else; UTF-8, with every character as it is.
 """
 
@@ -47,7 +48,7 @@ _FIELDS: Mapping[str, Mapping[str, type]] = {
 }
 """The kinds of lines, and the type of each of their fields."""
 _OPTIONAL: Mapping[str, Mapping[str, type]] = {
-    "episode": {"data_fingerprint": str, "runtime": str},
+    "episode": {"data_fingerprint": str, "runtime": str, "recall": str, "on_clock": bool},
     "turn": {},
     "end": {"measurements": list, "cuts": list, "early": list},
 }
@@ -111,7 +112,12 @@ def _lines(episode: Episode) -> Iterator[str]:
         options=plain_options(episode.options),
         seed=episode.seed,
         reset_options=dict(episode.reset_options),
-        **_filled(data_fingerprint=episode.data_fingerprint, runtime=episode.runtime),
+        **_filled(
+            data_fingerprint=episode.data_fingerprint,
+            runtime=episode.runtime,
+            recall="" if episode.recall == "team" else episode.recall,
+            on_clock=episode.on_clock,
+        ),
     )
     rewards: dict[int, list[Sequence[object]]] = {}
     for event in episode.reward_events:
@@ -263,6 +269,8 @@ def _read_episode(where: str, header: dict[str, Any], lines: Iterator[Line]) -> 
                 measurements=_measurements(at, line),
                 runtime=header.get("runtime", ""),
                 cuts=tuple(_cuts(at, line)),
+                recall=header.get("recall", "team"),
+                on_clock=header.get("on_clock", False),
             )
         if line["kind"] != "turn" or line["index"] != len(turns):
             raise LogError(f"{at}: turn {len(turns)} or the end of the episode is missing; {_WAY_OUT}")

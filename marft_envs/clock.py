@@ -45,6 +45,8 @@ class ClockMG(FlexMG):
     `round` counts the instants.
     """
 
+    on_clock = True
+
     def __init__(self, *, horizon: int = 60, **base: Any) -> None:
         super().__init__(horizon=horizon, **base)
         if self.recall != "team":

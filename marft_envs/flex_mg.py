@@ -620,6 +620,8 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             measurements=self._measurements,
             runtime=self.runtime,
             cuts=self.cuts,
+            recall=self.recall,
+            on_clock=self.on_clock,
         )
 
     def observation_space(self, agent: str) -> Space[dict[str, str]]:

@@ -38,6 +38,8 @@ class Hooks:
     recall: Literal["team", "parents"] = "team"
     """Who is told what was said in *earlier* rounds: "team", everybody who has not heard it yet; "parents", nobody, so
     that an agent never hears anything but what D_t let through."""
+    on_clock: ClassVar[bool] = False
+    """Whether agents act at their own pace; `ClockMG` says so."""
     reward_range: ClassVar[tuple[float, float]] = (-float("inf"), float("inf"))
     """The lowest and the highest return that an agent can have in one episode."""
     source: str = ""

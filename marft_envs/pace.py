@@ -1,11 +1,10 @@
 """What the clock keeps of one agent: its turn, what it will be told, and whether it waits."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from typing import NamedTuple, Self
 
-from marft_envs.profiles import Profile
 from marft_envs.seats import Part
 
 _WAIT = re.compile(r"\s*wait(?:\s+for\s+(\S+?))?\s*[.!]?\s*", re.IGNORECASE)
@@ -70,13 +69,13 @@ class Pace:
         return copied
 
 
-def names_of(profiles: Mapping[str, Profile]) -> dict[str, tuple[str, ...]]:
+def names_of(agents: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The agents that every name means, in lower case: an agent's own, or that of its role."""
-    return {
-        name.lower(): tuple([other for other, theirs in profiles.items() if name in (other, theirs.role)])
-        for agent, profile in profiles.items()
-        for name in (agent, profile.role)
-    }
+    named: dict[str, tuple[str, ...]] = {}
+    for agent in agents:
+        for name in (agent, agent.rpartition("_")[0]):
+            named[name.lower()] = (*named.get(name.lower(), ()), agent)
+    return named
 
 
 def waited_for(agent: str, action: str, named: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 from marft_envs.errors import ActionTypeError, OutcomeError
 
@@ -115,6 +115,10 @@ class Episode:
     """What else the outcomes may depend on, such as "python 3.11"; empty where there is nothing."""
     cuts: tuple[Cut, ...] = ()
     """On the clock, the turns that the end left unfinished, in the order of the agents."""
+    recall: Literal["team", "parents"] = "team"
+    """Who is told what was said in earlier rounds: see `Hooks.recall`."""
+    on_clock: bool = False
+    """Whether agents acted at their own pace; if not, in rounds."""
 
     def __str__(self) -> str:
         return f"episode of {self.env_id or 'an environment that is not registered'}, seed {self.seed}"
