@@ -202,6 +202,17 @@ class Hooks:
         """
         raise NotImplementedError(f"{type(self).__name__} has no reference action for {agent!r}")
 
+    def silent_action(self, agent: str) -> str:
+        """What the agent writes on the best team whose members hear nothing of each other.
+
+        A bound: what a team earns above it, it earns by talking. So it follows from what the environment has told this
+        agent, and from what the agent itself has written, and from nothing that others know. Asked as
+        `reference_action` is. The docstring says how the play was found, and whether it is proven to be the best.
+
+        Raises: NotImplementedError unless the environment provides it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no silent play for {agent!r}")
+
     def flaw(self) -> str:
         """What is wrong with the instance that was drawn, in words; empty, the default, if nothing is.
 

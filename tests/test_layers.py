@@ -28,6 +28,7 @@ LAYERS = {
     # The base class and its services.
     "marft_envs.action_log": 0,
     "marft_envs.cache": 0,
+    "marft_envs.calling": 0,
     "marft_envs.course": 0,
     "marft_envs.dependencies": 0,
     "marft_envs.errors": 0,

@@ -43,7 +43,8 @@ OURS = marft_envs.registered_ids()
 def test_everything_that_is_registered_keeps_every_promise(env_id: str) -> None:
     report = check_env(env_id)
     assert report.passed, report
-    assert {result.status for result in report.results} == {"passed"}
+    skipped = {result.name for result in report.results if result.status == "skipped"}
+    assert skipped == (set() if env_id.startswith("collab/") else {"talking pays"})
 
 
 @pytest.mark.parametrize("env_id", ["twins/parcel-v0", "twins/timed-v0"])
@@ -89,6 +90,8 @@ TWINS: list[tuple[str, type[FlexMG] | str, str]] = [
     ("the reference play is best", twins.PromisesMoreWelfare, "has the welfare 2.0, and best_welfare is 3.0"),
     ("instances are sound", twins.KnowsOfAFlaw, "seed 0: two of its tests disagree"),
     ("nothing comes for free", twins.PaysForTakingPart, "nothing earns 0.800 on average .* at most 0.700"),
+    ("talking pays", twins.TellsEverybodyEverything, "the silent play earns 1.000 and the reference 1.000"),
+    ("talking pays", twins.KnowsWhatOthersKnow, "teller_0 was told the same, and its silent play writes"),
     ("bounded steps", twins.TakesLong, "from teller_0 took [0-9.]+ CPU-seconds"),
     ("bounded steps", twins.TakesRoom, "from teller_0 took 200 MiB"),
     ("purity of observing", twins.CountsLooks, "looking at it changed it"),

@@ -50,6 +50,9 @@ class Parcel(FlexMG):
     def reference_action(self, agent):
         return self.number
 
+    def silent_action(self, agent):
+        return "50000"
+
 
 class Timed(Parcel):
     """Every reply is measured, and what was measured is told; a recorded number below 100 stands."""
@@ -323,6 +326,21 @@ class SharesInstances(Parcel):
         self._is_drawing = True
         super()._draw(options)
         self._is_drawing = False
+
+
+class TellsEverybodyEverything(Parcel):
+    """So that nobody needs to talk."""
+
+    def view(self, agent):
+        return f"The number is {self.number}."
+
+    def silent_action(self, agent):
+        return self.number
+
+
+class KnowsWhatOthersKnow(Parcel):
+    def silent_action(self, agent):
+        return self.number[:2]
 
 
 class ObservesBareText(Parcel):
