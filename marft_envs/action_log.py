@@ -10,9 +10,9 @@ An episode is a header line, a line per turn, and an end line:
 (Here the turn is broken into two lines; in a file it is one.) `rewards` holds what was paid at the commit of that
 turn: agent, amount, time; and the instant, where an event of the clock paid it after the turn's own. Where an option
 names data, `data_fingerprint` in the header says which they were. There if there are any: in the header `runtime`,
-`recall` if it is not the team's, and `on_clock`; in the end line `measurements`, where tuples are lists; and on the
-clock `cuts`, turns that the end left unfinished (agent, start, action or null), and `early`, what was paid before a
-commit.
+`recall` if it is not the team's, `on_clock`, and `hears`, whom those hear who do not hear everybody; in the end line
+`measurements`, where tuples are lists; and on the clock `cuts`, turns that the end left unfinished (agent, start,
+action or null), and `early`, what was paid before a commit.
 Lines end with a line feed and nothing else; UTF-8, with every character as it is.
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from marft_envs.errors import LogError, OutcomeError, TeamFileError
-from marft_envs.profiles import Profile
+from marft_envs.profiles import Member, Profile, Variants
 from marft_envs.records import DEEPEST_MEASUREMENT, Cut, Episode, Measurement, RewardEvent, Turn, checked_measurement
 
 FORMAT = 1
@@ -48,7 +48,7 @@ _FIELDS: Mapping[str, Mapping[str, type]] = {
 }
 """The kinds of lines, and the type of each of their fields."""
 _OPTIONAL: Mapping[str, Mapping[str, type]] = {
-    "episode": {"data_fingerprint": str, "runtime": str, "recall": str, "on_clock": bool},
+    "episode": {"data_fingerprint": str, "runtime": str, "recall": str, "on_clock": bool, "hears": dict},
     "turn": {},
     "end": {"measurements": list, "cuts": list, "early": list},
 }
@@ -117,6 +117,7 @@ def _lines(episode: Episode) -> Iterator[str]:
             runtime=episode.runtime,
             recall="" if episode.recall == "team" else episode.recall,
             on_clock=episode.on_clock,
+            hears={agent: list(others) for agent, others in episode.hears.items()},
         ),
     )
     rewards: dict[int, list[Sequence[object]]] = {}
@@ -158,7 +159,7 @@ def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of an environment as JSON can hold them: profiles as mappings; a team's name stays as it is."""
     team = options.get("team")
     if isinstance(team, tuple):
-        return {**options, "team": [asdict(profile) for profile in team]}
+        return {**options, "team": [asdict(member) for member in team]}
     return dict(options)
 
 
@@ -271,12 +272,22 @@ def _read_episode(where: str, header: dict[str, Any], lines: Iterator[Line]) -> 
                 cuts=tuple(_cuts(at, line)),
                 recall=header.get("recall", "team"),
                 on_clock=header.get("on_clock", False),
+                hears=_hears(where, header),
             )
         if line["kind"] != "turn" or line["index"] != len(turns):
             raise LogError(f"{at}: turn {len(turns)} or the end of the episode is missing; {_WAY_OUT}")
         turns.append(_turn(line))
         events += _rewards(at, line["rewards"], line["index"], line["round"])
     raise LogError(f"{where}: the file ends within the episode that begins here; {_WAY_OUT}")
+
+
+def _hears(where: str, header: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    hears = {}
+    for agent, others in header.get("hears", {}).items():
+        if not isinstance(others, list) or not all(isinstance(other, str) for other in others):
+            raise LogError(f"{where}: episode.hears[{agent!r}] is {others!r:.60}, no list of agents; {_WAY_OUT}")
+        hears[agent] = tuple(others)
+    return hears
 
 
 def _turn(line: dict[str, Any]) -> Turn:
@@ -333,4 +344,10 @@ def options_from_plain(options: dict[str, Any]) -> dict[str, Any]:
     team = options.get("team")
     if not isinstance(team, list):
         return options
-    return {**options, "team": tuple(Profile(**profile) for profile in team)}
+    return {**options, "team": tuple(map(_member, team))}
+
+
+def _member(plain: Mapping[str, Any]) -> Member:
+    if "train" not in plain:
+        return Profile(**plain)
+    return Variants(**{split: tuple([Profile(**profile) for profile in profiles]) for split, profiles in plain.items()})

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from marft_envs.pace import names_of
+from marft_envs.profiles import names_of
 
 _CALL = re.compile(r"\bcall\s*:(.*)", re.IGNORECASE)
 _DONE = re.compile(r"\W*done\W*", re.IGNORECASE)

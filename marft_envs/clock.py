@@ -8,6 +8,7 @@ clock: D is a graph over turns, `Turn.parents`.
 Everything happens at *instants*. At each of them, in this order:
 
     turns end        act of each agent whose turn ends, in the order of the agents
+    words arrive     those that took a time to reach others: see `Profile.latency_us`
     events happen    happen, for everything that `at` had set for this time, in the order in which it was set
     turns open       hidden, then view of each agent whose turn opens, in the order of the agents
 
@@ -27,7 +28,8 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TurnError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.history import Instant, Timed, told_time
-from marft_envs.pace import Pace, Resume, names_of, waited_for
+from marft_envs.pace import Arrival, Pace, Resume, waited_for
+from marft_envs.profiles import names_of
 from marft_envs.records import SHORTENED, Cut, Outcome
 from marft_envs.schedule import ClockSchedule, Slot
 from marft_envs.seats import Part
@@ -54,9 +56,6 @@ class ClockMG(FlexMG):
                 f"recall is {self.recall!r}, but on the clock there is no other D than what agents are told; use 'team'"
             )
         self.horizon_us = self.horizon * _US_PER_S
-        self._listeners = {
-            speaker: [agent for agent in self.possible_agents if agent != speaker] for speaker in self.possible_agents
-        }
         self._named = names_of(self.profiles)
 
     # ---- For environments to override --------------------------------------------------------------------------
@@ -174,34 +173,23 @@ class ClockMG(FlexMG):
         assert isinstance(instant, Instant)
         instant.time_us = time_us
         instant.order = ended
-        acting: list[tuple[int, str, str]] = []
-        for place, agent in enumerate(ended):
-            pace = self._paces[agent]
-            assert pace.words is not None
-            instant.words[agent] = pace.words
-            instant.turns += (Timed(Slot(agent, pace.start_us, time_us), pace.parents),)
-            if pace.dropped:
-                instant.dropped += ((agent, pace.dropped),)
-            pace.is_acting = False
-            pace.waits_for = waited_for(agent, pace.words[1], self._named)
-            pace.was_dropped = pace.dropped
-            if pace.waits_for is None:
-                acting.append((place, agent, pace.words[1]))
-            else:
-                self._waiting.add(agent)
+        acting = [(place, agent) for place, agent in enumerate(ended) if self._ends_turn(instant, agent)]
         instant.is_committed = True
+        if self._has_costs:
+            for place, agent in enumerate(ended):
+                self._charge(agent, place)
         terminated = False
-        for place, agent, action in acting:
-            outcome = self.act(agent, action)
+        for place, agent in acting:
+            outcome = self.act(agent, instant.words[agent][1])
             if outcome is not None:
                 terminated = self._apply(outcome, place) or terminated
         resuming = ended
         for alarm in alarms:
             if isinstance(alarm, Resume):
                 resuming = [*resuming, alarm.agent]
-                continue
-            outcome = self.happen(str(alarm))
-            if outcome is not None:
+            elif isinstance(alarm, Arrival):
+                self._deliver(alarm)
+            elif (outcome := self.happen(str(alarm))) is not None:
                 terminated = self._apply(outcome, None) or terminated
         self._tell(acting, instant)
         instant.is_closed = True
@@ -213,17 +201,40 @@ class ClockMG(FlexMG):
         else:
             self._go_on_at(time_us, resuming)
 
-    def _tell(self, acting: Iterable[tuple[int, str, str]], instant: Instant) -> None:
+    def _ends_turn(self, instant: Instant, agent: str) -> bool:
+        """Books a turn that ends at this instant; returns whether it is an act, and not a wait."""
+        pace = self._paces[agent]
+        assert pace.words is not None
+        instant.words[agent] = pace.words
+        instant.turns += (Timed(Slot(agent, pace.start_us, instant.time_us), pace.parents),)
+        if pace.dropped:
+            instant.dropped += ((agent, pace.dropped),)
+        pace.is_acting = False
+        pace.waits_for = waited_for(agent, pace.words[1], self._named)
+        pace.was_dropped = pace.dropped
+        if pace.waits_for is None:
+            return True
+        self._waiting.add(agent)
+        return False
+
+    def _tell(self, acting: Iterable[tuple[int, str]], instant: Instant) -> None:
         """Keeps for everybody's next turn what was said at this instant, and then the feedback."""
-        for place, speaker, _ in acting:
-            words = instant.words[speaker]
-            for listener in self._listeners[speaker]:
-                pace = self._paces[listener]
-                pace.inbox.append(words)
-                pace.heard.append(self._num_turns + place)
+        for place, speaker in acting:
+            arrival = Arrival(instant.words[speaker], self._num_turns + place)
+            latency_us = self.profiles[speaker].latency_us
+            if latency_us:
+                self._clock.set_alarm(instant.time_us + latency_us, arrival)
+            else:
+                self._deliver(arrival)
         for feedback in instant.feedback:
             for agent, text in feedback.items():
                 self._paces[agent].inbox.append(("", text, text))
+
+    def _deliver(self, arrival: Arrival) -> None:
+        for listener in self._hearers[arrival.words[0]]:
+            pace = self._paces[listener]
+            pace.inbox.append(arrival.words)
+            pace.heard.append(arrival.turn)
 
     # ---- Whose turn opens --------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from marft_envs.pace import names_of, waited_for
+from marft_envs.pace import waited_for
+from marft_envs.profiles import names_of
 from marft_envs.records import Episode, Turn
 
 
@@ -92,12 +93,13 @@ def _read(episode: Episode, own: Mapping[str, Sequence[Turn]]) -> list[tuple[int
     if episode.on_clock or episode.recall == "parents":
         return read
     for agent, mine in own.items():
+        heard = episode.hears.get(agent, [other for other in own if other != agent])
         since, known = 0, set[int]()  # what was said in its last round it heard then, if it was its parent's
         for turn in mine:
             news = [
                 other.index
                 for other in episode.turns
-                if since <= other.round < turn.round and other.agent != agent and other.index not in known
+                if since <= other.round < turn.round and other.agent in heard and other.index not in known
             ]
             read[turn.index] = (*news, *turn.parents)
             since, known = turn.round, set(turn.parents)
@@ -112,18 +114,18 @@ def _critical_path(
     comes_from: list[int | None] = []
     for turn in turns:
         depends = sorted({*read[turn.index], *([before[turn.index]] if turn.index in before else [])})
-        last = max(depends, key=lasts_us.__getitem__, default=None)
+        last = max(depends, key=lasts_us.__getitem__) if depends else None
         lasts_us.append(_duration_us(turn) + (0 if last is None else lasts_us[last]))
         comes_from.append(last)
     if not turns:
         return (), 0
-    end: int | None = max(range(len(turns)), key=lasts_us.__getitem__)
-    path_us = lasts_us[end]
+    last_of_all = max(range(len(turns)), key=lasts_us.__getitem__)
+    end: int | None = last_of_all
     path: list[int] = []
     while end is not None:
         path.append(end)
         end = comes_from[end]
-    return tuple(reversed(path)), path_us
+    return tuple(reversed(path)), lasts_us[last_of_all]
 
 
 def _agent_timing(

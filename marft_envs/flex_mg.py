@@ -19,6 +19,7 @@ from copy import deepcopy
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, cast
 
+import numpy as np
 from gymnasium.spaces import Dict, Space
 from pettingzoo import AECEnv
 
@@ -26,7 +27,7 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DependencyError, OptionError, OutcomeError, TurnError
 from marft_envs.history import History, Played, Round
 from marft_envs.hooks import Hooks, Measured
-from marft_envs.profiles import Profile, name_agents
+from marft_envs.profiles import Variants, draw_profiles, hearers, name_agents
 from marft_envs.records import (
     SHORTENED,
     Cut,
@@ -44,7 +45,7 @@ from marft_envs.records import (
 from marft_envs.rendering import rendered_pieces
 from marft_envs.schedule import RoundsSchedule
 from marft_envs.seats import Part, Seat
-from marft_envs.seeding import SPLITS, EpisodeSeeds, generator, split_of
+from marft_envs.seeding import SPLITS, EpisodeSeeds, generator, split_of, team_generator
 from marft_envs.spaces import LLMText
 from marft_envs.teams import Team, find_team, is_team_name
 from marft_envs.transcript import GAP, OWN_NAME, Message, quoted_lines
@@ -125,9 +126,9 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         if render_mode is not None:
             _one_of("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
-        self.profiles: dict[str, Profile] = name_agents(
-            find_team(self.default_team if team is None else team, type(self))
-        )
+        self._members = find_team(self.default_team if team is None else team, type(self))
+        self._is_drawn = any(isinstance(member, Variants) for member in self._members)
+        self._seat(team_generator(0))
         self.possible_agents = list(self.profiles)
         self.agents = []  # nobody plays before the first reset
         self.agent_selection = ""
@@ -140,6 +141,14 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         self._schedule = RoundsSchedule()
         self._seats: dict[str, Seat] = {}
         self._has_reset = False
+
+    def _seat(self, rng: np.random.Generator) -> None:
+        """Fixes who is on the team, which can differ from episode to episode."""
+        self.profiles = name_agents(draw_profiles(self._members, self.split, rng))
+        self._hearers = hearers(self.profiles)
+        self._has_deaf = any(profile.hears is not None for profile in self.profiles.values())
+        self._has_costs = any(profile.cost(1) for profile in self.profiles.values())
+        self._declared: Dependencies | None = None
 
     def _checked_level(self, level: object) -> str | None:
         if level is None:
@@ -171,6 +180,8 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         level = options.get("level")
         self.level = self._default_level if level is None else self._checked_level(level)
         self.episode_seed = self._seeds.next(seed)
+        if self._is_drawn:
+            self._seat(team_generator(self.episode_seed))
         self.reset_options = options
         agents = self.possible_agents
         self.agents = agents.copy()
@@ -309,8 +320,9 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
 
     def _open_round(self) -> None:
         dependencies = self.dependencies_for(self.round)
-        if dependencies is not self.dependencies:
+        if dependencies is not self._declared:
             self._adopt(dependencies)
+            dependencies = self.dependencies
         self._playing = Round(dependencies, self._told_hidden(), self._told_views(dependencies.order))
         self._history.rounds.append(self._playing)
         self._schedule.begin(dependencies)
@@ -321,6 +333,9 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         hidden = self.hidden()
         if hidden and not isinstance(hidden, str):
             raise OutcomeError(f"hidden is {hidden!r:.80}; return text")
+        if self._is_drawn and self.round == 0:
+            drawn = "\n".join([f"{agent}: {profile}" for agent, profile in self.profiles.items()])
+            return f"{drawn}\n{hidden}" if hidden else drawn
         return hidden
 
     def _told_views(self, agents: Sequence[str]) -> dict[str, str]:
@@ -344,12 +359,14 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
                 raise DependencyError(
                     f"dependencies_for({self.round}) names {agent!r}; the team is {', '.join(self.profiles)}"
                 )
+        self._declared = dependencies
+        if self._has_deaf:
+            edges = [(parent, child) for parent, child in dependencies.edges if child in self._hearers[parent]]
+            dependencies = Dependencies(dependencies.agents, edges)
         self.dependencies = dependencies
         self._parents = {agent: dependencies.parents(agent) for agent in dependencies.order}
-        self._hear_later = {  # by speaker, in canonical order: who does not hear it within the round
-            speaker: [
-                agent for agent in self.profiles if agent != speaker and agent not in dependencies.children(speaker)
-            ]
+        self._hear_later = {  # by speaker, in canonical order: who hears it, but not within the round
+            speaker: [agent for agent in self._hearers[speaker] if agent not in dependencies.children(speaker)]
             for speaker in dependencies.order
         }
 
@@ -372,6 +389,8 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         played.is_committed = True
         terminated = False
         for place, agent in enumerate(self.dependencies.order):
+            if self._has_costs:
+                self._charge(agent, place)
             outcome = self.act(agent, played.words[agent][1])
             if outcome is not None:
                 terminated = self._apply(outcome, place) or terminated
@@ -384,6 +403,12 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         self._pass_on_news()
         played.is_closed = True
         self._go_on(terminated)
+
+    def _charge(self, agent: str, place: int) -> None:
+        """Takes what a turn costs off the reward: the team's, or where interests differ that agent's own."""
+        cost = self.profiles[agent].cost(len(self._playing.words[agent][1]))
+        if cost:
+            self._apply(Outcome(rewards={agent: -cost} if self.mixed_motives else -cost), place)
 
     def _apply(self, outcome: Outcome, place: int | None) -> bool:
         """Books what an outcome pays, tells and reports; returns whether it ends the episode.
@@ -414,7 +439,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
     def _pass_on_news(self) -> None:
         """Keeps for everybody's next turn what it has not heard of this round, and then the feedback."""
         played = self._playing
-        if self.recall == "team":
+        if self.recall == "team":  # what D_t lets through is heard within the round
             for speaker, listeners in self._hear_later.items():
                 words = played.words[speaker]
                 for listener in listeners:
@@ -622,6 +647,11 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             cuts=self.cuts,
             recall=self.recall,
             on_clock=self.on_clock,
+            hears={
+                agent: tuple([other for other in self.possible_agents if agent in self._hearers[other]])
+                for agent, profile in self.profiles.items()
+                if profile.hears is not None
+            },
         )
 
     def observation_space(self, agent: str) -> Space[dict[str, str]]:

@@ -69,6 +69,10 @@ class Played:
         """When it was over, given its turns."""
         raise NotImplementedError
 
+    def heard_us(self, turns: Sequence[Turn], profiles: Mapping[str, Profile]) -> int:
+        """When all that was said in it has reached everybody, and what follows opens."""
+        return self.closed_us(turns)
+
     def texts(self, everybody: Sequence[str]) -> Iterator[str]:
         """What was told and said in it, piece by piece."""
         yield from told_texts(self.views, everybody)
@@ -102,13 +106,17 @@ class Round(Played):
     def timed(self, first: int, opened_us: int, profiles: Mapping[str, Profile]) -> list[Timed]:
         index = {agent: place for place, agent in enumerate(self.order, first)}
         durations_us = {agent: profiles[agent].duration_us(len(words[1])) for agent, words in self.words.items()}
+        latencies_us = {agent: profiles[agent].latency_us for agent in self.words}
         return [
             Timed(slot, tuple([index[parent] for parent in self.dependencies.parents(slot.agent)]))
-            for slot in round_slots(self.dependencies, opened_us, durations_us)
+            for slot in round_slots(self.dependencies, opened_us, durations_us, latencies_us)
         ]
 
     def closed_us(self, turns: Sequence[Turn]) -> int:
         return max(turn.finish_us for turn in turns)
+
+    def heard_us(self, turns: Sequence[Turn], profiles: Mapping[str, Profile]) -> int:
+        return max(turn.finish_us + profiles[turn.agent].latency_us for turn in turns)
 
 
 class Instant(Played):
@@ -156,7 +164,7 @@ class History:
         # What was built for those who asked: see the methods.
         self._turns: list[list[Turn]] = []  # by round
         self._num_turns = 0  # in these rounds
-        self._time_us = 0  # when the last of these rounds finished
+        self._time_us = 0  # when the round behind these opens
         self._events: list[RewardEvent] = []
         self._num_in_events = 0  # rounds
         self._last = -1  # the latest turn of these rounds
@@ -187,7 +195,7 @@ class History:
             for index, (slot, parents) in enumerate(played.timed(first, self._time_us, self._profiles), first)
         ]
         self._num_turns += len(turns)
-        self._time_us = played.closed_us(turns)
+        self._time_us = played.heard_us(turns, self._profiles)
         return turns
 
     def reward_events(self) -> list[RewardEvent]:

@@ -42,6 +42,9 @@ class Hooks:
     """Whether agents act at their own pace; `ClockMG` says so."""
     reward_range: ClassVar[tuple[float, float]] = (-float("inf"), float("inf"))
     """The lowest and the highest return that an agent can have in one episode."""
+    mixed_motives: ClassVar[bool] = False
+    """Whether interests differ: then what a turn costs, by the agent's profile, is paid by that agent alone. If not, it
+    is taken off everybody's reward, so that the team's reward stays one number."""
     source: str = ""
     """Names the data that instances come from. Environments with the same source share their test instances.
 
@@ -59,7 +62,7 @@ class Hooks:
     # ---- The episode, for hooks and everybody else to read -----------------------------------------------------
 
     profiles: dict[str, Profile]
-    """The team, by the agents' names."""
+    """The team of this episode, by the agents' names. Names, and who `answers`, are the same in every episode."""
     horizon: int
     """The episode is truncated after this many rounds."""
     split: str

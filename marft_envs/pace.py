@@ -1,7 +1,7 @@
 """What the clock keeps of one agent: its turn, what it will be told, and whether it waits."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from typing import NamedTuple, Self
 
@@ -16,6 +16,14 @@ class Resume(NamedTuple):
     """An alarm: this agent's next turn can open."""
 
     agent: str
+
+
+class Arrival(NamedTuple):
+    """An alarm: what an agent has said reaches those who listen to it."""
+
+    words: Part
+    turn: int
+    """The index of the turn."""
 
 
 class Pace:
@@ -67,15 +75,6 @@ class Pace:
         copied.inbox = self.inbox.copy()
         copied.heard = self.heard.copy()
         return copied
-
-
-def names_of(agents: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The agents that every name means, in lower case: an agent's own, or that of its role."""
-    named: dict[str, tuple[str, ...]] = {}
-    for agent in agents:
-        for name in (agent, agent.rpartition("_")[0]):
-            named[name.lower()] = (*named.get(name.lower(), ()), agent)
-    return named
 
 
 def waited_for(agent: str, action: str, named: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:

@@ -1,20 +1,18 @@
-"""Who is on the team: profiles as data, and the team files that hold them.
+"""Who is on the team: profiles as data.
 
-A profile says what an agent is told about its part, how long its turns take on the simulated clock, and how
-much of its text is recorded. Which *model* plays the agent is no business of an environment.
+A profile says what an agent is told about its part, how long its turns take on the simulated clock, how much of its
+text is recorded, whom it hears, and what its turns cost. Which *model* plays the agent is no business of an
+environment. Where a member of the team is one of several `Variants`, every episode draws which.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
 
 from marft_envs.errors import TeamFileError
-
-if TYPE_CHECKING:
-    import yaml
 
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,47}")
 """Agents are named `<role>_<k>`. Chat services accept these characters in a message's `name`, 64 at most."""
@@ -39,29 +37,47 @@ class Profile:
     """Longest action that is recorded, in characters; the rest is dropped and counted. At least 1."""
     answers: bool = False
     """Whether this agent's action is what gets graded."""
+    latency_us: int = 0
+    """Simulated microseconds until what it said has reached the others; at least 0."""
+    hears: tuple[str, ...] | None = None
+    """Whose words reach it, by name or by role; () for nobody's, None for everybody's. It does not wait for others."""
+    cost_per_turn: float = 0.0
+    """What each of its turns takes off the reward; at least 0. See `Hooks.mixed_motives` for who pays."""
+    cost_per_char: float = 0.0
+    """The same for each character of the recorded action."""
+
+    def cost(self, num_chars: int) -> float:
+        """What a turn of so many recorded characters takes off the reward."""
+        return self.cost_per_turn + self.cost_per_char * num_chars
 
     def duration_us(self, num_chars: int) -> int:
         """Simulated microseconds that a turn of so many recorded characters takes."""
         return self.base_us + self.per_char_us * num_chars
 
     def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem:
+        if isinstance(self.hears, list):
+            object.__setattr__(self, "hears", tuple(self.hears))  # files have no tuples
+        for problem in self._problems():
             raise TeamFileError(f"profile {self.role!r}: {problem}")
 
-    def _problem(self) -> str:
-        """What is wrong with the first wrong field, and its rule; empty if nothing is."""
+    def _problems(self) -> Iterator[str]:
+        """What is wrong with each wrong field, and its rule."""
         if not _is_role(self.role):
-            return f"role is {self.role!r}; use a letter, then at most 47 letters, digits, '_' or '-'"
+            yield f"role is {self.role!r}; use a letter, then at most 47 letters, digits, '_' or '-'"
         if not _is_text(self.system):
-            return f"system is {self.system!r}; write text of whole characters (in YAML, put quotes around it)"
-        for name, least in (("base_us", 1), ("per_char_us", 0), ("max_action_chars", 1)):
+            yield f"system is {self.system!r}; write text of whole characters (in YAML, put quotes around it)"
+        for name, least in (("base_us", 1), ("per_char_us", 0), ("max_action_chars", 1), ("latency_us", 0)):
             value = getattr(self, name)
             if not _is_whole(value, least):
-                return f"{name} is {value!r}; use a whole number, at least {least}"
+                yield f"{name} is {value!r}; use a whole number, at least {least}"
         if not _is_flag(self.answers):
-            return f"answers is {self.answers!r}; use true or false"
-        return ""
+            yield f"answers is {self.answers!r}; use true or false"
+        if self.hears is not None and not (isinstance(self.hears, tuple) and all(map(_is_name, self.hears))):
+            yield f"hears is {self.hears!r}; use a list of agents or roles, or leave it out to hear everybody"
+        for name in ("cost_per_turn", "cost_per_char"):
+            value = getattr(self, name)
+            if not _is_cost(value):
+                yield f"{name} is {value!r}; use a finite number, at least 0"
 
 
 def _is_role(value: object) -> bool:
@@ -75,6 +91,14 @@ def _is_text(value: object) -> bool:
 
 def _is_whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_cost(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
 
 
 def _is_flag(value: object) -> bool:
@@ -92,80 +116,71 @@ def name_agents(profiles: Iterable[Profile]) -> dict[str, Profile]:
     return named
 
 
-def load_team(path: str | Path) -> tuple[Profile, ...]:
-    """Reads a team file: YAML with `agents`, a list of profiles, and an optional `title`.
+def names_of(agents: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The agents that every name means, in lower case: an agent's own, or that of its role."""
+    named: dict[str, tuple[str, ...]] = {}
+    for agent in agents:
+        for name in (agent, agent.rpartition("_")[0]):
+            named[name.lower()] = (*named.get(name.lower(), ()), agent)
+    return named
 
-        title: A planner and a solver
-        agents:
-          - role: reasoner
-            system: Plan in one sentence.
-          - role: actor
-            answers: true
 
-    Raises: TeamFileError, naming the file, the agent and the field.
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """A member of the team of whom every episode draws one variant, by its seed.
+
+    What is learned with those of the training split is tested with those of the test split: team-mates never met.
+
+    Raises: TeamFileError if there are none, or if they are not of one role.
     """
-    path = Path(path)
-    team = _read_yaml(path)
-    if not isinstance(team, dict):
-        raise TeamFileError(f"{path}: holds no fields; write a mapping with the field 'agents'")
-    _check_fields(team, ("title", "agents"), str(path))
-    if not isinstance(team.get("title", ""), str):
-        raise TeamFileError(f"{path}: title is {team['title']!r}; write text")
-    agents = team.get("agents")
-    if not isinstance(agents, list) or not agents:
-        raise TeamFileError(f"{path}: agents is {agents!r}; write a list with at least one profile")
-    return tuple(_profile(agent, f"{path}: agent {number}") for number, agent in enumerate(agents, start=1))
+
+    train: tuple[Profile, ...]
+    """Of the training split; at least one. All of one role, and all of them answer, or none."""
+    test: tuple[Profile, ...] = ()
+    """Of the test split; empty for the same."""
+
+    def __post_init__(self) -> None:
+        if not self.train:
+            raise TeamFileError("variants has no profile under 'train'; give at least one")
+        if len({(profile.role, profile.answers) for profile in (*self.train, *self.test)}) > 1:
+            raise TeamFileError(
+                f"the variants of {self.train[0].role!r} differ in role or answers; these are the same in all of them"
+            )
+
+    def of(self, split: str) -> tuple[Profile, ...]:
+        """The variants of a split."""
+        return self.test or self.train if split == "test" else self.train
 
 
-def _profile(agent: object, where: str) -> Profile:
-    if not isinstance(agent, dict):
-        raise TeamFileError(f"{where}: is {agent!r}; write a profile, such as 'role: actor'")
-    _check_fields(agent, tuple(field.name for field in fields(Profile)), where)
-    if "role" not in agent:
-        raise TeamFileError(f"{where}: has no field 'role'; every profile needs one")
-    try:
-        return Profile(**agent)
-    except TeamFileError as error:
-        raise TeamFileError(f"{where}: {error}") from None
+Member = Profile | Variants
 
 
-def _check_fields(found: Mapping[object, object], known: tuple[str, ...], where: str) -> None:
-    for name in found:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise TeamFileError(f"{where}: unknown field {name!r}; {hint}the fields are {', '.join(known)}")
+def draw_profiles(members: Iterable[Member], split: str, rng: np.random.Generator) -> list[Profile]:
+    """The profiles of one episode."""
+    return [member if isinstance(member, Profile) else _one_of(member.of(split), rng) for member in members]
 
 
-def _read_yaml(path: Path) -> object:
-    import yaml  # imported here: most programs never read a team file of their own
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TeamFileError(f"{path}: cannot be read ({error.strerror}); check the path of the team file") from error
-    except UnicodeDecodeError as error:
-        raise TeamFileError(f"{path}: byte {error.start} is not UTF-8; save the team file as UTF-8") from error
-    try:
-        _refuse_repeated_fields(yaml.compose(text, Loader=yaml.SafeLoader), path)
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise TeamFileError(f"{path}: is not valid YAML; {' '.join(str(error).split())}") from error
+def _one_of(profiles: Sequence[Profile], rng: np.random.Generator) -> Profile:
+    return profiles[int(rng.integers(len(profiles)))]
 
 
-def _refuse_repeated_fields(node: "yaml.Node | None", path: Path) -> None:
-    """YAML forbids a field that stands twice; the parser would silently keep the last."""
-    import yaml
+def hearers(profiles: Mapping[str, Profile]) -> dict[str, tuple[str, ...]]:
+    """By speaker, whom its words reach, in the order of the team.
 
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated_fields(item, path)
-    elif isinstance(node, yaml.MappingNode):
-        seen: set[object] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise TeamFileError(
-                    f"{path}, line {key.start_mark.line + 1}: field {key.value!r} stands twice; keep one"
-                )
-            seen.add(key.value)
-            _refuse_repeated_fields(value, path)
+    Raises: TeamFileError if somebody hears an agent that is not on the team.
+    """
+    named = names_of(profiles)
+    reached: dict[str, list[str]] = {agent: [] for agent in profiles}
+    for agent, profile in profiles.items():
+        heard = set(profiles)
+        if profile.hears is not None:
+            for name in profile.hears:
+                if name.lower() not in named:
+                    raise TeamFileError(
+                        f"profile {profile.role!r}: it hears {name!r}, who is not on the team; its agents are "
+                        f"{', '.join(profiles)}"
+                    )
+            heard = {other for name in profile.hears for other in named[name.lower()]}
+        for other in heard - {agent}:
+            reached[other].append(agent)
+    return {agent: tuple(reached[agent]) for agent in profiles}

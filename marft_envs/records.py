@@ -119,6 +119,8 @@ class Episode:
     """Who is told what was said in earlier rounds: see `Hooks.recall`."""
     on_clock: bool = False
     """Whether agents acted at their own pace; if not, in rounds."""
+    hears: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each agent that does not hear everybody, those whom it hears."""
 
     def __str__(self) -> str:
         return f"episode of {self.env_id or 'an environment that is not registered'}, seed {self.seed}"

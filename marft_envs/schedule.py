@@ -110,15 +110,17 @@ class Slot(NamedTuple):
     finish_us: int
 
 
-def round_slots(dependencies: Dependencies, opened_us: int, durations_us: Mapping[str, int]) -> list[Slot]:
+def round_slots(
+    dependencies: Dependencies, opened_us: int, durations_us: Mapping[str, int], latencies_us: Mapping[str, int]
+) -> list[Slot]:
     """The turns of a round that opened at this time, in canonical order.
 
-    A turn starts as the last of its parents finishes; one without parents, as the round opens.
+    A turn starts as the words of the last of its parents reach it; one without parents, as the round opens.
     """
     finish_us: dict[str, int] = {}
     slots = []
     for agent in dependencies.order:
-        parents_us = [finish_us[parent] for parent in dependencies.parents(agent)]
+        parents_us = [finish_us[parent] + latencies_us[parent] for parent in dependencies.parents(agent)]
         start_us = max(parents_us, default=opened_us)
         finish_us[agent] = start_us + durations_us[agent]
         slots.append(Slot(agent, start_us, finish_us[agent]))

@@ -90,6 +90,11 @@ def generator(seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(HashedSeed(seed)))  # type: ignore[arg-type]  # takes any ISeedSequence
 
 
+def team_generator(seed: int) -> np.random.Generator:
+    """Another one, that draws who is on the team; so the instance is the same whoever plays it."""
+    return np.random.Generator(np.random.PCG64(HashedSeed(seed, (-1,))))  # type: ignore[arg-type]  # as above
+
+
 def split_of(source: str, key: str) -> str:
     """The split to which an instance belongs, for good: a hash of its key, salted by the source of the data.
 

@@ -2,17 +2,20 @@
 
 import difflib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from marft_envs.errors import TeamFileError
-from marft_envs.profiles import Profile, load_team
+from marft_envs.profiles import Member, Profile, Variants
+from marft_envs.team_files import load_team
 
-Team = str | Path | list[Profile] | tuple[Profile, ...]
-"""A name (`"trio"`: the file `teams/trio.yaml` beside the environment), a path to a team file, or profiles."""
+Team = str | Path | Sequence[Member]
+"""A name (`"trio"`: the file `teams/trio.yaml` beside the environment), a path to a team file, or a list of profiles,
+each of them fixed or one of several `Variants`."""
 
 
-def find_team(team: Team, environment: type) -> tuple[Profile, ...]:
-    """The profiles of a team, for an environment of this class.
+def find_team(team: Team, environment: type) -> tuple[Member, ...]:
+    """The members of a team, for an environment of this class.
 
     A str with a suffix or a separator is a path; any other is a name, looked up beside the class' module,
     then beside those of its bases. Raises: TeamFileError if there is no such team, or its file is broken.
@@ -23,13 +26,12 @@ def find_team(team: Team, environment: type) -> tuple[Profile, ...]:
         return load_team(Path(team) if _is_path(team) else _file_of(team, environment))
     if not isinstance(team, list | tuple):  # an iterator would be used up by the first who looks at it
         raise TeamFileError(f"team is {team!r:.80}; give a list of profiles, the name of a team, or a path")
-    profiles = tuple(team)
-    for profile in profiles:
-        if not isinstance(profile, Profile):
-            raise TeamFileError(f"team holds {profile!r}; give profiles only, the name of a team, or a path")
-    if not profiles:
+    for member in team:
+        if not isinstance(member, Profile | Variants):
+            raise TeamFileError(f"team holds {member!r}; give profiles only, the name of a team, or a path")
+    if not team:
         raise TeamFileError("team is empty; give at least one profile, the name of a team, or a path")
-    return profiles
+    return tuple(team)
 
 
 def is_team_name(team: object) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from math import inf
 
 from marft_envs.check.grader import Violation, grader
 from marft_envs.check.subject import VARIED, Style, Subject, play_out, reference, turns_of
@@ -9,6 +10,7 @@ from marft_envs.check.traces import Moment, moment, require_equal_episodes, shor
 from marft_envs.clock import ClockMG
 from marft_envs.dependencies import Dependencies
 from marft_envs.flex_mg import FlexMG
+from marft_envs.records import Turn
 
 _CANARY = re.compile(r"canary-[a-z]+-[A-Za-z0-9_.-]+?-[0-9]+;")
 _QUOTED = "> "
@@ -164,7 +166,7 @@ def _follow_clock(env: ClockMG, style: Style, seed: int) -> None:
             said = {
                 canary
                 for other in turns
-                if (other.agent != agent and other.finish_us <= turn.start_us)
+                if (other.agent != agent and _heard_us(env, other, agent) <= turn.start_us)
                 or (other.agent == agent and other.index < turn.index)
                 for canary in _CANARY.findall(other.action)
             }
@@ -175,6 +177,19 @@ def _follow_clock(env: ClockMG, style: Style, seed: int) -> None:
                 raise Violation(f"{where} sees {_owner(leaked[0])}, which it could not have heard by then")
             if missing := sorted(said - found):
                 raise Violation(f"{where} does not see {_owner(missing[0])}, which it had been told")
+
+
+def _heard_us(env: ClockMG, turn: Turn, listener: str) -> float:
+    """When the words of a turn reach an agent; infinite if it never hears of them."""
+    if not _is_heard(env, turn.agent, listener):
+        return inf
+    return turn.finish_us + env.profiles[turn.agent].latency_us
+
+
+def _is_heard(env: FlexMG, speaker: str, listener: str) -> bool:
+    """What `Profile.hears` says, read once more."""
+    hears = env.profiles[listener].hears
+    return hears is None or any(name.lower() in (speaker.lower(), speaker.lower().rpartition("_")[0]) for name in hears)
 
 
 class _Book:
@@ -214,7 +229,8 @@ class _Book:
         if self.env.recall == "team":
             for speaker, words in self.spoken.items():
                 for listener in self.env.possible_agents:
-                    if listener != speaker and listener not in dependencies.children(speaker):
+                    unheard = listener != speaker and listener not in dependencies.children(speaker)
+                    if unheard and _is_heard(self.env, speaker, listener):
                         self.waiting[listener].add(words)
         if not self.env.terminated:  # the horizon ends an episode where the next round would have opened
             self._open_round()

@@ -54,7 +54,7 @@ class Level:
     @property
     def num_instances(self) -> int:
         """Of a pair, in order: more than there are keys."""
-        return (len(self.first) * len(self.others)) ** self.count
+        return int((len(self.first) * len(self.others)) ** self.count)
 
 
 LEVELS = {

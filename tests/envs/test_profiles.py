@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from marft_envs import MarftError, Profile
 from marft_envs.errors import TeamFileError
-from marft_envs.profiles import load_team, name_agents
+from marft_envs.profiles import name_agents
+from marft_envs.team_files import load_team
 
 ROLES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,10}", fullmatch=True)
 
