@@ -126,19 +126,18 @@ def _profiles(env_id: str, team: str) -> Mapping[str, Profile]:
 
 
 def _team(env_id: str, name: str, profiles: Mapping[str, Profile], *, is_default: bool) -> str:
-    columns = ("agent", "answers", "most characters", "seconds per turn", "per character")
-    rows = [
-        (
-            span(agent),
-            "yes" if profile.answers else "",
-            f"{profile.max_action_chars:,}",
-            f"{profile.base_us * _SECONDS:g}",
-            f"{profile.per_char_us * _SECONDS:g}",
-        )
-        for agent, profile in profiles.items()
-    ]
+    facts: dict[str, Callable[[str], str]] = {
+        "agent": span,
+        "answers": lambda agent: "yes" if profiles[agent].answers else "",
+        "most characters": lambda agent: f"{profiles[agent].max_action_chars:,}",
+        "seconds per turn": lambda agent: f"{profiles[agent].base_us * _SECONDS:g}",
+        "per character": lambda agent: f"{profiles[agent].per_char_us * _SECONDS:g}",
+    }
+    if any(profile.latency_us for profile in profiles.values()):
+        facts["until it is heard"] = lambda agent: f"{profiles[agent].latency_us * _SECONDS:g}"
+    rows = [tuple([told(agent) for told in facts.values()]) for agent in profiles]
     call = f"make({env_id!r})" if is_default else f"make({env_id!r}, team={name!r})"
-    return "\n\n".join([f"### {name}\n\n{span(call)}", table(columns, rows), *_systems(profiles)])
+    return "\n\n".join([f"### {name}\n\n{span(call)}", table(tuple(facts), rows), *_systems(profiles)])
 
 
 def _systems(profiles: Mapping[str, Profile]) -> list[str]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from marft_envs.episode import play, replay
     from marft_envs.flex_mg import FlexMG
     from marft_envs.options import known_options
-    from marft_envs.profiles import Profile
+    from marft_envs.profiles import Profile, Variants
     from marft_envs.records import Cut, Episode, Measurement, Outcome, RewardEvent, Turn
     from marft_envs.spaces import LLMText
     from marft_envs.transcript import Message, flatten_messages, merge_messages, quote
@@ -72,6 +72,7 @@ __all__ = [
     "Timing",
     "Turn",
     "UnknownEnvironmentError",
+    "Variants",
     "__version__",
     "cache_dir",
     "check_env",
@@ -110,6 +111,7 @@ _HOMES = {
     "SingleAgentView": "wrappers",
     "Timing": "course",
     "Turn": "records",
+    "Variants": "profiles",
     "cache_dir": "cache",
     "check_env": "check",
     "flatten_messages": "transcript",

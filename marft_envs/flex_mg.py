@@ -319,10 +319,10 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             self.agent_selection = schedule.ready[0]
 
     def _open_round(self) -> None:
-        dependencies = self.dependencies_for(self.round)
-        if dependencies is not self._declared:
-            self._adopt(dependencies)
-            dependencies = self.dependencies
+        declared = self.dependencies_for(self.round)
+        if declared is not self._declared:
+            self._adopt(declared)
+        dependencies = self.dependencies
         self._playing = Round(dependencies, self._told_hidden(), self._told_views(dependencies.order))
         self._history.rounds.append(self._playing)
         self._schedule.begin(dependencies)
@@ -626,7 +626,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         options = dict(self.spec.kwargs) if self.spec else {}
         options.pop("render_mode", None)  # who watched does not change what happened
         if not is_team_name(options.get("team")):
-            options["team"] = tuple(self.profiles.values())  # nobody else has this path, or these objects
+            options["team"] = self._members  # nobody else has this path, or these objects
         options = {
             name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()
         }

@@ -41,6 +41,7 @@ LAYERS = {
     "marft_envs.seats": 0,
     "marft_envs.seeding": 0,
     "marft_envs.spaces": 0,
+    "marft_envs.team_files": 0,
     "marft_envs.teams": 0,
     "marft_envs.transcript": 0,
     "marft_envs.clock": 1,
