@@ -28,7 +28,7 @@ from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import AssertOutOfBoundsWrapper, OrderEnforcingWrapper
 
 import marft_envs
-from marft_envs import FlexMG, LLMText, Outcome
+from marft_envs import ClockMG, FlexMG, LLMText, Outcome
 
 RESULTS = Path(__file__).parent / "results" / "env_steps.json"
 NUM_ROUNDS = 10
@@ -54,6 +54,20 @@ class TenRounds(FlexMG):
     def end_round(self) -> Outcome:
         """The same every round."""
         return Outcome(rewards=0.5, feedback="judge: The answer is incorrect.")
+
+
+class OnTheClock(ClockMG):
+    """Eight agents at eight paces. Every turn has a view and a reward, and all hear what everybody says."""
+
+    metadata = {"name": "on_the_clock_v0"}  # noqa: RUF012  # PettingZoo declares it so
+
+    def view(self, agent: str) -> str:
+        """A line that asks for the next action."""
+        return "Go on."
+
+    def act(self, agent: str, action: str) -> Outcome:
+        """The same every turn."""
+        return Outcome(rewards={agent: 0.5})
 
 
 class ZeroWork(AECEnv[str, dict[str, str], str]):
@@ -153,6 +167,7 @@ def contestants() -> dict[str, PlayEpisode]:
         "zero work, stock wrappers": aec_player(wrapped(ZeroWork())),
         "FlexMG, chain of two": aec_player(_ten_rounds()),
         "FlexMG, chain of two, stock wrappers": aec_player(wrapped(_ten_rounds())),
+        "ClockMG, eight agents": aec_player(_on_the_clock()),
         "math/reason_act-v0": aec_player(marft_envs.make("math/reason_act-v0", horizon=NUM_ROUNDS)),
     }
     if find_spec("textarena"):
@@ -171,6 +186,11 @@ def _ten_rounds() -> TenRounds:
         marft_envs.Profile("actor", system="Answer.", answers=True),
     )
     return TenRounds(horizon=NUM_ROUNDS, team=team)
+
+
+def _on_the_clock() -> OnTheClock:
+    paces_us = [500_000 + 250_000 * place for place in range(8)]
+    return OnTheClock(horizon=NUM_ROUNDS, team=[marft_envs.Profile("p", base_us=base_us) for base_us in paces_us])
 
 
 @dataclass(frozen=True)
