@@ -4,9 +4,9 @@
 
 Half of the texts come from hypothesis (any Unicode, lone surrogates too, and pieces of answers, LaTeX and code put
 together), half are random bytes; one in eight is right instead. Every fifty episodes the environment is drawn anew,
-with its source, level, split, team, horizon and recall; every episode draws its seed, and the order in which ready
-agents are stepped. Sources are those that need no network: what an environment makes by itself, generators of
-reasoning-gym, and a small data set with answers in LaTeX.
+with its source, level, split, team, horizon and recall, at times with members who hear nobody or are heard late; every
+episode draws its seed, and the order in which ready agents are stepped. Sources are those that need no network: what an
+environment makes by itself, generators of reasoning-gym, and a small data set with answers in LaTeX.
 
 Nothing may raise. Checked in every episode: it ends within the horizon; returns are finite and in the declared range;
 every agent's text is valid UTF-8 and only grows; a secret that was put into the hidden state is in nobody's
@@ -25,7 +25,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,7 +34,7 @@ from hypothesis import strategies as st
 from rich.progress import track
 
 import marft_envs
-from marft_envs import FlexMG, OptionError
+from marft_envs import ClockMG, FlexMG, OptionError, Profile
 
 Texts = Callable[[int], Iterator[Sequence[str]]]
 """How many episodes -> the texts of each, to be said in turn and again from the start."""
@@ -42,6 +42,10 @@ Texts = Callable[[int], Iterator[Sequence[str]]]
 TEXTS_PER_EPISODE = 6
 EPISODES_PER_COPY = 50
 """Then the environment is made anew, with other options."""
+_MOST_ROUNDS, _MOST_SECONDS = 4, 60
+"""Of the horizons that are drawn."""
+_ODD_TEAMS = 4
+"""One copy in so many has a team whose profiles have consequences."""
 REPLAYED = 100
 """One episode in so many is replayed."""
 _BATCH = 1_000
@@ -148,6 +152,8 @@ class Arena:
             "math": [{}, *({"source": f"reasoning_gym:{name}"} for name in _GENERATORS), _data_set(folder)],
             "coding": [{}, _programs(folder)],
         }
+        for options in self._sources["math"]:
+            marft_envs.make("math/pipeline-v0", **options)  # what it imports is no leak
         self._left = 0
         self._secret = f"secret-{self._drawn.getrandbits(64):x}"  # no literal: hypothesis tries those of the code
         self._env: FlexMG
@@ -163,11 +169,13 @@ class Arena:
         for text in itertools.cycle(texts):
             if not env.ready:
                 break
-            assert env.round < env.horizon, "it goes on behind its horizon"
+            assert isinstance(env, ClockMG) or env.round < env.horizon, "it goes on behind its horizon"
             agent = drawn.choice(env.ready)
             env.select(agent)
             env.step(text if drawn.randrange(RIGHT) else env.reference_action(agent))
             fuzzed.turns += 1
+            for cut in env.cuts:
+                known[cut.agent] = ""  # what it wrote may have been taken back
             for agent in env.possible_agents:
                 now = env.observe(agent)["text"]
                 now.encode("utf-8")
@@ -197,8 +205,10 @@ class Arena:
     def _made(self) -> FlexMG:
         drawn = self._drawn
         env_id = drawn.choice(self._ids)
-        options: dict[str, object] = {"horizon": drawn.randint(1, 4), "team": drawn.choice(self._teams[env_id])}
-        known = marft_envs.known_options(type(marft_envs.make(env_id))).defaults
+        example = marft_envs.make(env_id)
+        most = _MOST_SECONDS if isinstance(example, ClockMG) else _MOST_ROUNDS
+        options: dict[str, object] = {"horizon": drawn.randint(1, most), "team": drawn.choice(self._teams[env_id])}
+        known = marft_envs.known_options(type(example)).defaults
         if "source" in known:
             options |= drawn.choice(self._sources[env_id.partition("/")[0]])
         if "recall" in known:
@@ -209,6 +219,8 @@ class Arena:
             options["horizon"] = 2
             plain = marft_envs.make(env_id, **options)
         assert isinstance(plain, FlexMG), env_id
+        if not drawn.randrange(_ODD_TEAMS):
+            options["team"] = self._odd([*plain.profiles.values()])
         if plain.levels:
             options["level"] = drawn.choice(plain.levels)
         try:
@@ -219,6 +231,15 @@ class Arena:
         hidden = env.hidden
         env.hidden = lambda: f"{hidden()}\n{self._secret}"  # type: ignore[method-assign]  # on this copy only
         return env
+
+    def _odd(self, profiles: Sequence[Profile]) -> list[Profile]:
+        """The team with latencies, and one member who hears nobody. Costs would leave the range of rewards."""
+        deaf = self._drawn.randrange(len(profiles))  # one alone: graphs of dependencies are kept, and that is no leak
+        latencies_us = self._drawn.choices((0, 1, 500_000, 3_000_000), k=len(profiles))
+        return [
+            replace(profile, latency_us=latency_us, hears=() if place == deaf else None)
+            for place, (profile, latency_us) in enumerate(zip(profiles, latencies_us, strict=True))
+        ]
 
 
 def _data_set(folder: Path) -> dict[str, object]:

@@ -51,6 +51,7 @@ def mean_batches(env: ClockMG, seeds: Sequence[int]) -> tuple[float, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print a table, keep the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env-id", default=ENV_ID, help=f"an environment on the clock (default: {ENV_ID})")
     parser.add_argument("--teams", nargs="+", default=["search_party", "search_party_octet"], help="its teams")

@@ -173,16 +173,11 @@ class ClockMG(FlexMG):
         assert isinstance(instant, Instant)
         instant.time_us = time_us
         instant.order = ended
-        acting = [(place, agent) for place, agent in enumerate(ended) if self._ends_turn(instant, agent)]
+        for agent in ended:
+            self._end_turn(instant, agent)
         instant.is_committed = True
-        if self._has_costs:
-            for place, agent in enumerate(ended):
-                self._charge(agent, place)
-        terminated = False
-        for place, agent in acting:
-            outcome = self.act(agent, instant.words[agent][1])
-            if outcome is not None:
-                terminated = self._apply(outcome, place) or terminated
+        terminated = self._act_out(instant)
+        acting = [(place, agent) for place, agent in enumerate(ended) if agent not in self._waiting]
         resuming = ended
         for alarm in alarms:
             if isinstance(alarm, Resume):
@@ -201,8 +196,20 @@ class ClockMG(FlexMG):
         else:
             self._go_on_at(time_us, resuming)
 
-    def _ends_turn(self, instant: Instant, agent: str) -> bool:
-        """Books a turn that ends at this instant; returns whether it is an act, and not a wait."""
+    def _act_out(self, instant: Instant) -> bool:
+        """What follows from the turns that end; returns whether they end the episode."""
+        terminated = False
+        for place, agent in enumerate(instant.order):
+            if self._has_costs:
+                self._charge(agent, place)
+            if agent not in self._waiting:
+                outcome = self.act(agent, instant.words[agent][1])
+                if outcome is not None:
+                    terminated = self._apply(outcome, place) or terminated
+        return terminated
+
+    def _end_turn(self, instant: Instant, agent: str) -> None:
+        """Books a turn that ends at this instant, and whether it was an act or a wait."""
         pace = self._paces[agent]
         assert pace.words is not None
         instant.words[agent] = pace.words
@@ -212,10 +219,8 @@ class ClockMG(FlexMG):
         pace.is_acting = False
         pace.waits_for = waited_for(agent, pace.words[1], self._named)
         pace.was_dropped = pace.dropped
-        if pace.waits_for is None:
-            return True
-        self._waiting.add(agent)
-        return False
+        if pace.waits_for is not None:
+            self._waiting.add(agent)
 
     def _tell(self, acting: Iterable[tuple[int, str]], instant: Instant) -> None:
         """Keeps for everybody's next turn what was said at this instant, and then the feedback."""
