@@ -105,6 +105,12 @@ def test_accepting_somebody_means_its_latest_answer(half: FlexMG) -> None:
     assert half.info["correct"] == 1
 
 
+def test_two_answers_cannot_be_accepted_at_once(half: FlexMG) -> None:
+    say(half, "call: calculator_0, geometer_0", "6.5", "6.5", "accept: calculator_0 or geometer_0")
+    assert not half.terminated
+    assert half.dependencies.agents == ("orchestrator_0",)
+
+
 def test_the_orchestrator_cannot_answer_itself(half: FlexMG) -> None:
     say(half, "\\boxed{6.5}", "The answer is 6.5", "accept: 6.5")
     assert not half.terminated

@@ -152,6 +152,12 @@ def test_without_tools_one_city_and_one_day_on_the_last_line_are_a_booking(words
         assert not booked(world, f"{' '.join(world.cities)} {world.days[0]}")
 
 
+def test_the_last_line_alone_books() -> None:
+    env = reset()
+    say(env, "call: ticket_0", f"{right(env)}\nBut I am not sure.", "call: ticket_0", f"I am sure now:\n{right(env)}\n")
+    assert env.info["booked"] == 1
+
+
 def test_with_tools_a_booking_names_as_many_numbers_as_there_are_legs() -> None:
     for level, legs in (("standard", 1), ("hard", 2)):
         for world in worlds(level, 5):
@@ -207,7 +213,9 @@ def test_debug_tells_of_the_latest_search_which_connections_do_not_run() -> None
     day = next(day for day in env.world.free if env.world.right_trip(day))
     say(env, "call: debug_0", "check")
     assert "Nothing was searched yet." in env.observe("debug_0")["text"]
-    say(env, "Well.", "call: ticket_0", f"search {env.world.city} {day}", "Well.", "call: debug_0", "check")
+    other = next(city for city in env.world.cities if city != env.world.city)
+    say(env, "Well.", "call: ticket_0", f"search {other} {day}", f"search {env.world.city} {day}", "Well.")
+    say(env, "call: debug_0", "check")
     idle = [one.number for one in env.world.timetable[env.world.city, day] if not one.runs]
     assert f"{env.world.city} on {day}: {idle[0]} and {idle[1]} do not run." in env.observe("debug_0")["text"]
 
@@ -317,6 +325,13 @@ def test_the_silent_play_earns_what_the_best_guess_does_and_the_docstring_tells_
     ]
     assert set(earned) <= {0.0, 1.0}, "a guess is never late"
     assert fmean(earned) == pytest.approx(chance, abs=4 * (chance * (1 - chance) / count) ** 0.5)
+
+
+def test_the_silent_play_books_at_hard_a_trip_that_is_within_the_budget() -> None:
+    env = reset("hard")
+    for seed in range(20):
+        episode = marft_envs.play(env, lambda agent, messages: env.silent_action(agent), seed=seed)
+        assert price(booked(env.world, episode.turns[-1].action)) <= env.world.budget
 
 
 @pytest.mark.parametrize("level", LEVELS)
