@@ -1,0 +1,1 @@
+"""Generated worlds: what the environments of collaboration are about, drawn from a generator alone."""
