@@ -87,6 +87,12 @@ def test_the_judges_answer_alone_is_paid_for(env: FlexMG) -> None:
     assert set(env.episode().returns.values()) == {0.0}
 
 
+def test_a_judge_who_keeps_a_wrong_majority_earns_nothing(env: FlexMG) -> None:
+    said(env, *["7"] * 6, "7")
+    assert env.info["kept"] == 1
+    assert set(env.episode().returns.values()) == {0.0}
+
+
 def test_a_right_judge_earns_everybody_1_whatever_the_debaters_said(env: FlexMG) -> None:
     said(env, *["7"] * 6, "13/2")
     assert env.episode().returns == dict.fromkeys([*DEBATERS, "judge_0"], 1.0)
