@@ -18,10 +18,11 @@ r"""Debate: agents answer on their own, read each other and answer again, and a 
 
 `majority` is 1 if more than half of the debaters gave one answer in the latest round, `kept` is 1 if the judge gave it,
 too, and `correct` is 1 if the judge's answer is right. So where `kept` is below `majority`, judges overrule.
-The scheme is multiagent debate (Du et al., arXiv 2305.14325), with three agents and two rounds as in most of its
-experiments. With one round nobody reads another, and the judge alone brings the answers together.
-Deviates: a judge answers, and is trained, where the paper takes the debaters' final answer; debaters read everything
-that was said before, word by word, and no summaries; the wording is ours.
+The scheme is multiagent debate (Du et al., arXiv 2305.14325), here with three agents and two rounds: independent
+answers, and one in which each has read the others. With one round nobody reads another, and the judge alone brings the
+answers together.
+Deviates: a judge reads the debate and answers, and is trained, where the paper takes what the debaters end with; the
+wording is ours.
 """
 
 from collections.abc import Mapping, Sequence
