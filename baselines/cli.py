@@ -56,12 +56,13 @@ def _command(arguments: list[str]) -> "Command":
     with extra_required("train", "the command `marft`"):
         import tyro
 
-        from baselines.commands import check, curve, envs, evaluate, models, options, play, probe, replay, train
+        from baselines.commands import check, curve, envs, evaluate, models, new, options, play, probe, replay, train
     if arguments[:1] == ["train"]:
         return train.parse(arguments[1:])
     command: Command = tyro.extras.subcommand_cli_from_dict(
         {
             "envs": envs.Envs,
+            "new": new.New,
             "check": check.Check,
             "play": play.Play,
             "probe": probe.Probe,

@@ -4,6 +4,8 @@ from marft_envs.registry import register
 
 register("math/reason_act-v0", "marft_envs.math.reason_act:ReasonAct")
 register("math/pipeline-v0", "marft_envs.math.pipeline:Pipeline")
+register("math/debate-v0", "marft_envs.math.debate:Debate")
+register("math/solve_verify-v0", "marft_envs.math.solve_verify:SolveVerify")
 register("coding/write_repair-v0", "marft_envs.coding.write_repair:WriteRepair")
 register("coding/write_test-v0", "marft_envs.coding.write_test:WriteTest")
 register("coding/plan_code_review-v0", "marft_envs.coding.plan_code_review:PlanCodeReview")

@@ -18,10 +18,10 @@
 
 D depends on an action: who acts next, and whether anybody does, follows from the reviewer's words. Only the reviewer is
 told what the program did, and only the coder writes programs, so what it should repair has to be said in words.
-The first word that decides counts (`accepts`), and text without one asks for a repair.
+The first word that decides counts (`accepts` in `marft_envs.grading.decisions`), and text without one asks for a
+repair.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any, Unpack
 
@@ -32,6 +32,7 @@ from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programm
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
+from marft_envs.grading.decisions import accepts
 from marft_envs.grading.programs import Verdict
 from marft_envs.records import Outcome
 
@@ -39,17 +40,6 @@ REPAIR_COST = 0.1
 """Of the reward, for each repair: who asks for one too many pays, and so does who accepts too early."""
 PLAN = "Say how to write it."
 REVIEW = "Accept the program, or say what to repair."
-_DECIDES = re.compile(r"\b(accept|approv|reject|repair|fix|wrong|fail|incorrect)\w*", re.IGNORECASE)
-_NEGATES = re.compile(r"\b(not|never|cannot|can't|don't|won't|cant|dont)\W+(\w+\W+)?$", re.IGNORECASE)
-_MOST_CHARS_BEFORE = 40
-
-
-def accepts(words: str) -> bool:
-    """Whether the first word that decides is `accept` or `approve`, in any form, and not denied."""
-    found = _DECIDES.search(words)
-    if found is None or found[1].lower() not in ("accept", "approv"):
-        return False
-    return _NEGATES.search(words[max(found.start() - _MOST_CHARS_BEFORE, 0) : found.start()]) is None
 
 
 class PlanCodeReview(Programming, FlexMG):

@@ -28,67 +28,46 @@ out (`is_right` in `marft_envs.grading.equality`).
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import numpy as np
 
 from marft_envs.errors import OptionError
-from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.answers import last_integer, parse_integer
 from marft_envs.grading.equality import has_form, is_right
-from marft_envs.math.arithmetic import LEVELS
 from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, check_somebody_answers, share
-from marft_envs.math.source import Task
-from marft_envs.math.sources import find_source
+from marft_envs.math.setting import MathOptions, Solving
 from marft_envs.records import Outcome
-from marft_envs.task_sources.drawing import check_split, take_up
 
 RECALLS = ("team", "parents")
 
 
-class Pipeline(FlexMG):
+class Pipeline(Solving, FlexMG):
     """A team has `horizon` rounds to answer one problem; everybody reads those who stand before them."""
 
     metadata = {"name": "pipeline_v0"}  # noqa: RUF012  # PettingZoo declares it so
     default_team = "trio"
-    levels = tuple(LEVELS)
-    reward_range = (0.0, 1.0)
-
-    task: Task
-    """This episode's problem."""
 
     def __init__(
-        self,
-        *,
-        horizon: int = 3,
-        source: str = "arithmetic",
-        data: str | Path | None = None,
-        recall: Literal["team", "parents"] = "team",
-        **base: Unpack[BaseOptions],
+        self, *, horizon: int = 3, recall: Literal["team", "parents"] = "team", **options: Unpack[MathOptions]
     ) -> None:
         """Raises: OptionError, TeamFileError, DataError.
 
         Args:
             horizon: Rounds after which an episode is truncated.
-            source: Where problems come from: `arithmetic`, `reasoning_gym:GENERATOR`, `gsm8k`, `math` or `jsonl`.
-            data: For the last three: a file, a folder, or an id on the Hugging Face Hub.
             recall: "team": everybody is told what it missed of earlier rounds; "parents": nobody is.
+            options: Where problems come from, and the base's.
         """
         if recall not in RECALLS:
             raise OptionError(f"recall is {recall!r}; use 'team' or 'parents'")
         self.recall = recall
-        self._source = find_source(source, data)
-        take_up(self, self._source, base)
-        super().__init__(horizon=horizon, **base)
-        check_split(self, self._source)
+        super().__init__(horizon=horizon, **options)
         check_somebody_answers(self.profiles)
 
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draws a problem of the level."""
-        if options.get("level") is not None:
-            check_split(self, self._source)
-        self.task = self._source.draw(self.level, rng, self.split)
+        super().start(rng, options)
         self._correct: dict[str, bool] = {}
         self._right_value: dict[str, bool] = {}
         self._best_right_value = 0.0
@@ -97,8 +76,7 @@ class Pipeline(FlexMG):
         """The problem, and for who answers how to write it; then the request to try again."""
         if self.round > 0:
             return TRY_AGAIN
-        form = self._source.answer_form if self.profiles[agent].answers else ""
-        return f"{self.task.question}\n{form}" if form else self.task.question
+        return self.asked(self.answer_form if self.profiles[agent].answers else "")
 
     def act(self, agent: str, action: str) -> None:
         """Judges an answer; what the others write is only read."""
@@ -118,18 +96,6 @@ class Pipeline(FlexMG):
             feedback=RIGHT if correct > 0 else WRONG,
             info={"correct": correct, "right_value": self._best_right_value},
         )
-
-    def hidden(self) -> str:
-        """The answer."""
-        return self.task.answer
-
-    def instance_key(self) -> str:
-        """The problem, in a form that is the same for problems that teach the same."""
-        return self.task.key
-
-    def instance_split(self) -> str | None:
-        """The part of the data that it stands in, where the data are split."""
-        return self.task.split
 
     def reference_action(self, agent: str) -> str:
         """The answer, boxed by those who answer."""

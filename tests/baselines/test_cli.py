@@ -115,7 +115,7 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
         main([])
     assert not ended.value.code
     shown = capsys.readouterr().out
-    for command in ("envs", "play", "train", "evaluate", "replay", "curve", "models"):
+    for command in ("envs", "new", "play", "train", "evaluate", "replay", "curve", "models"):
         assert f"• {command}" in shown
 
 

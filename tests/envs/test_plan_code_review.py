@@ -4,7 +4,6 @@ import pytest
 
 import marft_envs
 from marft_envs import FlexMG
-from marft_envs.coding.plan_code_review import accepts
 
 WRONG = "def f(n):\n    return 987654321"
 
@@ -74,33 +73,6 @@ def test_the_coder_reads_the_plan_and_the_reviewer_reads_the_program(env: FlexMG
     assert "planner_0:\n> Use a loop." in env.observe("coder_0")["text"]
     said(env, WRONG)
     assert "coder_0:\n> def f(n):" in env.observe("reviewer_0")["text"]
-
-
-@pytest.mark.parametrize(
-    "words",
-    ["accept", "Accepted.", "I approve of this.", "All tests passed, so I accept. Nothing to repair.", "ACCEPT!"],
-)
-def test_words_that_accept(words: str) -> None:
-    assert accepts(words)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "",
-        "repair",
-        "I do not accept this.",
-        "I can't accept it",
-        "We should never accept that.",
-        "Fix line 2, then I accept.",
-        "looks good",
-        "It is wrong; accept nothing.",
-        "\u202eaccept\x00 "[::-1],
-        "unacceptable",
-    ],
-)
-def test_words_that_ask_for_a_repair(words: str) -> None:
-    assert not accepts(words)
 
 
 def test_all_reviewers_have_to_accept() -> None:
