@@ -229,6 +229,9 @@ USES = [
     ("lion", "lión"),
     ("lion", "\uff4c\uff49\uff4f\uff4e"),  # full width
     ("lion", "l\u0456on"),  # with a Cyrillic letter
+    ("lion", "\U0001d40bION"),  # with a bold L
+    ("lion", "\U0001f981"),  # its picture
+    ("lion", "li\u200bon"),  # with a space of no width
     ("lion", "l as in lamp, i as in ink, o as in oven, n as in nose"),
     ("lion", "lionlike"),
     ("run", "running"),
@@ -260,6 +263,7 @@ DOES_NOT = [
     ("bus", "They are busy."),
     ("saw", "It was there."),
     ("man", "There are many."),
+    ("lion", "It is big\u2026 and \u201cproud\u201d \u2013 isn\u2019t it?"),
     ("lion", ""),
     ("lion", "4 legs & 1 tail; 100%!"),
 ]
@@ -267,7 +271,6 @@ DOES_NOT = [
 
 @pytest.mark.parametrize(("word", "text"), USES)
 def test_a_word_is_used_however_it_is_written(word: str, text: str) -> None:
-    assert forbidden_in(text, ["nothing", word]) in (word, "nothing" if not text.isascii() else word)
     assert forbidden_in(text, [word]) == word
 
 

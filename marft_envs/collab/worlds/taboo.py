@@ -8,6 +8,8 @@ from functools import lru_cache
 _SIGNS = str.maketrans("034579@$|", "oeastgasl")
 """Signs that are written for letters; 1 stands for two of them."""
 _APOSTROPHES = re.compile("['`\N{RIGHT SINGLE QUOTATION MARK}]")
+_MEANING = ("Ll", "Lu", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So")
+"""Of signs that are not ASCII: letters, numbers and pictures, which might say anything."""
 _WORD = re.compile("[a-z]+")
 _ENDINGS = "s|es|ed|er|ers|ing|ings|ly|ish|en|est|ness|ful|less|like|ist"
 _BACKWARDS = frozenset("was top dog tab pat rats nip tip sub ten nap rat pets".split())  # noqa: SIM905  # for reading
@@ -19,15 +21,16 @@ _LEAST_SPELT, _LEAST_WITH_Y = 3, 4
 
 
 def forbidden_in(text: str, words: Iterable[str]) -> str | None:
-    """The first of some words that the text uses, or None. Text in letters that are not English uses all of them.
+    """The first of some words that the text uses, or None. Text with foreign letters or pictures uses all of them.
 
     A word is used where it stands with any usual ending, in any case, with accents or signs for letters (`l10n`); taken
-    apart (`li-on`, `l i o n`); backwards; by single letters with words between them; and, where it has
-    some letters more, as a part of a longer word.
+    apart (`li-on`, `l i o n`); backwards; by single letters with words between them; and, where it has some letters
+    more, as a part of a longer word.
     """
-    plain = "".join(sign for sign in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(sign))
+    apart = unicodedata.normalize("NFKD", text).lower()
+    foreign = any(not sign.isascii() and unicodedata.category(sign) in _MEANING for sign in apart)
+    plain = "".join(sign for sign in apart if not unicodedata.combining(sign))
     plain = _APOSTROPHES.sub("", plain).translate(_SIGNS)
-    foreign = any(sign.isalpha() and not sign.isascii() for sign in plain)
     readings = [_WORD.findall(plain.replace("1", letter)) for letter in ("i", "l")]
     for word in words:
         letters = "".join(_WORD.findall(word.lower()))
