@@ -226,6 +226,8 @@ USES = [
     ("lion", "l10n"),
     ("lion", "|ion"),
     ("lion", "l1on"),
+    ("lion", "1ion"),
+    ("lion", "líons"),
     ("lion", "lión"),
     ("lion", "\uff4c\uff49\uff4f\uff4e"),  # full width
     ("lion", "l\u0456on"),  # with a Cyrillic letter
