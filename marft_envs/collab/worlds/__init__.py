@@ -1,1 +1,1 @@
-"""Generated worlds: what the environments of collaboration are about, drawn from a generator alone."""
+"""Worlds that environments of this family draw: pure functions of a generator, which know nothing of agents."""
