@@ -1,0 +1,1 @@
+"""Worlds that environments of this family draw: pure functions of a generator, which know nothing of agents."""
