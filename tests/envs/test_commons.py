@@ -215,7 +215,7 @@ def best_silent(fish: int, basket: int, seasons: int, law: tuple) -> object:
 def test_the_silent_value_of_one_season_can_be_derived_by_hand() -> None:
     # One fish for all per barrel, one villager for two: take 2 if the spring is full, 1 if there is one barrel.
     assert silent_play(Lake(1, 1, 1)).value == pytest.approx(0.1 * 1 + 0.8 * 2)
-    # Two villagers, 2 fish a barrel. Who sees 2 takes 2, and who sees 1 takes nothing: 4 fish if both see 2, 0.64, and 2
+    # Two villagers, 2 fish a barrel. Who sees 2 takes 2, who sees 1 takes nothing: 4 fish if both see 2, 0.64, and 2
     # if one of them sees 1, 0.16, for the lake bears 2. If one took 1 when it sees 1, that would gain 1 where the
     # other sees 1, too, 0.01, but lose 2 where the other sees 2, 0.08.
     assert silent_play(Lake(2, 2, 1)).value == pytest.approx(4 * 0.64 + 2 * 0.16)
