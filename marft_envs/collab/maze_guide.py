@@ -8,7 +8,7 @@
 | observation | guide: the next step in words, or a map, anew in every round; walker: what it may write |
 | action | guide: any text; walker: its last line is a direction, or a list of them and of nothing else |
 | reward | as it is walked, to the whole team: the share of the way that is new; 0 to 1 in all |
-| horizon | 4 rounds, an option; the goal terminates, and so does a pit; the horizon truncates |
+| horizon | 4 rounds, an option, of which easy needs 3; the goal terminates, and so does a pit; the horizon truncates |
 | recall | team |
 | levels | easy, standard, hard |
 | split | train and test |

@@ -131,8 +131,10 @@ def test_one_guides_and_one_walks(answers: list[bool]) -> None:
 
 def test_the_key_stays_the_same_while_the_walker_turns() -> None:
     env = reset(level="hard")
+    env.faced = env.facing = 1
     before = env.instance_key()
-    walk(env, env.reference_action("walker_0").split(",")[0])
+    walk(env, "left")
+    assert env.facing == 0
     assert env.instance_key() == before
 
 
@@ -212,10 +214,11 @@ def test_the_silent_play_earns_what_was_derived(level: str, earns: float) -> Non
 
 
 def test_ways_are_drawn_alike() -> None:
-    # 4 * 11 ways of two steps in a square of 3 by 3: with 44 * 200 draws each comes 200 times, 14 up or down.
+    # As many ways of three steps in a square of 3 by 3 as are enumerated, each 200 times, 14 up or down.
+    num = 4 * all_ways(3, 3)[""]
     rng = np.random.default_rng(0)
-    drawn = Counter(drawn_way(rng, 3, 2) for _ in range(44 * 200))
-    assert len(drawn) == 44
+    drawn = Counter(drawn_way(rng, 3, 3) for _ in range(num * 200))
+    assert len(drawn) == num
     assert all(abs(count - 200) < 4 * 14.2 for count in drawn.values())
 
 

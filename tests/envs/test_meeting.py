@@ -88,6 +88,8 @@ def test_members_do_not_hear_each_other_before_they_have_spoken_and_the_booker_h
         ("this month 14", "14:00"),
         ("Tue 14 or Tue 15", None),
         ("Tue or Wed 14", None),
+        ("14 or 15", None),
+        ("Tue 14 or 15", None),
         ("14\nor so", None),
         ("1.5", None),
         ("14:00:00", None),
