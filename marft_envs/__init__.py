@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from marft_envs.clock import ClockMG
     from marft_envs.course import Timing, timing
     from marft_envs.dependencies import Dependencies
+    from marft_envs.drawing.page import PAGE_MARK, draw_page
+    from marft_envs.drawing.record import Record, record_of, retell
     from marft_envs.episode import play, replay
     from marft_envs.flex_mg import FlexMG
     from marft_envs.options import known_options
@@ -62,7 +64,9 @@ __all__ = [
     "OptionError",
     "Outcome",
     "OutdatedEnvironmentWarning",
+    "PAGE_MARK",
     "Profile",
+    "Record",
     "ReplayMismatchError",
     "RewardEvent",
     "SandboxUnavailableError",
@@ -75,6 +79,7 @@ __all__ = [
     "__version__",
     "cache_dir",
     "check_env",
+    "draw_page",
     "flatten_messages",
     "known_options",
     "make",
@@ -84,9 +89,11 @@ __all__ = [
     "pprint_registry",
     "quote",
     "read_log",
+    "record_of",
     "register",
     "registered_ids",
     "replay",
+    "retell",
     "spec",
     "timing",
     "write_log",
@@ -105,13 +112,16 @@ _HOMES = {
     "Measurement": "records",
     "Message": "transcript",
     "Outcome": "records",
+    "PAGE_MARK": "drawing.page",
     "Profile": "profiles",
+    "Record": "drawing.record",
     "RewardEvent": "records",
     "SingleAgentView": "wrappers",
     "Timing": "course",
     "Turn": "records",
     "cache_dir": "cache",
     "check_env": "check",
+    "draw_page": "drawing.page",
     "flatten_messages": "transcript",
     "known_options": "options",
     "merge_messages": "transcript",
@@ -119,7 +129,9 @@ _HOMES = {
     "play": "episode",
     "quote": "transcript",
     "read_log": "action_log",
+    "record_of": "drawing.record",
     "replay": "episode",
+    "retell": "drawing.record",
     "timing": "course",
     "write_log": "action_log",
 }
