@@ -48,6 +48,7 @@ __version__ = "0.1.0"
 register_plugins()
 
 __all__ = [
+    "PAGE_MARK",
     "CheckReport",
     "CheckResult",
     "ClockMG",
@@ -64,7 +65,6 @@ __all__ = [
     "OptionError",
     "Outcome",
     "OutdatedEnvironmentWarning",
-    "PAGE_MARK",
     "Profile",
     "Record",
     "ReplayMismatchError",

@@ -10,6 +10,7 @@ from marft_envs.drawing.record import Record
 from marft_envs.drawing.shapes import colour_of, seconds
 from marft_envs.drawing.transcript import words
 from marft_envs.profiles import Profile
+from marft_envs.records import shown
 
 _SHOWN_ELSEWHERE = frozenset({"team", "split", "level", "horizon"})
 _WIDE = 48
@@ -51,11 +52,16 @@ def facts(record: Record, timing: Timing) -> Html:
         "ran with": episode.runtime,
         "simulated time": seconds(record.end_us),
         "work in it": f"{seconds(timing.work_us)} in {turns} {'turn' if turns == 1 else 'turns'}",
-        "speed-up": f"{timing.speed_up:.2f} × one agent at a time",
-        "critical path": f"{seconds(timing.critical_path_us)}, {share:.0%} of the time" if turns else "",
+        "speed-up": f"{timing.speed_up:.2f}× one at a time",
+        "critical path": f"{seconds(timing.critical_path_us)} ({share:.0%})" if turns else "",
     }
     pairs = [
-        element("div", {"class": _width(name, value)}, element("dt", {}, _isolated(name)), element("dd", {}, _isolated(value)))
+        element(
+            "div",
+            {"class": _width(name, value)},
+            element("dt", {}, _isolated(name)),
+            element("dd", {}, _isolated(value)),
+        )
         for name, value in found.items()
         if value
     ]
@@ -90,7 +96,9 @@ def agents_table(record: Record, timing: Timing) -> Html:
     table = element(
         "table", {"class": "agents"}, element("thead", {}, element("tr", {}, *heads)), element("tbody", {}, *rows)
     )
-    return element("div", {"class": "scrolls", "tabindex": 0, "role": "region", "aria-label": "Time of every agent"}, table)
+    return element(
+        "div", {"class": "scrolls", "tabindex": 0, "role": "region", "aria-label": "Time of every agent"}, table
+    )
 
 
 def _row(place: int, agent: str, one: AgentTiming, unread: int, amount: float) -> Html:
@@ -105,7 +113,9 @@ def _row(place: int, agent: str, one: AgentTiming, unread: int, amount: float) -
         f"{unread:,}",
         f"{amount:.6g}",
     )
-    name = element("th", {"scope": "row", "class": colour_of(place)}, element("span", {"class": "swatch"}), _isolated(agent))
+    name = element(
+        "th", {"scope": "row", "class": colour_of(place)}, element("span", {"class": "swatch"}), _isolated(agent)
+    )
     return element("tr", {}, name, *[element("td", {}, cell) for cell in cells])
 
 
@@ -124,19 +134,25 @@ def _profile(place: int, agent: str, profile: Profile) -> Html:
         "· its action is graded" if profile.answers else "",
     ]
     head = element(
-        "header", {}, element("strong", {}, _isolated(agent)), element("span", {"class": "soft"}, " ".join(filter(None, told)))
+        "header",
+        {},
+        element("strong", {}, _isolated(agent)),
+        element("span", {"class": "soft"}, " ".join(filter(None, told))),
     )
     system = words(profile.system) if profile.system else element("p", {"class": "nothing"}, "no system message")
     return element("div", {"class": f"said-by {colour_of(place)}"}, head, system)
 
 
 def _options(options: Mapping[str, object]) -> str:
-    shown = {name: value for name, value in options.items() if name not in _SHOWN_ELSEWHERE and value is not None}
-    return ", ".join(f"{name} {_value(value)}" for name, value in shown.items())
+    given = {name: value for name, value in options.items() if name not in _SHOWN_ELSEWHERE and value is not None}
+    return ", ".join(f"{name} {_value(value)}" for name, value in given.items())
 
 
 def _value(value: object) -> str:
-    written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
+    try:
+        written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=shown)
+    except (ValueError, RecursionError):
+        written = shown(value)
     return written if len(written) <= _MOST_CHARS else f"{written[:_MOST_CHARS]} … ({len(written):,} characters)"
 
 

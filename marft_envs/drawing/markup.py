@@ -126,7 +126,8 @@ def _plain_mark(run: re.Match[str]) -> str:
 
 def _numbers(run: str) -> str:
     """`U+202E`, `U+200B ×3 U+200D`."""
-    shown, num_shown = [], 0
+    shown: list[str] = []
+    num_shown = 0
     for char, same in groupby(run):
         if len(shown) == _MOST_IN_MARK:
             shown.append(f"and {len(run) - num_shown:,} more")

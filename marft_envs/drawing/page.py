@@ -24,6 +24,9 @@ from marft_envs.drawing.transcript import transcript
 PAGE_MARK = '<meta name="generator" content="marft render">'
 """Stands in the head of every page: one that has it may be written over."""
 
+_TEXT = dict.fromkeys(("return", "ended", "environment", "level"), "text")
+"""The class of columns that hold no plain numbers."""
+
 
 def draw_page(records: Sequence[Record], *, first: int = 0, of: int | None = None) -> str:
     """The page of these episodes, the same for the same ones wherever it is made.
@@ -34,7 +37,10 @@ def draw_page(records: Sequence[Record], *, first: int = 0, of: int | None = Non
         of: How many episodes the log has; by default these are all.
     """
     graphs = _Graphs()
-    episodes = [_episode(record, first + place + 1, graphs, alone=len(records) == 1) for place, record in enumerate(records)]
+    episodes = [
+        _episode(record, first + place + 1, graphs, alone=len(records) == 1, opens=not place)
+        for place, record in enumerate(records)
+    ]
     title = titles(records)
     body = joined(
         [
@@ -104,36 +110,48 @@ def _header(title: str, records: Sequence[Record], first: int, of: int) -> Html:
 
 def _list(records: Sequence[Record], first: int) -> Html:
     """A line for each episode."""
-    one_environment = len({record.episode.env_id for record in records}) == 1
-    columns = ("episode", *([] if one_environment else ["environment"]), "level", "seed", "return", "ended", "turns", "time")
-    heads = [element("th", {"scope": "col"}, name) for name in columns]
+    columns = ("return", "ended", "environment", "level", "seed", "turns", "time")
+    left_out = {"environment"} if len({record.episode.env_id for record in records}) == 1 else set()
+    left_out |= set() if any(record.level for record in records) else {"level"}
+    heads = [
+        element("th", {"scope": "col", "class": _TEXT.get(name)}, name)
+        for name in ("episode", *columns)
+        if name not in left_out
+    ]
     rows = []
     for number, record in enumerate(records, start=first + 1):
         episode = record.episode
-        cells = (
-            *([] if one_environment else [str(episode.env_id)]),
-            record.level or "–",
-            str(episode.seed),
+        values = (
             returns(record),
             outcome(record),
+            str(episode.env_id),
+            record.level or "",
+            str(episode.seed),
             str(len(episode.turns)),
             seconds(record.end_us),
         )
+        cells = [
+            element("td", {"class": _TEXT.get(name)}, element("bdi", {}, value))
+            for name, value in zip(columns, values, strict=True)
+            if name not in left_out
+        ]
         link = element("a", {"href": f"#e{number}"}, f"{number}")
-        rows.append(element("tr", {}, element("th", {"scope": "row"}, link), *[element("td", {}, element("bdi", {}, cell)) for cell in cells]))
-    table = element("table", {"class": "episodes"}, element("thead", {}, element("tr", {}, *heads)), element("tbody", {}, *rows))
+        rows.append(element("tr", {}, element("th", {"scope": "row"}, link), *cells))
+    table = element(
+        "table", {"class": "episodes"}, element("thead", {}, element("tr", {}, *heads)), element("tbody", {}, *rows)
+    )
     return element("nav", {"aria-label": "Episodes", "class": "scrolls"}, table)
 
 
-def _episode(record: Record, number: int, graphs: _Graphs, *, alone: bool) -> Html:
-    """One episode; among others it is folded."""
+def _episode(record: Record, number: int, graphs: _Graphs, *, alone: bool, opens: bool) -> Html:
+    """One episode; among others it is folded, unless it `opens`."""
     prefix = f"e{number}"
     measured = timing(record.episode)
     parts = [
         facts(record, measured),
         element("h3", {}, "Timeline"),
         timeline_svg(record, measured, prefix),
-        legend(record),
+        legend(record, measured),
         agents_table(record, measured),
         team(record),
         element("div", {"class": "scenes"}, transcript(record, measured, prefix, graphs.show)),
@@ -145,10 +163,21 @@ def _episode(record: Record, number: int, graphs: _Graphs, *, alone: bool) -> Ht
         "summary",
         {},
         element("h2", {}, f"Episode {number}"),
-        element("span", {"class": "soft"}, "return ", element("bdi", {}, returns(record)), f", {outcome(record)}, seed {record.episode.seed}"),
+        element(
+            "span",
+            {"class": "soft"},
+            "return ",
+            element("bdi", {}, returns(record)),
+            f", {outcome(record)}, seed {record.episode.seed}",
+        ),
     )
-    return element("details", {"class": "episode", "id": prefix}, summary, *parts)
+    return element("details", {"class": "episode", "id": prefix, "open": opens}, summary, *parts)
 
 
 def _ending(record: Record) -> Html:
-    return element("p", {"class": "ending"}, f"{outcome(record)} at {seconds(record.end_us)} · return ", element("bdi", {}, returns(record)))
+    return element(
+        "p",
+        {"class": "ending"},
+        f"{outcome(record)} at {seconds(record.end_us)} · return ",
+        element("bdi", {}, returns(record)),
+    )

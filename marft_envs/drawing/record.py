@@ -69,7 +69,7 @@ def record_of(env: FlexMG, episode: Episode | None = None) -> Record:
     is_over = env.terminated or env.truncated
     rounds = env._history.rounds  # noqa: SLF001  # the base class's own; nobody but us and `render` tells of it
     played = [one for one in rounds if one.is_closed or not is_over]  # what would have followed was never told
-    scenes = _instants(env, episode, played) if isinstance(env, ClockMG) else _rounds(episode, played)
+    scenes = _instants(episode, played) if isinstance(env, ClockMG) else _rounds(episode, played)
     last_us = max((turn.finish_us for turn in episode.turns), default=0)
     return Record(
         episode=episode,
@@ -105,7 +105,7 @@ def _rounds(episode: Episode, played: list[Played]) -> list[Scene]:
     return scenes
 
 
-def _instants(env: ClockMG, episode: Episode, played: list[Played]) -> list[Scene]:
+def _instants(episode: Episode, played: list[Played]) -> list[Scene]:
     """The views of an instant open the turns that end at later ones, so here they stand with the instant before."""
     scenes = []
     turns_of, rewards_of = _by_round(episode.turns), _by_round(episode.reward_events)

@@ -1,11 +1,12 @@
 "use strict";
 // What is folded opens when a link leads into it, and agents can be chosen. Without this everything can still be read.
 
-function openTarget() {
-  const target = location.hash && document.getElementById(location.hash.slice(1));
+function reveal(hash) {
+  const target = hash.length > 1 && document.getElementById(hash.slice(1));
   if (!target) return;
   for (let node = target; node; node = node.parentElement) {
     if (node.tagName === "DETAILS") node.open = true;
+    node.classList.remove("aside");
   }
   target.scrollIntoView();
 }
@@ -40,5 +41,9 @@ function addChoice(episode) {
 }
 
 document.querySelectorAll(".episode").forEach(addChoice);
-addEventListener("hashchange", openTarget);
-openTarget();
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  if (link) reveal(link.getAttribute("href"));
+});
+addEventListener("hashchange", () => reveal(location.hash));
+reveal(location.hash);

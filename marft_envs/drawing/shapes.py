@@ -1,4 +1,7 @@
-"""What both pictures are made of. Colours and fonts are in `style.css`, by class, so that they follow light and dark."""
+"""What both pictures are made of.
+
+Colours and fonts are in `style.css`, by class, so that they follow light and dark.
+"""
 
 from marft_envs.drawing.markup import Html, element
 
@@ -7,6 +10,8 @@ NUM_COLOURS = 8
 CHAR = 7.9
 """Width of a character of the fixed font, in the size of the pictures: 13."""
 _MOST_CHARS = 22
+_ROUGH_US = 100_000
+"""Times from here on are told in hundredths of a second."""
 
 
 def colour_of(place: int) -> str:
@@ -27,9 +32,7 @@ def label(x: float, y: float, words: str, style: str, anchor: str = "start") -> 
 def box(left: float, top: float, width: float, height: float, style: str) -> Html:
     """A rectangle with round corners."""
     radius = min(5.0, width / 3)
-    return element(
-        "rect", {"x": left, "y": top, "width": width, "height": height, "rx": radius, "class": style}
-    )
+    return element("rect", {"x": left, "y": top, "width": width, "height": height, "rx": radius, "class": style})
 
 
 def line(path: str, style: str) -> Html:
@@ -61,8 +64,8 @@ def picture(width: float, height: float, style: str, title: str, description: st
 
 
 def seconds(us: float) -> str:
-    """A time for people: `12.3 s`, and as exact as it has to be below a tenth of a second."""
-    digits = 2 if abs(us) >= 100_000 or us == 0 else 6
+    """A time for people: `12.3 s`, and as exact as it is where it is short."""
+    digits = 2 if us >= _ROUGH_US or not us else 6
     return f"{us / 1_000_000:,.{digits}f}".rstrip("0").rstrip(".") + " s"
 
 

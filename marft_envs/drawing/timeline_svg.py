@@ -5,46 +5,19 @@ that reads it begins, and turns into every one that does.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from statistics import median
+from math import inf
 
 from marft_envs.course import Timing
-from marft_envs.drawing.markup import Html, element, joined
+from marft_envs.drawing.lanes import AXIS, BAR, Lanes, axis, lanes_of, round_ends
+from marft_envs.drawing.markup import Html, Value, element, joined
 from marft_envs.drawing.record import Record
-from marft_envs.drawing.shapes import CHAR, box, brief, colour_of, dot, label, line, picture, seconds
+from marft_envs.drawing.shapes import CHAR, box, brief, dot, label, line, picture, seconds, span
 from marft_envs.pace import names_of, waited_for
 from marft_envs.records import Turn
 
-TOP, LANE, BAR, AXIS = 28, 42, 22, 26
-_LEAST_WIDTH, _MOST_WIDTH = 800, 24_000
-"""Of all the time: what a desk shows at once, and what a browser still draws as one picture."""
-_BAR_WIDTH = 44
-"""Of a turn that is neither short nor long, where the whole is not too wide for it."""
-_RIGHT = 64
-"""Behind the end, for the words at it."""
+_REWARDS = "rewards"
 _HEAD = 6
 _HATCH = 6
-
-
-@dataclass(frozen=True, slots=True)
-class _Lanes:
-    """Where on the picture an agent and a time are."""
-
-    record: Record
-    per_us: float
-    middle: Mapping[str, float]
-    bottom: float
-
-    def x(self, time_us: int) -> float:
-        return 1 + time_us * self.per_us
-
-    @property
-    def width(self) -> float:
-        return self.x(self.record.end_us) + _RIGHT
-
-    def coloured(self, agent: str, *parts: Html) -> Html:
-        return element("g", {"class": colour_of(list(self.record.profiles).index(agent))}, *parts)
 
 
 def timeline_svg(record: Record, timing: Timing, prefix: str) -> Html:
@@ -52,15 +25,15 @@ def timeline_svg(record: Record, timing: Timing, prefix: str) -> Html:
 
     It scrolls sideways where there is not enough room, and the names stay.
     """
-    lanes = _lanes_of(record)
+    lanes = lanes_of(record)
     height = lanes.bottom + AXIS
-    name_width = max(len(brief(agent)) for agent in record.profiles) * CHAR + 14
+    name_width = max(len(brief(name)) for name in (*record.profiles, _REWARDS)) * CHAR + 14
     names = [
         lanes.coloured(agent, label(name_width - 12, y + 4.5, brief(agent), "name", "end"))
         for agent, y in lanes.middle.items()
     ]
     if record.episode.reward_events:
-        names.append(label(name_width - 12, lanes.bottom - LANE / 2 + 4.5, "rewards", "soft", "end"))
+        names.append(label(name_width - 12, lanes.paid + 4.5, _REWARDS, "soft", "end"))
     title = "Who worked when"
     plot = picture(
         lanes.width,
@@ -68,8 +41,8 @@ def timeline_svg(record: Record, timing: Timing, prefix: str) -> Html:
         "plot",
         title,
         _told(record, timing),
-        *_spans(lanes),
-        *_axis(lanes),
+        *round_ends(lanes),
+        *axis(lanes),
         *_readings(lanes),
         *_waits(lanes),
         *_bars(lanes, timing, prefix),
@@ -81,17 +54,8 @@ def timeline_svg(record: Record, timing: Timing, prefix: str) -> Html:
         {"class": "names", "aria-hidden": "true", "width": name_width, "height": height},
         *names,
     )
-    scrolls = {"class": "timeline", "tabindex": 0, "role": "region", "aria-label": title}
+    scrolls: dict[str, Value] = {"class": "timeline", "tabindex": 0, "role": "region", "aria-label": title}
     return element("div", scrolls, side, plot)
-
-
-def _lanes_of(record: Record) -> _Lanes:
-    end_us = max(record.end_us, 1)
-    lasts_us = [turn.finish_us - turn.start_us for turn in record.episode.turns] or [end_us]
-    width = min(max(_LEAST_WIDTH, end_us * _BAR_WIDTH / max(median(lasts_us), 1)), _MOST_WIDTH)
-    middle = {agent: TOP + LANE * (place + 0.5) for place, agent in enumerate(record.profiles)}
-    num_lanes = len(middle) + bool(record.episode.reward_events)
-    return _Lanes(record, width / end_us, middle, TOP + LANE * num_lanes)
 
 
 def _told(record: Record, timing: Timing) -> str:
@@ -102,45 +66,7 @@ def _told(record: Record, timing: Timing) -> str:
     return f"{seconds(record.end_us)} of simulated time. {worked}."
 
 
-def _spans(lanes: _Lanes) -> list[Html]:
-    """Rounds, and the lines between them; on the clock there are none."""
-    parts: list[Html] = []
-    if lanes.record.episode.on_clock:
-        return parts
-    last = -float("inf")
-    for scene in lanes.record.scenes:
-        begin, end = lanes.x(scene.start_us), lanes.x(scene.end_us)
-        parts.append(line(f"M {end:g} {TOP - 8} V {lanes.bottom:g}", "commit"))
-        if begin >= last:
-            words = scene.title if end - begin > len(scene.title) * CHAR else scene.title.rpartition(" ")[2]
-            parts.append(label((begin + end) / 2, 15, words, "soft", "middle"))
-            last = (begin + end) / 2 + len(words) * CHAR / 2
-    return parts
-
-
-def _axis(lanes: _Lanes) -> list[Html]:
-    """Simulated seconds, a tick about every hundred pixels."""
-    y = lanes.bottom
-    parts = [line(f"M 0 {y:g} H {lanes.x(lanes.record.end_us):g}", "axis")]
-    step_us = _step_us(100 / lanes.per_us)
-    for time_us in range(0, lanes.record.end_us + 1, step_us):
-        x = lanes.x(time_us)
-        parts.append(line(f"M {x:g} {y:g} v 5", "axis"))
-        parts.append(label(x, y + 19, seconds(time_us), "soft", "middle" if time_us else "start"))
-    return parts
-
-
-def _step_us(least_us: float) -> int:
-    """The least of 1, 2, 5, 10, 20, 50 … microseconds that is not less."""
-    step = 1
-    while True:
-        for factor in (1, 2, 5):
-            if step * factor >= least_us:
-                return step * factor
-        step *= 10
-
-
-def _readings(lanes: _Lanes) -> list[Html]:
+def _readings(lanes: Lanes) -> list[Html]:
     """What turns say, on its way to those that read it; it lies behind the bars."""
     turns = lanes.record.episode.turns
     joins = {turn.index: _join(lanes, turn) for turn in turns if turn.parents}
@@ -161,7 +87,7 @@ def _readings(lanes: _Lanes) -> list[Html]:
     return parts
 
 
-def _join(lanes: _Lanes, turn: Turn) -> float:
+def _join(lanes: Lanes, turn: Turn) -> float:
     """Where the line goes into a turn: behind its start, and beside those of others that start then."""
     place = list(lanes.middle).index(turn.agent)
     width = lanes.x(turn.finish_us) - lanes.x(turn.start_us)
@@ -182,20 +108,23 @@ def _into(x: float, y: float, heights: Sequence[float]) -> list[Html]:
     return parts
 
 
-def _waits(lanes: _Lanes) -> list[Html]:
+def _waits(lanes: Lanes) -> list[Html]:
     """The times before turns, in which an agent did nothing."""
     parts = []
-    for agent in lanes.middle:
-        mine = [turn for turn in lanes.record.episode.turns if turn.agent == agent]
-        begun = [*[turn.start_us for turn in mine], *[cut.start_us for cut in lanes.record.episode.cuts if cut.agent == agent]]
-        for ended_us, start_us in zip([0, *[turn.finish_us for turn in mine]], begun, strict=False):
-            if start_us > ended_us:
-                path = f"M {lanes.x(ended_us) + 2:g} {lanes.middle[agent]:g} H {lanes.x(start_us) - 2:g}"
-                parts.append(lanes.coloured(agent, line(path, "waits")))
+    episode = lanes.record.episode
+    for agent, y in lanes.middle.items():
+        ended_us = 0
+        turns = [(turn.agent, turn.start_us, turn.finish_us) for turn in episode.turns]
+        turns += [(cut.agent, cut.start_us, lanes.record.end_us) for cut in episode.cuts]
+        for other, start_us, finish_us in turns:
+            if other == agent:
+                if start_us > ended_us:
+                    parts.append(line(f"M {lanes.x(ended_us) + 2:g} {y:g} H {lanes.x(start_us) - 2:g}", "waits"))
+                ended_us = finish_us
     return parts
 
 
-def _bars(lanes: _Lanes, timing: Timing, prefix: str) -> list[Html]:
+def _bars(lanes: Lanes, timing: Timing, prefix: str) -> list[Html]:
     """The turns; that of somebody who wrote that it waits is hollow."""
     critical = frozenset(timing.critical_path)
     named = names_of(lanes.record.profiles)
@@ -208,15 +137,17 @@ def _bars(lanes: _Lanes, timing: Timing, prefix: str) -> list[Html]:
         drawn = [box(begin + 0.75, top, max(end - begin - 1.5, 1.5), BAR, style)]
         number = str(turn.index)
         if end - begin > len(number) * CHAR + 4:
-            drawn.append(label((begin + end) / 2, top + BAR / 2 + 4.5, number, "pausing" if is_waiting else "inbar", "middle"))
-        words = f"#{turn.index} {turn.agent}, {seconds(turn.start_us)} to {seconds(turn.finish_us)}"
+            drawn.append(
+                label((begin + end) / 2, top + BAR / 2 + 4.5, number, "pausing" if is_waiting else "inbar", "middle")
+            )
+        words = f"#{turn.index} {turn.agent}, {span(turn.start_us, turn.finish_us)}"
         attributes = {"href": f"#{prefix}t{turn.index}", "class": "turn", "data-agent": turn.agent, "aria-label": words}
         linked = element("a", attributes, element("title", {}, words), *drawn)
         parts.append(lanes.coloured(turn.agent, linked))
     return parts
 
 
-def _cuts(lanes: _Lanes) -> list[Html]:
+def _cuts(lanes: Lanes) -> list[Html]:
     """Turns that the end left unfinished, hatched."""
     parts = []
     for cut in lanes.record.episode.cuts:
@@ -232,45 +163,57 @@ def _cuts(lanes: _Lanes) -> list[Html]:
     return parts
 
 
-def _payments(lanes: _Lanes) -> list[Html]:
+def _payments(lanes: Lanes) -> list[Html]:
     """What was paid, when: in a lane of its own."""
     paid: dict[int, dict[str, float]] = {}
     for event in lanes.record.episode.reward_events:
         amounts = paid.setdefault(event.time_us, {})
         amounts[event.agent] = amounts.get(event.agent, 0.0) + event.amount
-    y = lanes.bottom - LANE / 2
-    parts = []
-    free = -float("inf")
-    for time_us in sorted(paid):
-        x, amounts = lanes.x(time_us), paid[time_us]
-        total = sum(amounts.values())
-        told = ", ".join(f"{agent} {amount:+g}" for agent, amount in amounts.items())
-        style = "gain" if total > 0 else "loss" if total < 0 else "even"
-        drawn = [element("title", {}, f"{told} at {seconds(time_us)}"), line(f"M {x:g} {y - 5:g} l 5 5 l -5 5 l -5 -5 z", style)]
-        shared = set(amounts.values()) if len(amounts) == len(lanes.middle) else set()
-        words = f"{shared.pop():+.3g}" if len(shared) == 1 else ""
-        if words and x >= free:
-            drawn.append(label(x + 9, y + 4.5, words, f"{style} amount"))
-            free = x + 14 + len(words) * CHAR
-        parts.append(element("g", {}, *drawn))
-    return parts
+    times_us = sorted(paid)
+    following_us = [*times_us[1:], inf]
+    return [_payment(lanes, us, next_us, paid[us]) for us, next_us in zip(times_us, following_us, strict=False)]
 
 
-def legend(record: Record) -> Html:
+def _payment(lanes: Lanes, time_us: int, next_us: float, amounts: Mapping[str, float]) -> Html:
+    """A mark, and the amount beside it where everybody got the same and there is room before the next."""
+    x, y = lanes.x(time_us), lanes.paid
+    total = sum(amounts.values())
+    style = "gain" if total > 0 else "loss" if total < 0 else "even"
+    told = ", ".join(f"{agent} {amount:+.6g}" for agent, amount in amounts.items())
+    drawn = [
+        element("title", {}, f"{told} at {seconds(time_us)}"),
+        line(f"M {x:g} {y - 5:g} l 5 5 l -5 5 l -5 -5 z", style),
+    ]
+    everybody = set(amounts.values()) if len(amounts) == len(lanes.middle) else set()
+    words = f"{everybody.pop():+.3g}" if len(everybody) == 1 else ""
+    if words and x + 14 + len(words) * CHAR < lanes.x(next_us):
+        drawn.append(label(x + 9, y + 4.5, words, style))
+    return element("g", {}, *drawn)
+
+
+def legend(record: Record, timing: Timing) -> Html:
     """What the signs of the timeline mean: those that it has."""
     episode = record.episode
-    waits = any(turn.start_us for turn in episode.turns)
+    waits = any(one.waiting_us for one in timing.agents.values())
     signs = {
         "turn": (True, box(1, 3, 24, 12, "bar")),
         "on the critical path": (bool(episode.turns), box(1, 3, 24, 12, "bar critical")),
         "waits": (waits, line("M 1 9 H 25", "waits")),
-        "is read by": (any(turn.parents for turn in episode.turns), joined([line("M 1 4 H 17 V 9", "reads"), line("M 13.5 9 h 7 l -3.5 6 z", "head")])),
+        "is read by": (
+            any(turn.parents for turn in episode.turns),
+            joined([line("M 1 4 H 17 V 9", "reads"), line("M 13.5 9 h 7 l -3.5 6 z", "head")]),
+        ),
         "cut off by the end": (bool(episode.cuts), box(1, 3, 24, 12, "cut")),
         "end of a round": (not episode.on_clock, line("M 13 1 V 17", "commit")),
         "reward": (bool(episode.reward_events), line("M 13 4 l 5 5 l -5 5 l -5 -5 z", "gain")),
     }
     items = [
-        element("li", {}, element("svg", {"width": 26, "height": 18, "aria-hidden": "true"}, sign), element("span", {}, words))
+        element(
+            "li",
+            {},
+            element("svg", {"width": 26, "height": 18, "aria-hidden": "true"}, sign),
+            element("span", {}, words),
+        )
         for words, (is_there, sign) in signs.items()
         if is_there
     ]

@@ -89,7 +89,11 @@ def _scene(teller: _Teller, number: int, scene: Scene) -> Html:
     answers = [_told(feedback, teller.team, "feedback to ") for feedback in scene.feedback]
     paid = [_paid(scene.rewards, teller.team)] if scene.rewards else []
     on_clock = teller.record.episode.on_clock
-    order = [*_graph(teller, scene), *said, *answers, *paid, *told] if on_clock else [*told, *_graph(teller, scene), *said, *answers, *paid]
+    order = (
+        [*_graph(teller, scene), *said, *answers, *paid, *told]
+        if on_clock
+        else [*told, *_graph(teller, scene), *said, *answers, *paid]
+    )
     hidden = [_hidden(scene.hidden)] if scene.hidden else []
     lasts = "" if on_clock else span(scene.start_us, scene.end_us)
     name = f"{teller.prefix}s{number}"
@@ -107,13 +111,26 @@ def _graph(teller: _Teller, scene: Scene) -> list[Html]:
     turns, episode = scene.turns, teller.record.episode
     if not turns or (episode.on_clock and not any(turn.parents for turn in turns)):
         return []
-    graph = graph_of_turns(turns, episode.turns, teller.team) if episode.on_clock else graph_of_round(turns, teller.team)
-    return [element("div", {"class": "scrolls", "tabindex": 0, "role": "region", "aria-label": "Who reads whom"}, teller.draw(graph))]
+    graph = (
+        graph_of_turns(turns, episode.turns, teller.team) if episode.on_clock else graph_of_round(turns, teller.team)
+    )
+    return [
+        element(
+            "div",
+            {"class": "scrolls", "tabindex": 0, "role": "region", "aria-label": "Who reads whom"},
+            teller.draw(graph),
+        )
+    ]
 
 
 def _told(texts: Mapping[str, str], team: Sequence[str], what: str) -> Html:
     return joined(
-        element("div", {"class": f"told {what.partition(' ')[0]}"}, element("p", {"class": "to"}, what, _name(names)), words(text))
+        element(
+            "div",
+            {"class": f"told {what.partition(' ')[0]}"},
+            element("p", {"class": "to"}, what, _name(names)),
+            words(text),
+        )
         for names, text in told_to(texts, team)
     )
 
@@ -160,7 +177,9 @@ def _paid(events: Sequence[RewardEvent], team: Sequence[str]) -> Html:
     if len(totals) == len(team) > 1 and len(amounts) == 1:
         totals = {"each": amounts.pop()}
     signs = [
-        element("li", {"class": "gain" if amount > 0 else "loss" if amount < 0 else ""}, _name(agent), f" {amount:+.6g}")
+        element(
+            "li", {"class": "gain" if amount > 0 else "loss" if amount < 0 else ""}, _name(agent), f" {amount:+.6g}"
+        )
         for agent, amount in totals.items()
     ]
     return element("ul", {"class": "paid", "aria-label": "rewards"}, element("li", {"class": "soft"}, "reward"), *signs)
