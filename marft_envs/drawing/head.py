@@ -15,7 +15,7 @@ from marft_envs.records import shown
 _SHOWN_ELSEWHERE = frozenset({"team", "split", "level", "horizon"})
 _WIDE = 48
 _MOST_CHARS = 300
-"""Of an option's value."""
+"""Of a fact: the rest of a longer one is in the log."""
 
 
 def outcome(record: Record) -> str:
@@ -38,31 +38,31 @@ def facts(record: Record, timing: Timing) -> Html:
     episode = record.episode
     turns = len(episode.turns)
     share = timing.critical_path_us / record.end_us if record.end_us else 0.0
-    found = {
-        "return": returns(record),
-        "ended": outcome(record),
-        **{str(name): f"{value:.6g}" for name, value in episode.info.items()},
-        "seed": str(episode.seed),
-        "split": record.split,
-        "level": record.level or "",
-        "horizon": record.horizon,
-        "recall": "" if episode.on_clock else "everybody" if episode.recall == "team" else "parents only",
-        "options": _options(episode.options),
-        "reset": _options(episode.reset_options),
-        "ran with": episode.runtime,
-        "simulated time": seconds(record.end_us),
-        "work in it": f"{seconds(timing.work_us)} in {turns} {'turn' if turns == 1 else 'turns'}",
-        "speed-up": f"{timing.speed_up:.2f}× one at a time",
-        "critical path": f"{seconds(timing.critical_path_us)} ({share:.0%})" if turns else "",
-    }
+    found = (
+        ("return", returns(record)),
+        ("ended", outcome(record)),
+        *[(name, f"{value:.6g}") for name, value in episode.info.items()],
+        ("seed", str(episode.seed)),
+        ("split", record.split),
+        ("level", record.level or ""),
+        ("horizon", record.horizon),
+        ("recall", "" if episode.on_clock else "everybody" if episode.recall == "team" else "parents only"),
+        ("options", _options(episode.options)),
+        ("reset", _options(episode.reset_options)),
+        ("ran with", episode.runtime),
+        ("simulated time", seconds(record.end_us)),
+        ("work in it", f"{seconds(timing.work_us)} in {turns} {'turn' if turns == 1 else 'turns'}"),
+        ("speed-up", f"{timing.speed_up:.2f}× one at a time"),
+        ("critical path", f"{seconds(timing.critical_path_us)} ({share:.0%})" if turns else ""),
+    )
     pairs = [
         element(
             "div",
             {"class": _width(name, value)},
-            element("dt", {}, _isolated(name)),
-            element("dd", {}, _isolated(value)),
+            element("dt", {}, on_a_line(name)),
+            element("dd", {}, on_a_line(value)),
         )
-        for name, value in found.items()
+        for name, value in found
         if value
     ]
     return element("dl", {"class": "facts"}, *pairs)
@@ -114,7 +114,7 @@ def _row(place: int, agent: str, one: AgentTiming, unread: int, amount: float) -
         f"{amount:.6g}",
     )
     name = element(
-        "th", {"scope": "row", "class": colour_of(place)}, element("span", {"class": "swatch"}), _isolated(agent)
+        "th", {"scope": "row", "class": colour_of(place)}, element("span", {"class": "swatch"}), on_a_line(agent)
     )
     return element("tr", {}, name, *[element("td", {}, cell) for cell in cells])
 
@@ -136,7 +136,7 @@ def _profile(place: int, agent: str, profile: Profile) -> Html:
     head = element(
         "header",
         {},
-        element("strong", {}, _isolated(agent)),
+        element("strong", {}, on_a_line(agent)),
         element("span", {"class": "soft"}, " ".join(filter(None, told))),
     )
     system = words(profile.system) if profile.system else element("p", {"class": "nothing"}, "no system message")
@@ -150,15 +150,15 @@ def _options(options: Mapping[str, object]) -> str:
 
 def _value(value: object) -> str:
     try:
-        written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=shown)
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=shown)
     except (ValueError, RecursionError):
-        written = shown(value)
-    return written if len(written) <= _MOST_CHARS else f"{written[:_MOST_CHARS]} … ({len(written):,} characters)"
+        return shown(value)
 
 
-def _isolated(words: str) -> Html:
-    """Text on a line with others, which its writing direction leaves alone."""
-    return element("bdi", {}, words)
+def on_a_line(words: str) -> Html:
+    """Text beside other text, which its writing direction leaves alone; only the beginning of a long one."""
+    left = len(words) - _MOST_CHARS
+    return element("bdi", {}, words if left <= 0 else f"{words[:_MOST_CHARS]} … and {left:,} more characters")
 
 
 def titles(records: Sequence[Record]) -> str:

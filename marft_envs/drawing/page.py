@@ -14,7 +14,7 @@ from statistics import fmean
 
 from marft_envs.course import timing
 from marft_envs.drawing.dependencies_svg import Graph, graph_symbol, graph_use
-from marft_envs.drawing.head import agents_table, facts, outcome, returns, team, titles
+from marft_envs.drawing.head import agents_table, facts, on_a_line, outcome, returns, team, titles
 from marft_envs.drawing.markup import Html, document, element, joined, source
 from marft_envs.drawing.record import Record
 from marft_envs.drawing.shapes import seconds
@@ -26,6 +26,8 @@ PAGE_MARK = '<meta name="generator" content="marft render">'
 
 _TEXT = dict.fromkeys(("return", "ended", "environment", "level"), "text")
 """The class of columns that hold no plain numbers."""
+
+_MOST_CHARS_OF_TITLE = 200
 
 
 def draw_page(records: Sequence[Record], *, first: int = 0, of: int | None = None) -> str:
@@ -76,7 +78,7 @@ def _head(title: str) -> Html:
             element("meta", {"name": "color-scheme", "content": "light dark"}),
             element("meta", {"name": "referrer", "content": "no-referrer"}),
             element("meta", {"name": "generator", "content": "marft render"}),
-            element("title", {}, title),
+            element("title", {}, title[:_MOST_CHARS_OF_TITLE]),
             source("style", _source("style.css")),
         ]
     )
@@ -98,7 +100,7 @@ class _Graphs:
 
 def _header(title: str, records: Sequence[Record], first: int, of: int) -> Html:
     count = len(records)
-    parts = [element("h1", {}, element("bdi", {}, title))]
+    parts = [element("h1", {}, on_a_line(title))]
     if count < of:
         which = f"episode {first + 1}" if count == 1 else f"episodes {first + 1:,} to {first + count:,}"
         parts.append(element("p", {"class": "soft"}, f"This page shows {which}; the log has {of - count:,} more."))
@@ -131,15 +133,13 @@ def _list(records: Sequence[Record], first: int) -> Html:
             seconds(record.end_us),
         )
         cells = [
-            element("td", {"class": _TEXT.get(name)}, element("bdi", {}, value))
+            element("td", {"class": _TEXT.get(name)}, on_a_line(value))
             for name, value in zip(columns, values, strict=True)
             if name not in left_out
         ]
         link = element("a", {"href": f"#e{number}"}, f"{number}")
         rows.append(element("tr", {}, element("th", {"scope": "row"}, link), *cells))
-    table = element(
-        "table", {"class": "episodes"}, element("thead", {}, element("tr", {}, *heads)), element("tbody", {}, *rows)
-    )
+    table = element("table", {}, element("thead", {}, element("tr", {}, *heads)), element("tbody", {}, *rows))
     return element("nav", {"aria-label": "Episodes", "class": "scrolls"}, table)
 
 
@@ -167,7 +167,7 @@ def _episode(record: Record, number: int, graphs: _Graphs, *, alone: bool, opens
             "span",
             {"class": "soft"},
             "return ",
-            element("bdi", {}, returns(record)),
+            on_a_line(returns(record)),
             f", {outcome(record)}, seed {record.episode.seed}",
         ),
     )
@@ -179,5 +179,5 @@ def _ending(record: Record) -> Html:
         "p",
         {"class": "ending"},
         f"{outcome(record)} at {seconds(record.end_us)} · return ",
-        element("bdi", {}, returns(record)),
+        on_a_line(returns(record)),
     )

@@ -127,11 +127,10 @@ def _waits(lanes: Lanes) -> list[Html]:
 def _bars(lanes: Lanes, timing: Timing, prefix: str) -> list[Html]:
     """The turns; that of somebody who wrote that it waits is hollow."""
     critical = frozenset(timing.critical_path)
-    named = names_of(lanes.record.profiles)
     parts = []
     for turn in lanes.record.episode.turns:
         begin, end = lanes.x(turn.start_us), lanes.x(turn.finish_us)
-        is_waiting = lanes.record.episode.on_clock and waited_for(turn.agent, turn.action, named) is not None
+        is_waiting = _is_waiting(lanes.record, turn)
         style = f"bar{' pause' if is_waiting else ''}{' critical' if turn.index in critical else ''}"
         top = lanes.middle[turn.agent] - BAR / 2
         drawn = [box(begin + 0.75, top, max(end - begin - 1.5, 1.5), BAR, style)]
@@ -145,6 +144,11 @@ def _bars(lanes: Lanes, timing: Timing, prefix: str) -> list[Html]:
         linked = element("a", attributes, element("title", {}, words), *drawn)
         parts.append(lanes.coloured(turn.agent, linked))
     return parts
+
+
+def _is_waiting(record: Record, turn: Turn) -> bool:
+    """Whether that is what the agent wrote."""
+    return record.episode.on_clock and waited_for(turn.agent, turn.action, names_of(record.profiles)) is not None
 
 
 def _cuts(lanes: Lanes) -> list[Html]:
@@ -194,11 +198,13 @@ def _payment(lanes: Lanes, time_us: int, next_us: float, amounts: Mapping[str, f
 def legend(record: Record, timing: Timing) -> Html:
     """What the signs of the timeline mean: those that it has."""
     episode = record.episode
+    pauses = any(_is_waiting(record, turn) for turn in episode.turns)
     waits = any(one.waiting_us for one in timing.agents.values())
     signs = {
         "turn": (True, box(1, 3, 24, 12, "bar")),
         "on the critical path": (bool(episode.turns), box(1, 3, 24, 12, "bar critical")),
         "waits": (waits, line("M 1 9 H 25", "waits")),
+        "writes that it waits": (pauses, box(1, 3, 24, 12, "bar pause")),
         "is read by": (
             any(turn.parents for turn in episode.turns),
             joined([line("M 1 4 H 17 V 9", "reads"), line("M 13.5 9 h 7 l -3.5 6 z", "head")]),

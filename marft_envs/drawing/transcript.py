@@ -7,7 +7,7 @@ from marft_envs.course import Timing, reads
 from marft_envs.drawing.dependencies_svg import Graph, graph_of_round, graph_of_turns
 from marft_envs.drawing.markup import Html, element, joined
 from marft_envs.drawing.record import Record, Scene
-from marft_envs.drawing.shapes import colour_of, span
+from marft_envs.drawing.shapes import colour_of, seconds, span
 from marft_envs.history import told_to
 from marft_envs.records import RewardEvent, Turn
 
@@ -47,7 +47,8 @@ def transcript(record: Record, timing: Timing, prefix: str, draw: GraphDrawer) -
         critical=frozenset(timing.critical_path if len(timing.critical_path) < len(record.episode.turns) else ()),
         unread=frozenset(timing.unread),
     )
-    return joined(_scene(teller, number, scene) for number, scene in enumerate(record.scenes))
+    scenes = [_scene(teller, number, scene) for number, scene in enumerate(record.scenes)]
+    return joined([*scenes, *([_unfinished(teller)] if record.episode.cuts else [])])
 
 
 def words(text: str) -> Html:
@@ -161,6 +162,20 @@ def _turn(teller: _Teller, turn: Turn) -> Html:
     style = f"said-by {colour_of(teller.team.index(turn.agent))}"
     attributes = {"class": style, "id": name, "data-agent": turn.agent, "aria-labelledby": f"{name}h"}
     return element("article", attributes, head, words(turn.action))
+
+
+def _unfinished(teller: _Teller) -> Html:
+    """The turns that the end cut off, with their words as far as there were any."""
+    name = f"{teller.prefix}unfinished"
+    cuts = []
+    for cut in teller.record.episode.cuts:
+        since = element("span", {"class": "soft"}, f"from {seconds(cut.start_us)}")
+        said = words(cut.action) if cut.action is not None else element("p", {"class": "nothing"}, "not known")
+        attributes = {"class": f"said-by unfinished {colour_of(teller.team.index(cut.agent))}", "data-agent": cut.agent}
+        who = element("header", {}, element("strong", {}, _name(cut.agent)), since)
+        cuts.append(element("article", attributes, who, said))
+    head = element("header", {}, element("h3", {"id": name}, "Cut off by the end"))
+    return element("section", {"class": "scene", "aria-labelledby": name}, head, *cuts)
 
 
 def _spaced(parts: Iterable[Html]) -> Iterable[str]:
