@@ -16,6 +16,8 @@ from marft_envs import Episode, Record, ReplayMismatchError
 
 _MOST_EPISODES = 50
 """On a page unless others are asked for: more of them load slowly on a phone."""
+_HEAD_BYTES = 4096
+"""Of a page: what tells that it is one stands among them."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,7 @@ class Render:
             raise ConfigError(f"--output is {page}, a folder; name a file in it, such as {page / 'page.html'}")
         if self.force or not page.exists():
             return
-        with page.open("rb") as file:
-            is_ours = marft_envs.PAGE_MARK.encode() in file.read(4096)
-        if not is_ours:
+        if not _is_page(page):
             raise ConfigError(
                 f"{page} is there, and no page of `marft render`; it is left as it is: choose another --output, or add "
                 "--force to write over it"
@@ -81,6 +81,15 @@ class Render:
         if not chosen:
             raise ConfigError(f"--episodes is {self.episodes}, and the log has {count}: places 0 to {count - 1}")
         return chosen
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file is one that this command wrote. Raises: ConfigError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return marft_envs.PAGE_MARK.encode() in file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise ConfigError(f"{path} is there, and cannot be read ({error.strerror}); choose another --output") from error
 
 
 def _retold(logged: Sequence[Episode], chosen: range) -> list[Record]:

@@ -27,6 +27,7 @@ from marft_envs import Outcome, Profile, draw_page, record_of, retell
 from marft_envs.drawing import markup
 from marft_envs.drawing.dependencies_svg import Graph, Node, graph_of_round, graph_of_turns, graph_svg
 from marft_envs.drawing.markup import element, joined, source, text
+from marft_envs.drawing.timeline_svg import timeline_svg
 from marft_envs.drawing.transcript import MOST_CHARS
 from marft_envs.errors import TurnError
 from tests.envs.conftest import Lottery, Router, Solo, registered, say, scripted, written
@@ -430,6 +431,31 @@ def test_every_turn_is_a_bar_that_leads_to_its_words():
 def span(turn):
     start, finish = (f"{us / S:.6f}".rstrip("0").rstrip(".") for us in (turn.start_us, turn.finish_us))
     return f"{start} – {finish} s"
+
+
+def test_what_is_said_runs_to_the_last_who_reads_it_and_turns_into_each_of_them():
+    env = scripted("abc", horizon=1)
+    say(env, "x" * 10, "y" * 10, "z" * 10)  # 1100 µs each, one after another: 780 pixels for 3300 µs
+    record = record_of(env)
+    page = Page(timeline_svg(record, marft_envs.timing(record.episode), "e1"))
+    # b begins at 1 + 260 and is joined 11 behind that, beside what a would be; c at 1 + 520, joined 15 behind that.
+    said = {tuple(map(float, re.findall(r"[\d.]+", one["d"]))) for one in page.with_class("said")}
+    assert said == {(261, 49, 536), (521, 91, 536)}
+    into = {tuple(map(float, re.findall(r"[\d.]+", one["d"]))) for one in page.with_class("reads")}
+    assert into == {(272, 49, 74), (536, 49, 116)}  # down to the heads, which are 6 high, above bars of 22
+    dots = {(float(one["cx"]), float(one["cy"])) for one in page.with_class("joins")}
+    assert dots == {(272, 49), (536, 49), (536, 91)}
+
+
+def test_waiting_is_drawn_where_there_is_some():
+    env = scripted("abc", horizon=2)
+    say(env, *["x" * 10] * 6)
+    page = Page(timeline_svg(record := record_of(env), marft_envs.timing(record.episode), "e1"))
+    # In round 1 b and c wait for those before them; in round 2 everybody has waited since its last turn.
+    assert len(page.with_class("waits")) == 2 + 3
+    solo = scripted("a", horizon=3)
+    drawn = draw_page([record_of(played(solo))])
+    assert not Page(drawn).with_class("waits")
 
 
 def test_rewards_are_marked_when_they_are_paid():
