@@ -350,6 +350,31 @@ def test_the_table_tells_everybodys_times():
     assert "b_0120.00102 s0.00105 s0 s0 s010" in page.text_in("agents")
 
 
+def test_a_turn_tells_what_it_read_of_earlier_rounds_as_well():
+    env = scripted("ab", horizon=2)
+    page = Page(draw_page([record_of(played(env))]))
+    headings = re.findall(r"#\d[^#]*?s(?:read (?:#\d ?)+)?", page.text_in("scenes"))
+    assert [re.findall(r"#\d", heading.partition("read")[2]) for heading in headings] == [[], ["#0"], ["#1"], ["#2"]]
+
+
+@pytest.mark.parametrize(("recall", "told"), [("team", "recalleverybody"), ("parents", "recallparents only")])
+def test_the_head_tells_who_recalls_what(recall, told):
+    assert told in Page(draw_page([record_of(played(scripted("ab", recall=recall)))])).text_in("facts")
+
+
+def test_the_time_ends_with_an_event_that_came_after_the_last_turn():
+    env = free(
+        "ab",
+        start=lambda env, rng, options: env.at(S * 3 // 2, "over"),
+        happen=lambda env, event: Outcome(terminated=True),
+    )
+    step(env, ("a_0", "one"))
+    record = record_of(env)
+    assert [turn.finish_us for turn in record.episode.turns] == [S]
+    assert record.end_us == S * 3 // 2
+    assert "simulated time1.5 s" in Page(draw_page([record])).text_in("facts")
+
+
 def test_routing_is_drawn_as_it_was():
     env = Router(horizon=4)
     env.reset(seed=0)
