@@ -56,7 +56,20 @@ def _command(arguments: list[str]) -> "Command":
     with extra_required("train", "the command `marft`"):
         import tyro
 
-        from baselines.commands import check, curve, envs, evaluate, models, new, options, play, probe, replay, train
+        from baselines.commands import (
+            check,
+            curve,
+            envs,
+            evaluate,
+            models,
+            new,
+            options,
+            play,
+            probe,
+            render,
+            replay,
+            train,
+        )
     if arguments[:1] == ["train"]:
         return train.parse(arguments[1:])
     command: Command = tyro.extras.subcommand_cli_from_dict(
@@ -69,6 +82,7 @@ def _command(arguments: list[str]) -> "Command":
             "train": _train_help,
             "evaluate": evaluate.Evaluate,
             "replay": replay.Replay,
+            "render": render.Render,
             "curve": curve.Curve,
             "models": models.Models,
         },

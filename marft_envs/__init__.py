@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from marft_envs.clock import ClockMG
     from marft_envs.course import Timing, timing
     from marft_envs.dependencies import Dependencies
+    from marft_envs.drawing.page import PAGE_MARK, draw_page
+    from marft_envs.drawing.record import Record, record_of, retell
     from marft_envs.episode import play, replay
     from marft_envs.flex_mg import FlexMG
     from marft_envs.options import known_options
@@ -46,6 +48,7 @@ __version__ = "0.1.0"
 register_plugins()
 
 __all__ = [
+    "PAGE_MARK",
     "CheckReport",
     "CheckResult",
     "ClockMG",
@@ -63,6 +66,7 @@ __all__ = [
     "Outcome",
     "OutdatedEnvironmentWarning",
     "Profile",
+    "Record",
     "ReplayMismatchError",
     "RewardEvent",
     "SandboxUnavailableError",
@@ -76,6 +80,7 @@ __all__ = [
     "__version__",
     "cache_dir",
     "check_env",
+    "draw_page",
     "flatten_messages",
     "known_options",
     "make",
@@ -85,9 +90,11 @@ __all__ = [
     "pprint_registry",
     "quote",
     "read_log",
+    "record_of",
     "register",
     "registered_ids",
     "replay",
+    "retell",
     "spec",
     "timing",
     "write_log",
@@ -106,7 +113,9 @@ _HOMES = {
     "Measurement": "records",
     "Message": "transcript",
     "Outcome": "records",
+    "PAGE_MARK": "drawing.page",
     "Profile": "profiles",
+    "Record": "drawing.record",
     "RewardEvent": "records",
     "SingleAgentView": "wrappers",
     "Timing": "course",
@@ -114,6 +123,7 @@ _HOMES = {
     "Variants": "profiles",
     "cache_dir": "cache",
     "check_env": "check",
+    "draw_page": "drawing.page",
     "flatten_messages": "transcript",
     "known_options": "options",
     "merge_messages": "transcript",
@@ -121,7 +131,9 @@ _HOMES = {
     "play": "episode",
     "quote": "transcript",
     "read_log": "action_log",
+    "record_of": "drawing.record",
     "replay": "episode",
+    "retell": "drawing.record",
     "timing": "course",
     "write_log": "action_log",
 }

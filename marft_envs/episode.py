@@ -57,6 +57,11 @@ def replay(episode: Episode) -> Episode:
     Raises: ReplayMismatchError, naming the first difference; LogError if the episode does not tell which environment it
     was played in; OutcomeError if it has a measurement that no log can hold.
     """
+    return played_again(episode)[1]
+
+
+def played_again(episode: Episode) -> tuple[FlexMG, Episode]:
+    """The environment after all that was logged, and the recomputed episode: see `replay`, whose errors it raises."""
     if episode.env_id is None:
         raise LogError(env_id_missing("replayed"))
     env = make(spec(episode.env_id), **episode.options)  # an old log names an old version, and needs no warning
@@ -69,14 +74,14 @@ def replay(episode: Episode) -> Episode:
             f"{env.data_fingerprint!r}; replay it where its options ({named or 'none'}) lead to the same data"
         )
     try:
-        recomputed = _played_again(episode, env)
+        recomputed = _recomputed(episode, env)
         _compare(episode, recomputed)
     except ReplayMismatchError as error:
         raise ReplayMismatchError(f"{episode}: {error}{_other_runtime(episode, env)}") from error
-    return recomputed
+    return env, recomputed
 
 
-def _played_again(episode: Episode, env: FlexMG) -> Episode:
+def _recomputed(episode: Episode, env: FlexMG) -> Episode:
     """The same actions once more, with what was measured; what no replay can know is as logged."""
     env.reset(seed=episode.seed, options=dict(episode.reset_options), measurements=episode.measurements)
     _compare_measurements(episode, env)

@@ -254,9 +254,15 @@ def told_time(time_us: int) -> str:
 
 def told_texts(texts: Mapping[str, str], everybody: Sequence[str]) -> Iterator[str]:
     """What agents were told, under their names; the same text for several of them stands once."""
+    for names, text in told_to(texts, everybody):
+        yield f"to {names}:\n{text}"
+
+
+def told_to(texts: Mapping[str, str], everybody: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(who, what): every text once, and whom it was told."""
     readers: dict[str, list[str]] = {}
     for agent, text in texts.items():
         readers.setdefault(text, []).append(agent)
     for text, agents in readers.items():
         names = "everybody" if 1 < len(agents) == len(everybody) else ", ".join(agents)
-        yield f"to {names}:\n{text}"
+        yield names, text

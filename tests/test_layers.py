@@ -57,6 +57,7 @@ LAYERS = {
     # Environments lie in families, the folders of marft_envs that are not named here.
     "marft_envs.catalog": ENVIRONMENT_LAYER,
     "marft_envs.check": ENVIRONMENT_LAYER,
+    "marft_envs.drawing": ENVIRONMENT_LAYER,
     "marft_envs.golden": ENVIRONMENT_LAYER,
     "marft_envs.wrappers": ENVIRONMENT_LAYER,
     "marft_envs": ENVIRONMENT_LAYER,
