@@ -1,0 +1,1 @@
+"""The worlds that collaboration takes place in: what environments draw, and how agents' commands are read."""
