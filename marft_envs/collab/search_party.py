@@ -17,9 +17,9 @@
 | info | `found`: share of the things; `searches`: how many were begun |
 | versions | v0: the first |
 
-A search takes 16 seconds, on hard 12.5, and a scout neither hears nor says anything meanwhile. Only its own wing is open
-to it. On hard the rooms of every other scout are locked, and their code stands on a thing that somebody else finds; a
-wrong code and a wrong room look the same. Talk takes time, too: whoever is long-winded on hard is too late.
+A search takes 16 seconds, on hard 12.5, in which the scout neither hears nor says anything. It can enter its own wing
+alone. On hard every other scout's rooms are locked; their code stands on a thing that somebody else finds, and a wrong
+code looks like a wrong room. Talk takes time, too: who is long-winded on hard is too late.
 
 Why a team: things, rooms and codes of different wings are independent, so whoever hears nothing can only guess. In 40
 seconds it searches two rooms: 2 of 6, 2 of 12, and on hard half of the scouts 2 of 20, the others 2 of 20 times 900.
@@ -40,6 +40,7 @@ from marft_envs.grading.choices import named_choices
 from marft_envs.records import Outcome
 
 VERBS = ("search",)
+SIZES = range(2, len(THINGS) + 1)
 Attempt = tuple[str, int | None]
 """(room, door code): what a scout tries. The code is None where the rooms are not locked, or none was named."""
 
@@ -59,15 +60,14 @@ class SearchParty(ClockMG):
 
     building: Building
     attempts: dict[str, list[Attempt]]
-    """Every scout's, in their order."""
     found: set[str]
     """The scouts who have found their thing."""
 
     def __init__(self, *, horizon: int = 40, **base: Unpack[BaseOptions]) -> None:
         """Raises: OptionError, TeamFileError."""
         super().__init__(horizon=horizon, **base)
-        if not 2 <= len(self.profiles) <= len(THINGS):
-            raise TeamFileError(f"the team is {', '.join(self.profiles)}; a party is of 2 to {len(THINGS)}")
+        if len(self.profiles) not in SIZES:
+            raise TeamFileError(f"the team is {', '.join(self.profiles)}; a party is of 2 to {SIZES[-1]}")
 
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draws what there is to find, and who knows what."""
@@ -124,11 +124,9 @@ class SearchParty(ClockMG):
 
     def hidden(self) -> str:
         """Where everything is, and all codes."""
-        codes = self.building.codes
-        return "\n".join(
-            f"{scout}: the {wing.thing} is in the {wing.place}{f', code {codes[scout]}' if scout in codes else ''}"
-            for scout, wing in self.building.wings.items()
-        )
+        building = self.building
+        places = [f"The {wing.thing} is in the {wing.place}." for wing in building.wings.values()]
+        return "\n".join([*places, *building.notes.values()])
 
     def instance_key(self) -> str:
         """What is where: whoever searches for it, and whoever knows."""
@@ -140,7 +138,7 @@ class SearchParty(ClockMG):
         Where all the others wait, too, and it has not been told enough, it guesses among what is left.
         """
         messages, building = self.messages(agent), self.building
-        knows = [*building.knows[agent], *([building.notes[agent]] if agent in self.found & {*building.notes} else [])]
+        knows = building.known_to(agent, has_found=agent in self.found)
         untold = [text for text in knows if text.lower() not in said(messages)]
         if untold or agent in self.found:
             return " ".join(untold) or "wait"
@@ -148,12 +146,11 @@ class SearchParty(ClockMG):
         told = [clue.leaves for clue in wing.clues if clue.text.lower() in words]
         code = building.codes.get(agent)
         is_coded = code is None or f"the code for the {wing.thing} is {code}." in words
-        if not is_coded:
-            code = CODES[0]
+        guess = code if is_coded else CODES[0]
         left = [room for room in wing.rooms if all(room in leaves for leaves in told)]
-        left = [room for room in left if (room, code) not in self.attempts[agent]]
+        left = [room for room in left if (room, guess) not in self.attempts[agent]]
         is_certain = is_coded and len(left) == 1
-        return _search(left[0], code) if is_certain or (left and has_waited_in_vain(messages)) else "wait"
+        return _search(left[0], guess) if is_certain or (left and has_waited_in_vain(messages)) else "wait"
 
     def silent_action(self, agent: str) -> str:
         """Searches its rooms one after the other. Proven: what it is told does not depend on where its thing is.

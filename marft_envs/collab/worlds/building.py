@@ -8,9 +8,9 @@ import numpy as np
 
 # fmt: off
 THINGS = (
-    "ball", "bell", "book", "bottle", "box", "brush", "candle", "coin", "comb", "crown", "cup", "drum", "flute", "globe",
-    "hat", "knife", "lamp", "letter", "map", "mask", "mirror", "pen", "ring", "rope", "scarf", "spoon", "sword", "vase",
-    "violin", "watch", "whistle", "wig",
+    "ball", "bell", "book", "bottle", "box", "brush", "candle", "coin", "comb", "crown", "cup", "drum", "flute",
+    "globe", "hat", "knife", "lamp", "letter", "map", "mask", "mirror", "pen", "ring", "rope", "scarf", "spoon",
+    "sword", "vase", "violin", "watch", "whistle", "wig",
 )
 PLACES = (
     "attic", "balcony", "bathroom", "bedroom", "cellar", "chapel", "closet", "gallery", "garage", "gym", "hall",
@@ -78,6 +78,11 @@ class Building:
     """What each scout is told about other wings."""
     notes: dict[str, str]
     """What stands on the thing that a scout finds, for those who find something with a note."""
+
+    def known_to(self, scout: str, *, has_found: bool) -> tuple[str, ...]:
+        """What a scout can tell the others."""
+        notes = (self.notes[scout],) if has_found and scout in self.notes else ()
+        return (*self.knows[scout], *notes)
 
 
 def drawn_building(level: Level, scouts: Sequence[str], rng: np.random.Generator) -> Building:

@@ -16,7 +16,7 @@ def said(messages: Iterable[Message]) -> str:
 
 
 def has_waited_in_vain(messages: Sequence[Message]) -> bool:
-    """Whether the agent waited last, and its turn has opened although nobody has said anything: all others wait, too."""
+    """Whether the agent waited last, and nobody has said anything since; then all others wait, too."""
     for message in reversed(messages):
         if message["role"] == "assistant":
             return message["content"] == "wait"
