@@ -10,3 +10,4 @@ register("coding/plan_code_review-v0", "marft_envs.coding.plan_code_review:PlanC
 register("coding/pipeline-v0", "marft_envs.coding.pipeline:Pipeline")
 register("collab/sum_relay-v0", "marft_envs.collab.sum_relay:SumRelay")
 register("collab/search_party-v0", "marft_envs.collab.search_party:SearchParty")
+register("collab/kitchen-v0", "marft_envs.collab.kitchen:Kitchen")
