@@ -25,23 +25,21 @@ Why a team: which dishes are ordered, and what they need, is independent of what
 whoever hears nothing picks any: of four dishes one, of eight things two, of twelve three, and all orders fare alike.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 import numpy as np
 
 from marft_envs.clock import ClockMG
-from marft_envs.collab.worlds.commands import Command, commanded
-from marft_envs.collab.worlds.cookery import LEVELS, Evening, Level, Order, drawn_evening
+from marft_envs.collab.worlds.cookery import LEVELS, drawn_evening
 from marft_envs.collab.worlds.hearing import heard, said
-from marft_envs.collab.worlds.kitchen_talk import by_due, cook_would, told_done, waiter_would
+from marft_envs.collab.worlds.kitchen_shift import Shift
+from marft_envs.collab.worlds.kitchen_talk import told_done
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions
-from marft_envs.grading.choices import named_choices
 from marft_envs.records import Outcome
 
 NUM_COOKS = 2
-_S = 1_000_000
 
 
 class Kitchen(ClockMG):
@@ -53,15 +51,8 @@ class Kitchen(ClockMG):
     reward_range = (0.0, 1.0)
     source = "kitchen"
 
-    evening: Evening
-    begun: dict[str, list[str]]
-    """By cook: the commands that it has begun, such as `cook soup`."""
-    done: set[str]
-    """What has come of them: dishes that are ready, and things that are chopped."""
-    open: list[Order]
-    """The orders that have come, and are neither served nor lost."""
-    served: int
-    lost: int
+    shift: Shift
+    """The evening as it goes."""
 
     def __init__(self, *, horizon: int = 70, **base: Unpack[BaseOptions]) -> None:
         """Raises: OptionError, TeamFileError."""
@@ -75,121 +66,77 @@ class Kitchen(ClockMG):
             )
         self.waiter = waiters[0]
 
-    @property
-    def _level(self) -> Level:
-        return LEVELS[str(self.level)]
-
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draws the kitchen, and lets its orders come."""
-        self.evening = drawn_evening(self._level, self.cooks, rng)
-        self.begun, self.done = {cook: [] for cook in self.cooks}, set()
-        self.open, self.served, self.lost = [], 0, 0
-        for place, order in enumerate(self.evening.orders):
+        level = LEVELS[str(self.level)]
+        self.shift = Shift(level, drawn_evening(level, self.cooks, rng))
+        for place, order in enumerate(self.shift.evening.orders):
             if order.comes_us:
                 self.at(order.comes_us, f"comes {place}")
-            else:
-                self.open.append(order)
             self.at(order.due_us, f"due {place}")
 
     def view(self, agent: str) -> str:
         """First what it knows, and later a short request."""
-        level = self._level
-        if agent in self.cooks:
-            known = self.evening.stations[agent].described(level.num_each)
-            return (
-                f'Reply {level.does}, or "wait".'
-                if self.now_us
-                else f'{known}\nReply "wait" until you hear an order. Then reply {level.does}.'
-            )
+        level, evening = self.shift.level, self.shift.evening
+        if agent == self.waiter:
+            if self.now_us:
+                return f'It is {self.now_us // 1_000_000} s. Tell the cooks, or reply "serve" and a table, or "wait".'
+            wanted = "\n".join(order.text for order in self.shift.open)
+            return f'{wanted}\nTell the cooks. When a dish is ready, reply "serve" and the table.'
         if self.now_us:
-            return f'It is {self.now_us // _S} s. Tell the cooks, or reply "serve" and a table, or "wait".'
-        wanted = "\n".join(order.text for order in self.open)
-        return f'{wanted}\nTell the cooks. When a dish is ready, reply "serve" and the table.'
+            return f'Reply {level.does}, or "wait".'
+        known = evening.stations[agent].described(level.num_each)
+        return f'{known}\nReply "wait" until you hear an order. Then reply {level.does}.'
 
     def act(self, agent: str, action: str) -> Outcome | None:
         """Serves, or begins to cook or to chop, if the last line says so; all else is talk."""
-        command = self._command(agent, action)
+        command = self.shift.command(agent, action)
         if command is None:
             return None
-        if not command.rest:
-            return Outcome(
-                feedback={agent: f"Name one {'table' if agent == self.waiter else 'thing'} to {command.verb}."}
-            )
-        return self._serve(command.rest) if agent == self.waiter else self._make(agent, *command)
-
-    def _command(self, agent: str, action: str) -> Command | None:
-        """What it does, and behind that the one thing that it names; nothing if it names none or several."""
-        command = commanded(action, ("serve",) if agent == self.waiter else self._level.verbs)
-        if command is None:
-            return None
-        names: Sequence[str] = [str(order.table) for order in self.open]
-        if agent != self.waiter:
-            names = self.evening.stations[agent].names(command.verb)
-        named = named_choices(command.rest, names) if names else []
-        return Command(command.verb, named[0] if len(named) == 1 else "")
-
-    def _serve(self, table: str) -> Outcome:
-        """Takes to the table what is ready for it, or walks in vain."""
-        self.busy(self.waiter, self._level.serve_us)
-        order = next(order for order in self.open if str(order.table) == table)
-        if order.dish not in self.done:
-            return Outcome(feedback={self.waiter: f"Nothing for table {table} is ready."})
-        self.served += 1
-        return self._closed(order, f"Table {table} is served.", 1.0 / len(self.evening.orders))
-
-    def _closed(self, order: Order, told: str, reward: float = 0.0) -> Outcome:
-        self.open.remove(order)
-        count = len(self.evening.orders)
-        return Outcome(
-            rewards=reward,
-            terminated=self.served + self.lost == count,
-            feedback={self.waiter: told},
-            info={"served": self.served / count, "lost": self.lost / count},
-        )
-
-    def _make(self, cook: str, verb: str, what: str) -> Outcome | None:
-        """Begins, if there is all that it takes."""
-        level, begun = self._level, self.begun[cook]
-        num_left = level.num_each - sum(command.startswith(verb) for command in begun)
-        if obstacle := self.evening.stations[cook].obstacle(verb, what, self.done, num_left):
-            return Outcome(feedback={cook: obstacle})
-        begun.append(f"{verb} {what}")
+        verb, what = command
+        if not what:
+            return Outcome(feedback={agent: f"Name one {'table' if agent == self.waiter else 'thing'} to {verb}."})
+        level = self.shift.level
+        if agent == self.waiter:
+            self.busy(agent, level.serve_us)
+            if self.shift.serve(what):
+                return self._settled(f"Table {what} is served.", 1.0 / len(self.shift.evening.orders))
+            return Outcome(feedback={agent: f"Nothing for table {what} is ready."})
+        if obstacle := self.shift.begin(agent, verb, what):
+            return Outcome(feedback={agent: obstacle})
         takes_us = level.cook_us if verb == "cook" else level.chop_us
-        self.busy(cook, takes_us)
-        self.at(self.now_us + takes_us, f"{cook} {what}")
+        self.busy(agent, takes_us)
+        self.at(self.now_us + takes_us, f"{agent} {what}")
         return None
 
     def happen(self, event: str) -> Outcome | None:
         """An order comes or is due, or a cook is done with something."""
         what, _, which = event.partition(" ")
         if what in self.cooks:
-            self.done.add(which)
+            self.shift.done.add(which)
             return Outcome(feedback={what: told_done(which)})
-        order = self.evening.orders[int(which)]
+        order = self.shift.evening.orders[int(which)]
         if what == "comes":
-            self.open.append(order)
+            self.shift.open.append(order)
             return Outcome(feedback={self.waiter: order.text})
-        if order not in self.open:
-            return None
-        self.lost += 1
-        return self._closed(order, f"Table {order.table} has left.")
+        return self._settled(f"Table {order.table} has left.", 0.0) if self.shift.lose(order) else None
+
+    def _settled(self, told: str, reward: float) -> Outcome:
+        shift = self.shift
+        return Outcome(rewards=reward, terminated=shift.is_over, feedback={self.waiter: told}, info=shift.shares)
 
     def hidden(self) -> str:
         """What every guest has to get, and what it needs."""
-        return self.evening.solution
+        return self.shift.evening.solution
 
     def instance_key(self) -> str:
         """What is ordered, and from which menus."""
-        return self.evening.key
+        return self.shift.evening.key
 
     def reference_action(self, agent: str) -> str:
         """Tells at once what others need to know, and does what is due first, as far as it has heard."""
-        messages, evening = self.messages(agent), self.evening
-        if agent == self.waiter:
-            intent = waiter_would(self.open, heard(messages))
-        else:
-            begun, words = self.begun[agent], heard(messages)
-            intent = cook_would(evening.stations[agent], evening.orders, begun, self.done, words)
+        messages = self.messages(agent)
+        intent = self.shift.intent(agent, heard(messages))
         untold = " ".join(text for text in intent.says if text.lower() not in said(messages))
         return "\n".join([*([untold] if untold else []), *intent.commands[:1]]) or "wait"
 
@@ -199,16 +146,9 @@ class Kitchen(ClockMG):
         Proven: what is ordered does not depend on what cooks are told, nor what it needs on what who chops is told. So
         no choice is better than another; and no more can be made, all of it before the first order is due.
         """
-        level = self._level
-        if agent != self.waiter:
-            plan = self.evening.stations[agent].blind_plan(level.num_each)
-            return next((command for command in plan if command not in self.begun[agent]), "wait")
-        if self.now_us // _S < level.silent_s or not self.open:
-            return "Patience."
-        tried = f"{said(self.messages(agent))} "
-        return f"serve {min(by_due(self.open), key=lambda order: tried.count(f'serve {order.table} ')).table}"
+        return self.shift.blind_action(agent, self.now_us, said(self.messages(agent)))
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether a line that begins with a command names one thing for it; all else is only read."""
-        command = self._command(agent, action)
+        command = self.shift.command(agent, action)
         return None if command is None else command.rest != ""
