@@ -142,13 +142,11 @@ class SearchParty(ClockMG):
         untold = [text for text in knows if text.lower() not in said(messages)]
         if untold or agent in self.found:
             return " ".join(untold) or "wait"
-        wing, words = building.wings[agent], heard(messages)
-        told = [clue.leaves for clue in wing.clues if clue.text.lower() in words]
-        code = building.codes.get(agent)
-        is_coded = code is None or f"the code for the {wing.thing} is {code}." in words
-        guess = code if is_coded else CODES[0]
-        left = [room for room in wing.rooms if all(room in leaves for leaves in told)]
-        left = [room for room in left if (room, guess) not in self.attempts[agent]]
+        is_coded = building.is_coded(agent, heard(messages))
+        guess = building.codes.get(agent) if is_coded else CODES[0]
+        left = [
+            room for room in building.left_open(agent, heard(messages)) if (room, guess) not in self.attempts[agent]
+        ]
         is_certain = is_coded and len(left) == 1
         return _search(left[0], guess) if is_certain or (left and has_waited_in_vain(messages)) else "wait"
 

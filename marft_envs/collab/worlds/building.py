@@ -84,6 +84,17 @@ class Building:
         notes = (self.notes[scout],) if has_found and scout in self.notes else ()
         return (*self.knows[scout], *notes)
 
+    def left_open(self, scout: str, words: str) -> list[str]:
+        """The scout's rooms that the clues among these words, in lower case, leave open."""
+        wing = self.wings[scout]
+        told = [clue.leaves for clue in wing.clues if clue.text.lower() in words]
+        return [room for room in wing.rooms if all(room in leaves for leaves in told)]
+
+    def is_coded(self, scout: str, words: str) -> bool:
+        """Whether the code is among these words, or none is needed."""
+        notes = [note for note in self.notes.values() if f"the {self.wings[scout].thing} is" in note]
+        return scout not in self.codes or notes[0].lower() in words
+
 
 def drawn_building(level: Level, scouts: Sequence[str], rng: np.random.Generator) -> Building:
     """Draws wings, and a ring of scouts: clues about one's thing are with those behind it, its code is before it."""
