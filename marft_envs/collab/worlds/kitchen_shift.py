@@ -1,0 +1,92 @@
+"""An evening in the kitchen as it goes: what has come, what is begun and done, and what plays make of that."""
+
+from collections.abc import Sequence
+
+from marft_envs.collab.worlds.commands import Command, commanded
+from marft_envs.collab.worlds.cookery import Evening, Level, Order
+from marft_envs.collab.worlds.kitchen_talk import Intent, by_due, cook_would, waiter_would
+from marft_envs.grading.choices import named_choices
+
+WAITS = "Patience."
+"""What a waiter who hears nothing says until it is time to serve."""
+_S = 1_000_000
+
+
+class Shift:
+    """An evening as it goes. Whoever is no cook is the waiter."""
+
+    def __init__(self, level: Level, evening: Evening) -> None:
+        self.level = level
+        self.evening = evening
+        self.begun: dict[str, list[str]] = {cook: [] for cook in evening.stations}
+        """By cook: the commands that it has begun, such as `cook soup`."""
+        self.done: set[str] = set()
+        """What has come of them: dishes that are ready, and things that are chopped."""
+        self.open = [order for order in evening.orders if order.comes_us == 0]
+        """The orders that have come, and are neither served nor lost."""
+        self.num_served = self.num_lost = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every order is served or lost."""
+        return self.num_served + self.num_lost == len(self.evening.orders)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Of the orders."""
+        count = len(self.evening.orders)
+        return {"served": self.num_served / count, "lost": self.num_lost / count}
+
+    def command(self, agent: str, action: str) -> Command | None:
+        """What an agent does, and behind that the one thing that it names; nothing if it names none or several."""
+        station = self.evening.stations.get(agent)
+        command = commanded(action, self.level.verbs if station else ("serve",))
+        if command is None:
+            return None
+        names: Sequence[str] = [str(order.table) for order in self.open]
+        if station:
+            names = station.names(command.verb)
+        named = named_choices(command.rest, names) if names else []
+        return Command(command.verb, named[0] if len(named) == 1 else "")
+
+    def begin(self, cook: str, verb: str, what: str) -> str:
+        """Lets a cook begin. Returns why it cannot, as it is told; empty if it can."""
+        num_left = self.level.num_each - sum(command.startswith(verb) for command in self.begun[cook])
+        obstacle = self.evening.stations[cook].obstacle(verb, what, self.done, num_left)
+        if not obstacle:
+            self.begun[cook].append(f"{verb} {what}")
+        return obstacle
+
+    def serve(self, table: str) -> bool:
+        """Whether the table is brought what it wants."""
+        order = next(order for order in self.open if str(order.table) == table)
+        if order.dish not in self.done:
+            return False
+        self.open.remove(order)
+        self.num_served += 1
+        return True
+
+    def lose(self, order: Order) -> bool:
+        """Whether the order, which is due, was not served."""
+        if order not in self.open:
+            return False
+        self.open.remove(order)
+        self.num_lost += 1
+        return True
+
+    def intent(self, agent: str, words: str) -> Intent:
+        """What a good agent would say and do that has heard these words."""
+        evening = self.evening
+        if agent not in evening.stations:
+            return waiter_would(self.open, words)
+        return cook_would(evening.stations[agent], evening.orders, self.begun[agent], self.done, words)
+
+    def blind_action(self, agent: str, now_us: int, said: str) -> str:
+        """What an agent does that hears nothing, and has said so much itself."""
+        if agent in self.evening.stations:
+            plan = self.evening.stations[agent].blind_plan(self.level.num_each)
+            return next((command for command in plan if command not in self.begun[agent]), "wait")
+        if now_us // _S < self.level.silent_s or not self.open:
+            return WAITS
+        least_tried = min(by_due(self.open), key=lambda order: f"{said} ".count(f"serve {order.table} "))
+        return f"serve {least_tried.table}"
