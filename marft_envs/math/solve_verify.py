@@ -39,7 +39,9 @@ from marft_envs.records import Outcome
 
 REPETITION_COST = 0.1
 """Of the reward, for each repetition: who sends back what is right pays, and so does who accepts what is wrong."""
-VERIFY = "Accept the answer above if it is right. Else say what is wrong."
+# Chosen by measuring: of 40 replies of an untrained SmolLM2-135M-Instruct at temperature 1, 9 accept; with the request
+# "Accept the answer above if it is right. Else say what is wrong." 2 of 40 do.
+VERIFY = "Do you accept the answer? Reply with accept, or say what is wrong."
 REPEAT = "Answer again."
 
 

@@ -92,7 +92,7 @@ def test_the_verifier_reads_the_problem_and_the_answer_and_no_verdict(env: FlexM
     said(env, "7")
     text = env.observe("verifier_0")["text"]
     assert text.endswith(
-        "solver_0:\n> 7\n\nWhat is half of 13?\nAccept the answer above if it is right. Else say what is wrong."
+        "solver_0:\n> 7\n\nWhat is half of 13?\nDo you accept the answer? Reply with accept, or say what is wrong."
     )
     assert "judge" not in text
 
