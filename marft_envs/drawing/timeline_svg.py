@@ -12,7 +12,8 @@ from marft_envs.drawing.lanes import AXIS, BAR, Lanes, axis, lanes_of, round_end
 from marft_envs.drawing.markup import Html, Value, element, joined
 from marft_envs.drawing.record import Record
 from marft_envs.drawing.shapes import CHAR, box, brief, dot, label, line, picture, seconds, span
-from marft_envs.pace import names_of, waited_for
+from marft_envs.pace import waited_for
+from marft_envs.profiles import names_of
 from marft_envs.records import Turn
 
 _REWARDS = "rewards"
