@@ -1,0 +1,1 @@
+"""What the worlds of the environments are made of: things, places and people, and how they are drawn."""
