@@ -155,6 +155,12 @@ def test_easy_has_the_same_experts_in_every_episode_and_the_others_do_not() -> N
     assert len(dealt["hard"]) > 10
 
 
+@pytest.mark.parametrize(("level", "num_kinds"), [("easy", 4), ("standard", 4), ("hard", 8)])
+def test_every_kind_is_known_to_one_of_four_experts(level: str, num_kinds: int) -> None:
+    env = reset(level=level)
+    assert sorted(kind for books in env.world.books.values() for kind in books) == sorted([*KINDS][:num_kinds])
+
+
 def test_hard_questions_do_not_name_what_they_ask_for_and_name_the_item() -> None:
     for seed in range(30):
         for question in reset(seed, level="hard").world.questions:
@@ -198,7 +204,7 @@ def test_teams_of_eight_experts_share_kinds_at_hard() -> None:
     assert sorted(known) == sorted([*KINDS] * 2)
     assert all(len(books) == 2 for books in env.world.books.values())
     episode = marft_envs.play(env, lambda agent, messages: env.reference_action(agent), seed=3)
-    assert episode.returns["orchestrator" + "_0"] == pytest.approx(1.0)
+    assert episode.returns["orchestrator_0"] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +212,7 @@ def test_teams_of_eight_experts_share_kinds_at_hard() -> None:
     [
         [Profile("boss"), Profile("ada", answers=True)],
         [Profile("boss"), Profile("ada", answers=True), Profile("ada", answers=True)],
+        [Profile("boss"), *(Profile(role, answers=True) for role in ("ada", "ada", "bob"))],
         [Profile("boss"), Profile("ada", answers=True), Profile("bob")],
         [Profile("boss", answers=True), Profile("ada", answers=True), Profile("bob", answers=True)],
         [Profile("boss"), *(Profile(f"e{number}", answers=True) for number in range(9))],
