@@ -10,3 +10,4 @@ register("coding/plan_code_review-v0", "marft_envs.coding.plan_code_review:PlanC
 register("coding/pipeline-v0", "marft_envs.coding.pipeline:Pipeline")
 register("collab/sum_relay-v0", "marft_envs.collab.sum_relay:SumRelay")
 register("collab/dispatch-v0", "marft_envs.collab.dispatch:Dispatch")
+register("collab/budget-v0", "marft_envs.collab.budget:Budget")
