@@ -30,8 +30,7 @@ were the second party to read the first one's mind, and only the first claimed w
 have 0.665, 0.608, 0.603.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 import numpy as np
@@ -45,8 +44,10 @@ from marft_envs.collab.worlds.budget import (
     deals,
     drawn_places,
     game,
+    listed,
     qualities,
     silent_rules,
+    stated_claim,
 )
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TeamFileError
@@ -55,26 +56,6 @@ from marft_envs.records import Outcome
 
 TALK = "Say what you want."
 CLAIM = "What do you take? Reply with only that, such as '{example}'."
-
-
-def listed(claim: Sequence[int], kinds: Sequence[str]) -> str:
-    """Items in words, as a claim states them."""
-    some = [f"{count} {kind}{'s' * (count > 1)}" for count, kind in zip(claim, kinds, strict=True) if count]
-    return ", ".join(some) or "nothing"
-
-
-def stated_claim(reply: str, kinds: Sequence[str]) -> tuple[int, ...] | None:
-    """How many of each kind the last line that is not blank names, a kind without a number being one; None for none.
-
-    A line that names a kind twice states nothing, and neither does one without any, except `nothing`.
-    """
-    lines = reply.strip().splitlines()
-    line = lines[-1].lower() if lines else ""
-    named = re.findall(rf"(?<!\w)(?:([0-9]++)\s++)?({'|'.join(kinds)})s?(?!\w)", line)
-    counts = {kind: min(int(number[:4] or 1), 1_000) for number, kind in named}
-    if len(counts) < len(named) or not (named or re.fullmatch(r"\W*nothing\W*", line)):
-        return None
-    return tuple(counts.get(kind, 0) for kind in kinds)
 
 
 class Budget(FlexMG):

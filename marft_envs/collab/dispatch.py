@@ -18,9 +18,8 @@
 | versions | v0: the first |
 
 D depends on an action: `marft_envs.calling` reads whom the orchestrator calls. A reply that names nobody loses the
-question, and its author is told. An expert knows one kind of fact (hard: two), such as colours, about every item of the
-episode; its name does not tell which. At the level easy it is always the same, and trying is how to learn it. At the
-others it is drawn for every episode, and experts can say what they know.
+question, and its author is told. An expert knows one kind of fact (hard: two), such as colours, about every item; its name does
+not tell which. At easy it is always the same: trying is how to learn it. At the others every episode draws it anew.
 
 Why a team: only the orchestrator is told the question, and only the right expert the answer. Facts are drawn, so nobody
 else can know them, and what another expert guesses does not count. Questions are independent draws, so being called
@@ -46,7 +45,6 @@ from marft_envs.records import Outcome
 
 COST = 0.5
 """Of a question's worth, for each expert called besides the first: to call two of four brings no more than one."""
-MOST_EXPERTS = len(KINDS)
 EACH_KNOWS = "Each of them knows {count} of these: {kinds}."
 ANSWER = "Reply with only the {kind}."
 ANSWER_OR_TELL = "If you do not know it, say what you know. Otherwise reply with only the answer."
@@ -68,10 +66,10 @@ class Dispatch(FlexMG):
         self.orchestrator, *self.experts = self.possible_agents
         first, *others = self.profiles.values()
         names = {profile.role for profile in others if profile.answers}
-        if first.answers or not 1 < len(names) == len(others) <= MOST_EXPERTS:
+        if first.answers or not 1 < len(names) == len(others) <= len(KINDS):
             raise TeamFileError(
                 f"the team is {', '.join(self.profiles)}; it takes an orchestrator, and behind it two to "
-                f"{MOST_EXPERTS} experts, each with a role of its own and 'answers: true'"
+                f"{len(KINDS)} experts, each with a role of its own and 'answers: true'"
             )
         *calls, last = [f"'call: {profile.role}'" for profile in others]
         self._request = f"Reply {', '.join(calls)} or {last}, and repeat the question."
@@ -123,11 +121,11 @@ class Dispatch(FlexMG):
         self._sums["called"] += len(calls)
         self._is_answered = False
         self._asked += 1
-        questions = self.world.questions
-        self.question = questions[self._asked % len(questions)]
+        num_questions = len(self.world.questions)
+        self.question = self.world.questions[self._asked % num_questions]
         return Outcome(
-            rewards=worth / len(questions),
-            terminated=self._asked == len(questions),
+            rewards=worth / num_questions,
+            terminated=self._asked == num_questions,
             feedback=None if calls else {self.orchestrator: LOST},
             info={name: total / self._asked for name, total in self._sums.items()},
         )
@@ -156,13 +154,13 @@ class Dispatch(FlexMG):
         """Calls who knows (easy), else always the first; that one names its first fact. Proven, as the module says."""
         if agent != self.orchestrator:
             return next(iter(self.world.books[agent].values()))[self.world.items[0]]
-        is_drawn = LEVELS[str(self.level)].is_drawn
-        knows = next(expert for expert in self.experts if is_drawn or self.question.kind in self.world.books[expert])
-        return f"call: {self.profiles[knows].role}"
+        if LEVELS[str(self.level)].is_drawn:
+            return f"call: {self.profiles[self.experts[0]].role}"
+        return self.reference_action(agent).splitlines()[0]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether an orchestrator calls somebody, and an expert who knows states an answer."""
         if agent == self.orchestrator:
             return bool((called(action, self.experts) or Call(())).agents)
-        kind = self.question.kind
-        return stated_choice(action, KINDS[kind].values) is not None if kind in self.world.books[agent] else None
+        knows = self.question.kind in self.world.books[agent]
+        return stated_choice(action, KINDS[self.question.kind].values) is not None if knows else None

@@ -9,7 +9,6 @@ import pytest
 import marft_envs
 from marft_envs import Dependencies, FlexMG, Profile
 from marft_envs.collab import budget
-from marft_envs.collab.budget import listed, stated_claim
 from marft_envs.collab.worlds.budget import (
     LEVELS,
     NEEDED,
@@ -20,8 +19,10 @@ from marft_envs.collab.worlds.budget import (
     best_deal,
     deals,
     game,
+    listed,
     qualities,
     silent_rules,
+    stated_claim,
 )
 from marft_envs.errors import OptionError, TeamFileError
 

@@ -3,6 +3,7 @@
 A pool is how many items there are of each kind, a claim how many of each a party takes.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -169,3 +170,23 @@ def qualities(made: Deal, among: Sequence[Deal]) -> dict[str, float]:
         "poorer": min(made.worths) / sum(made.worths),
         "welfare": sum(made.worths) / sum(best_deal(among).worths),
     }
+
+
+def listed(claim: Sequence[int], kinds: Sequence[str]) -> str:
+    """Items in words, as a claim states them."""
+    some = [f"{count} {kind}{'s' * (count > 1)}" for count, kind in zip(claim, kinds, strict=True) if count]
+    return ", ".join(some) or "nothing"
+
+
+def stated_claim(reply: str, kinds: Sequence[str]) -> tuple[int, ...] | None:
+    """How many of each kind the last line that is not blank names, a kind without a number being one; None for none.
+
+    A line that names a kind twice states nothing, and neither does one without any, except `nothing`.
+    """
+    lines = reply.strip().splitlines()
+    line = lines[-1].lower() if lines else ""
+    named = re.findall(rf"(?<!\w)(?:([0-9]++)\s++)?({'|'.join(kinds)})s?(?!\w)", line)
+    counts = {kind: min(int(number[:4] or 1), 1_000) for number, kind in named}
+    if len(counts) < len(named) or not (named or re.fullmatch(r"\W*nothing\W*", line)):
+        return None
+    return tuple(counts.get(kind, 0) for kind in kinds)
