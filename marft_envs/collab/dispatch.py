@@ -18,8 +18,8 @@
 | versions | v0: the first |
 
 D depends on an action: `marft_envs.calling` reads whom the orchestrator calls. A reply that names nobody loses the
-question, and its author is told. An expert knows one kind of fact (hard: two), such as colours, about every item; its name does
-not tell which. At easy it is always the same: trying is how to learn it. At the others every episode draws it anew.
+question, and its author is told. An expert knows one kind of fact (hard: two), such as colours, about every item. Its
+name does not tell which: at easy it is always the same, to be learnt by trying; at the others every episode draws it.
 
 Why a team: only the orchestrator is told the question, and only the right expert the answer. Facts are drawn, so nobody
 else can know them, and what another expert guesses does not count. Questions are independent draws, so being called

@@ -342,3 +342,13 @@ def test_plays_earn_what_is_told(level: str, play: str) -> None:
 
 def test_every_pool_has_its_start() -> None:
     assert set(SILENT_SEEDS) == set(ALL_POOLS)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_each_party_claims_by_its_own_rule_when_it_is_silent(level: str) -> None:
+    for seed in range(100):
+        env = to_claims(reset(seed, level=level))
+        about = game(env.pool)
+        for agent, rule in zip(("red_0", "blue_0"), silent_rules(env.pool), strict=False):
+            place = about.values.tolist().index(env.values[agent])
+            assert env.silent_action(agent) == listed(about.claims[rule[place]].tolist(), env.kinds)
