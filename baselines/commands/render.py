@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional
 
 import marft_envs
-from baselines.commands.options import OptionalText, shown
+from baselines.commands.options import shown
 from baselines.commands.terminal import say, working
 from baselines.errors import ConfigError, disk_full_explained
 from marft_envs import Episode, Record, ReplayMismatchError
@@ -28,7 +28,7 @@ class Render:
     """The log, as `marft play --log`, `marft evaluate --log` or `marft_envs.write_log` wrote it."""
     output: Annotated[Path | None, shown("PAGE.html")] = None
     """Where the page goes. Default: beside the log, with the ending .html."""
-    episodes: OptionalText = None
+    episodes: Annotated[str | None, shown("A:B")] = None
     """Which episodes, as A:B: from place A of the log, counted from 0, up to B, which is left out. Default: 0:50."""
     force: bool = False
     """Write over another file; a page that this command wrote is always written over."""
