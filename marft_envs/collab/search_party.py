@@ -17,9 +17,8 @@
 | info | `found`: share of the things; `searches`: how many were begun |
 | versions | v0: the first |
 
-A search takes 16 seconds, on hard 12.5, in which the scout neither hears nor says anything. It can enter its own wing
-alone. On hard every other scout's rooms are locked; their code stands on a thing that somebody else finds, and a wrong
-code looks like a wrong room. Talk takes time, too: who is long-winded on hard is too late.
+A search takes 16 seconds, on hard 12.5, in which the scout hears and says nothing. On hard every other scout's rooms are
+locked; the code stands on what somebody else finds, and a wrong code looks like a wrong room. Talk takes time as well.
 
 Why a team: things, rooms and codes of different wings are independent, so whoever hears nothing can only guess. In 40
 seconds it searches two rooms: 2 of 6, 2 of 12, and on hard half of the scouts 2 of 20, the others 2 of 20 times 900.
@@ -144,9 +143,8 @@ class SearchParty(ClockMG):
             return " ".join(untold) or "wait"
         is_coded = building.is_coded(agent, heard(messages))
         guess = building.codes.get(agent) if is_coded else CODES[0]
-        left = [
-            room for room in building.left_open(agent, heard(messages)) if (room, guess) not in self.attempts[agent]
-        ]
+        tried = [room for room, tried in self.attempts[agent] if tried == guess]
+        left = [room for room in building.left_open(agent, heard(messages)) if room not in tried]
         is_certain = is_coded and len(left) == 1
         return _search(left[0], guess) if is_certain or (left and has_waited_in_vain(messages)) else "wait"
 

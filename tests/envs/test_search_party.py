@@ -264,6 +264,7 @@ def test_scouts_who_tell_each_other_find_everything(level: str, team: str) -> No
         env = reset(seed, level=level, team=team)
         episode = marft_envs.play(env, lambda agent, messages, env=env: env.reference_action(agent), seed=seed)
         assert min(episode.returns.values()) == pytest.approx(1.0)
+        assert env.info["searches"] == len(env.possible_agents)  # nobody tries before it knows
 
 
 def test_the_long_winded_are_too_late_on_hard_and_not_on_easy() -> None:
