@@ -17,8 +17,8 @@
 | info | `found`: share of the things; `searches`: how many were begun |
 | versions | v0: the first |
 
-A search takes 16 seconds, on hard 12.5, in which the scout hears and says nothing. On hard every other scout's rooms are
-locked; the code stands on what somebody else finds, and a wrong code looks like a wrong room. Talk takes time as well.
+A search takes 16 seconds, on hard 12.5, in which the scout hears and says nothing. On hard every other scout's rooms
+are locked; the code stands on what somebody else finds, and a wrong code looks like a wrong room. Talk takes time, too.
 
 Why a team: things, rooms and codes of different wings are independent, so whoever hears nothing can only guess. In 40
 seconds it searches two rooms: 2 of 6, 2 of 12, and on hard half of the scouts 2 of 20, the others 2 of 20 times 900.
