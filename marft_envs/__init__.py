@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from marft_envs.dependencies import Dependencies
     from marft_envs.drawing.page import PAGE_MARK, draw_page
     from marft_envs.drawing.record import Record, record_of, retell
+    from marft_envs.drawing.still import still_svg
     from marft_envs.episode import play, replay
     from marft_envs.flex_mg import FlexMG
     from marft_envs.options import known_options
@@ -96,6 +97,7 @@ __all__ = [
     "replay",
     "retell",
     "spec",
+    "still_svg",
     "timing",
     "write_log",
 ]
@@ -134,6 +136,7 @@ _HOMES = {
     "record_of": "drawing.record",
     "replay": "episode",
     "retell": "drawing.record",
+    "still_svg": "drawing.still",
     "timing": "course",
     "write_log": "action_log",
 }

@@ -13,7 +13,7 @@
 | levels | easy, standard, hard |
 | split | train and test |
 | source | pools and values drawn at random |
-| silent | easy 0.368, standard 0.338, hard 0.375 for each, on average; talk can have 0.777, 0.769, 0.775 |
+| silent | easy 0.368, standard 0.338, hard 0.375: the best rules of what to claim that were found; not proven |
 | info | `deal`: 0 or 1; then `efficient`, `nash` (share of the best), `poorer` (its share of both), `welfare` |
 | versions | v0: the first |
 
@@ -21,7 +21,8 @@ Interests differ: what one gets the other does not. All items are worth 20 to ei
 (arXiv 1706.05125). A deal needs two things. The claims make up exactly what there is, so nothing is wanted twice and
 nothing is left. And both parts are worth 12 or more to whoever gets them: more than half, so it takes knowing who wants
 what. Every instance has such a deal. `best_welfare` is the greatest sum of a deal; the reference attains it, with the
-least difference between the two that it allows (else the first in order of the first party's claim).
+least difference between the two that it allows (else the first in order of the first party's claim): on average each
+has 0.777, 0.769, 0.775.
 
 Why a team: who claims without a word knows its own values alone, while parts have to fit each other exactly, and to be
 worth enough to a stranger. The silent numbers are those of the best pair of rules (from own values to a claim, for each
@@ -65,6 +66,7 @@ class Budget(FlexMG):
     default_team = "budget"
     levels = tuple(LEVELS)
     reward_range = (0.0, 1.0)
+    mixed_motives = True
     source = "budget"
 
     def __init__(self, *, horizon: int = 4, **base: Unpack[BaseOptions]) -> None:

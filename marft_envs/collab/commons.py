@@ -13,7 +13,7 @@
 | levels | easy, standard, hard |
 | split | train and test |
 | source | springs drawn at random |
-| silent | easy 0.239, standard 0.177, hard 0.177 for each on average: a plan by one's own spring and the catch so far |
+| silent | easy 0.239, standard 0.177, hard 0.177: a plan by one's own spring and the catch so far |
 | info | `kept`: the catch, in share of what the lake bore; `alive`; `seasons` it lived through; `gini` of the catches |
 | versions | v0: the first |
 
@@ -72,6 +72,7 @@ class Commons(FlexMG):
     default_team = "commons"
     levels = tuple(LEVELS)
     reward_range = (0.0, 1.0)
+    mixed_motives = True
     source = "commons"
 
     def __init__(self, *, horizon: int = 8, **base: Unpack[BaseOptions]) -> None:

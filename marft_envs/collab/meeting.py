@@ -13,7 +13,7 @@
 | levels | easy, standard, hard |
 | split | train and test |
 | source | calendars drawn at random |
-| silent | easy 0.250, standard 0.100, hard 0.050 in one round: the booker guesses one of its own times |
+| silent | easy 0.250, standard 0.100, hard 0.050: the booker guesses one of its own times |
 | info | `met`: 1 if the time was right, else 0; `possible`: 1 if it suited the booker at least |
 | versions | v0: the first |
 

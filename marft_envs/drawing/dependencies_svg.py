@@ -100,6 +100,12 @@ def graph_use(graph: Graph, name: str) -> Html:
     return picture(width, height, "graph", "Who reads whom", graph.told(), use)
 
 
+def size_of(graph: Graph) -> tuple[float, float]:
+    """Width and height of the picture."""
+    width, height, _ = _drawn(graph)
+    return width, height
+
+
 def _drawn(graph: Graph) -> tuple[float, float, Html]:
     """Width, height, and what is in it."""
     layers = graph.layers()

@@ -28,6 +28,7 @@ _TEXT = dict.fromkeys(("return", "ended", "environment", "level"), "text")
 """The class of columns that hold no plain numbers."""
 
 _MOST_CHARS_OF_TITLE = 200
+_STYLES = ("picture.css", "style.css")
 
 
 def draw_page(records: Sequence[Record], *, first: int = 0, of: int | None = None) -> str:
@@ -57,17 +58,18 @@ def draw_page(records: Sequence[Record], *, first: int = 0, of: int | None = Non
 
 
 @lru_cache
-def _source(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+def _source(*names: str) -> str:
+    return "\n".join([Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names])
 
 
-def _hash(name: str) -> str:
-    return "'sha256-" + b64encode(sha256(_source(name).encode()).digest()).decode() + "'"
+def _hash(code: str) -> str:
+    return "'sha256-" + b64encode(sha256(code.encode()).digest()).decode() + "'"
 
 
 def _head(title: str) -> Html:
+    style = _source(*_STYLES)
     policy = (
-        f"default-src 'none'; style-src {_hash('style.css')}; script-src {_hash('script.js')}; "
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(_source('script.js'))}; "
         "base-uri 'none'; form-action 'none'"
     )
     return joined(
@@ -79,7 +81,7 @@ def _head(title: str) -> Html:
             element("meta", {"name": "referrer", "content": "no-referrer"}),
             element("meta", {"name": "generator", "content": "marft render"}),
             element("title", {}, title[:_MOST_CHARS_OF_TITLE]),
-            source("style", _source("style.css")),
+            source("style", style),
         ]
     )
 

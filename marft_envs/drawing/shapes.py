@@ -1,6 +1,6 @@
 """What both pictures are made of.
 
-Colours and fonts are in `style.css`, by class, so that they follow light and dark.
+Colours and fonts are in `picture.css`, by class, so that they follow light and dark.
 """
 
 from marft_envs.drawing.markup import Html, element

@@ -6,6 +6,7 @@ that reads it begins, and turns into every one that does.
 
 from collections.abc import Mapping, Sequence
 from math import inf
+from typing import NamedTuple
 
 from marft_envs.course import Timing
 from marft_envs.drawing.lanes import AXIS, BAR, Lanes, axis, lanes_of, round_ends
@@ -16,6 +17,7 @@ from marft_envs.pace import waited_for
 from marft_envs.profiles import names_of
 from marft_envs.records import Turn
 
+TITLE = "Who worked when"
 _REWARDS = "rewards"
 _HEAD = 6
 _HATCH = 6
@@ -26,6 +28,21 @@ def timeline_svg(record: Record, timing: Timing, prefix: str) -> Html:
 
     It scrolls sideways where there is not enough room, and the names stay.
     """
+    side, plot = timeline_parts(record, timing, prefix)
+    scrolls: dict[str, Value] = {"class": "timeline", "tabindex": 0, "role": "region", "aria-label": TITLE}
+    return element("div", scrolls, side.markup, plot.markup)
+
+
+class Part(NamedTuple):
+    """A piece of a picture."""
+
+    width: float
+    height: float
+    markup: Html
+
+
+def timeline_parts(record: Record, timing: Timing, prefix: str) -> tuple[Part, Part]:
+    """The agents' names, and what stands beside them."""
     lanes = lanes_of(record)
     height = lanes.bottom + AXIS
     name_width = max(len(brief(name)) for name in (*record.profiles, _REWARDS)) * CHAR + 14
@@ -35,12 +52,11 @@ def timeline_svg(record: Record, timing: Timing, prefix: str) -> Html:
     ]
     if record.episode.reward_events:
         names.append(label(name_width - 12, lanes.paid + 4.5, _REWARDS, "soft", "end"))
-    title = "Who worked when"
     plot = picture(
         lanes.width,
         height,
         "plot",
-        title,
+        TITLE,
         _told(record, timing),
         *round_ends(lanes),
         *axis(lanes),
@@ -55,8 +71,7 @@ def timeline_svg(record: Record, timing: Timing, prefix: str) -> Html:
         {"class": "names", "aria-hidden": "true", "width": name_width, "height": height},
         *names,
     )
-    scrolls: dict[str, Value] = {"class": "timeline", "tabindex": 0, "role": "region", "aria-label": title}
-    return element("div", scrolls, side, plot)
+    return Part(name_width, height, side), Part(lanes.width, height, plot)
 
 
 def _told(record: Record, timing: Timing) -> str:

@@ -266,7 +266,8 @@ def test_nothing_leads_out_of_the_page(drawn):
 
 
 def test_every_class_that_is_used_has_a_rule(drawn):
-    css = (ROOT / "marft_envs/drawing/style.css").read_text(encoding="utf-8")
+    sheets = ("picture.css", "style.css")
+    css = "".join([(ROOT / "marft_envs/drawing" / sheet).read_text(encoding="utf-8") for sheet in sheets])
     clock = FreeLottery(horizon=12)
     clock.reset(seed=7)
     pages = (Page(drawn), Page(draw_page([record_of(played(clock, writes))])))
