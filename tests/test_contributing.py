@@ -25,7 +25,7 @@ BLOCKS = list(fences.blocks_of(RECIPE))
 TASKS = PAGE.partition("## Add a family of coding tasks\n")[2].partition("## Add an algorithm\n")[0]
 TASKS_BLOCKS = list(fences.blocks_of(TASKS))
 PLACE = re.compile(r"(?P<how>In|Behind the last line of) `(?P<path>[^`]+)`:")
-ENV_ID = "puzzles/meeting-v0"
+ENV_ID = "puzzles/rendezvous-v0"
 
 pytestmark = pytest.mark.slow  # 10 to 25 seconds of CPU: marft check, documentation tests, mypy
 
@@ -102,7 +102,7 @@ def test_the_recipe_records_the_behaviour_and_changes_no_other_record(checkout: 
 
 def test_the_recipe_writes_the_row_and_the_page(checkout: Path, followed: dict[str, str]) -> None:
     readme = (checkout / "README.md").read_text(encoding="utf-8")
-    assert f"\n| `{ENV_ID}` | Meeting: two agents" in readme
+    assert f"\n| `{ENV_ID}` | Rendezvous: two agents" in readme
     page = (checkout / "docs" / "environments" / f"{ENV_ID}.md").read_text(encoding="utf-8")
     assert "rewards: asker_0 +1, booker_0 +1" in page
     assert f"]({ENV_ID}.md)" in (checkout / "docs" / "environments" / "README.md").read_text(encoding="utf-8")
