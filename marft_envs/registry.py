@@ -24,6 +24,8 @@ PLUGINS = "marft_envs"
 """The entry-point group in which packages name their environments: `"family/name-v0" = "package.module:Class"`."""
 
 
+_AS_NEAR = 0.15
+"""Of likeness, from 0 to 1: ids that fall so far behind the likeliest are not what was meant."""
 _specs: dict[str, EnvSpec] = {}
 
 
@@ -165,7 +167,9 @@ def _way_out(wanted: str) -> str:
             meant[name] = known
     near = difflib.get_close_matches(wanted, meant, n=3)
     if near:
-        ids = dict.fromkeys(meant[name] for name in near)
+        likeness = {name: difflib.SequenceMatcher(None, name, wanted).ratio() for name in near}
+        least = max(likeness.values()) - _AS_NEAR
+        ids = dict.fromkeys(meant[name] for name in near if likeness[name] >= least)
         return f"did you mean {' or '.join(repr(known) for known in ids)}?"
     return f"registered are {', '.join(registered_ids()) or 'none'}"
 

@@ -32,8 +32,8 @@ import numpy as np
 
 from marft_envs.clock import ClockMG
 from marft_envs.collab.worlds.cookery import LEVELS, drawn_evening
-from marft_envs.collab.worlds.hearing import heard, said
-from marft_envs.collab.worlds.kitchen_shift import Shift
+from marft_envs.collab.worlds.hearing import heard, said, told
+from marft_envs.collab.worlds.kitchen_shift import Shift, left
 from marft_envs.collab.worlds.kitchen_talk import told_done
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions
@@ -99,8 +99,8 @@ class Kitchen(ClockMG):
         level = self.shift.level
         if agent == self.waiter:
             self.busy(agent, level.serve_us)
-            if self.shift.serve(what):
-                return self._settled(f"Table {what} is served.", 1.0 / len(self.shift.evening.orders))
+            if told_served := self.shift.serve(what):
+                return self._settled(told_served, 1.0 / len(self.shift.evening.orders))
             return Outcome(feedback={agent: f"Nothing for table {what} is ready."})
         if obstacle := self.shift.begin(agent, verb, what):
             return Outcome(feedback={agent: obstacle})
@@ -119,7 +119,7 @@ class Kitchen(ClockMG):
         if what == "comes":
             self.shift.open.append(order)
             return Outcome(feedback={self.waiter: order.text})
-        return self._settled(f"Table {order.table} has left.", 0.0) if self.shift.lose(order) else None
+        return self._settled(left(order), 0.0) if self.shift.lose(order) else None
 
     def _settled(self, told: str, reward: float) -> Outcome:
         shift = self.shift
@@ -136,7 +136,7 @@ class Kitchen(ClockMG):
     def reference_action(self, agent: str) -> str:
         """Tells at once what others need to know, and does what is due first, as far as it has heard."""
         messages = self.messages(agent)
-        intent = self.shift.intent(agent, heard(messages))
+        intent = self.shift.intent(agent, heard(messages), told(messages))
         untold = " ".join(text for text in intent.says if text.lower() not in said(messages))
         return "\n".join([*([untold] if untold else []), *intent.commands[:1]]) or "wait"
 
@@ -146,7 +146,8 @@ class Kitchen(ClockMG):
         Proven: what is ordered does not depend on what cooks are told, nor what it needs on what who chops is told. So
         no choice is better than another; and no more can be made, all of it before the first order is due.
         """
-        return self.shift.blind_action(agent, self.now_us, said(self.messages(agent)))
+        messages = self.messages(agent)
+        return self.shift.blind_action(agent, said(messages), told(messages))
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether a line that begins with a command names one thing for it; all else is only read."""

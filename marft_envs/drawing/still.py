@@ -9,7 +9,7 @@ from pathlib import Path
 
 from marft_envs.course import timing
 from marft_envs.drawing.dependencies_svg import Graph, graph_of_round, graph_svg, size_of
-from marft_envs.drawing.markup import element, joined, source
+from marft_envs.drawing.markup import Value, element, joined, source
 from marft_envs.drawing.record import Record
 from marft_envs.drawing.shapes import label
 from marft_envs.drawing.timeline_svg import Part, timeline_parts
@@ -31,7 +31,7 @@ def still_svg(record: Record) -> str:
     style = source("style", Path(__file__).with_name("picture.css").read_text(encoding="utf-8"))
     name = record.episode.env_id or "an episode"
     what = "who worked when" if record.episode.on_clock else "who reads whom in each round"
-    attributes = {
+    attributes: dict[str, Value] = {
         "xmlns": "http://www.w3.org/2000/svg",
         "viewBox": f"0 0 {width:g} {height:g}",
         "width": width,

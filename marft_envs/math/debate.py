@@ -8,7 +8,7 @@ r"""Debate: agents answer on their own, read each other and answer again, and a 
 | observation | the problem, later what the others wrote a round before; to the judge all of that, and the problem |
 | action | any text that ends with the answer: in `\boxed{}`, as `The answer is 12`, or alone on the last line |
 | reward | at the end, to the whole team: 0, or 1 if the judge's answer is right |
-| horizon | 3 rounds: two of debate, an option (`num_debate_rounds`), and the judge's, which terminates |
+| horizon | 3 rounds, an option: the last of them is the judge's, which terminates, and all before it are of debate |
 | recall | team |
 | levels | one_digit, add_digit, add_digit_long, two_digit, signed, three_terms, expression |
 | split | train; test where the source has enough tasks, or a test part of its own |
@@ -19,8 +19,8 @@ r"""Debate: agents answer on their own, read each other and answer again, and a 
 `majority` is 1 if more than half of the debaters gave one answer in the latest round, `kept` is 1 if the judge gave it,
 too, and `correct` is 1 if the judge's answer is right. So where `kept` is below `majority`, judges overrule.
 The scheme is multiagent debate (Du et al., arXiv 2305.14325), here with three agents and two rounds: independent
-answers, and one in which each has read the others. With one round nobody reads another, and the judge alone brings the
-answers together.
+answers, and one in which each has read the others. With a horizon of 2 nobody reads another, and the judge alone brings
+the answers together.
 Deviates: a judge reads the debate and answers, and is trained, where the paper takes what the debaters end with; the
 wording is ours.
 """
@@ -55,21 +55,18 @@ def majority(answers: Sequence[str | None]) -> str | None:
 
 
 class Debate(Solving, FlexMG):
-    """Debaters have `num_debate_rounds` rounds for one problem; then a judge answers it, once."""
+    """Debaters have all rounds but the last for one problem; then a judge answers it, once."""
 
     metadata = {"name": "debate_v0"}  # noqa: RUF012  # PettingZoo declares it so
     default_team = "debate"
 
-    def __init__(self, *, num_debate_rounds: int = 2, **options: Unpack[MathOptions]) -> None:
-        """Raises: OptionError, TeamFileError, DataError.
-
-        Args:
-            num_debate_rounds: Rounds in which the debaters answer, 1 or more; the judge's comes behind them.
-            options: Where problems come from, and the base's.
-        """
-        if type(num_debate_rounds) is not int or num_debate_rounds < 1:
-            raise OptionError(f"num_debate_rounds is {num_debate_rounds!r}; use a number of rounds, 1 or more")
-        super().__init__(horizon=num_debate_rounds + 1, **options)
+    def __init__(self, *, horizon: int = 3, **options: Unpack[MathOptions]) -> None:
+        """Raises: OptionError, TeamFileError, DataError."""
+        super().__init__(horizon=horizon, **options)
+        if horizon == 1:
+            raise OptionError(
+                "horizon is 1, which is the judge's round; use 2 rounds or more, so that there is a debate"
+            )
         judges = [agent for agent, profile in self.profiles.items() if profile.answers]
         self.debaters = [agent for agent in self.possible_agents if agent not in judges]
         if len(judges) != 1 or len(self.debaters) < _LEAST_DEBATERS:

@@ -130,21 +130,20 @@ def test_half_is_no_majority() -> None:
 
 
 @pytest.mark.parametrize("num_rounds", [1, 3])
-def test_the_number_of_debate_rounds_is_an_option(one_task: Path, num_rounds: int) -> None:
-    env = reset(one_task, num_debate_rounds=num_rounds)
+def test_all_rounds_but_the_last_are_of_debate(one_task: Path, num_rounds: int) -> None:
+    env = reset(one_task, horizon=num_rounds + 1)
     assert said(env, *["7"] * 3 * num_rounds, "6.5") == [*DEBATERS * num_rounds, "judge_0"]
     assert env.terminated
     assert env.num_rounds == num_rounds + 1
 
 
-@pytest.mark.parametrize("num_rounds", [0, -1, True, 1.5])
-def test_a_debate_without_a_round_is_refused(num_rounds: object) -> None:
-    with pytest.raises(OptionError, match="use a number of rounds, 1 or more"):
-        marft_envs.make("math/debate-v0", num_debate_rounds=num_rounds)
+def test_a_debate_without_a_round_is_refused() -> None:
+    with pytest.raises(OptionError, match="use 2 rounds or more"):
+        marft_envs.make("math/debate-v0", horizon=1)
 
 
 def test_the_judge_may_stand_anywhere_on_the_team(one_task: Path) -> None:
-    env = reset(one_task, team=(Profile("judge", answers=True), Profile("pro"), Profile("con")), num_debate_rounds=1)
+    env = reset(one_task, team=(Profile("judge", answers=True), Profile("pro"), Profile("con")), horizon=2)
     assert said(env, "7", "6.5", "6.5") == ["pro_0", "con_0", "judge_0"]
 
 
@@ -162,6 +161,6 @@ def test_everybodys_form_can_be_measured(env: FlexMG) -> None:
 
 def test_other_sources_teams_and_lengths_keep_the_contract() -> None:
     team = (Profile("debater"), Profile("debater"), Profile("judge", answers=True))
-    options = {"source": "reasoning_gym:gcd", "team": team, "num_debate_rounds": 3, "level": "1"}
+    options = {"source": "reasoning_gym:gcd", "team": team, "horizon": 4, "level": "1"}
     report = marft_envs.check_env("math/debate-v0", options=options)
     assert report.passed, report

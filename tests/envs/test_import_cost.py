@@ -64,7 +64,7 @@ def test_a_star_import_gives_every_name_on_the_face() -> None:
 def test_yaml_is_loaded_with_the_first_team_file(tmp_path) -> None:
     team = tmp_path / "team.yaml"
     team.write_text("agents: [{role: actor}]")
-    assert "yaml" in modules_after(f"from marft_envs.profiles import load_team\nload_team({str(team)!r})")
+    assert "yaml" in modules_after(f"from marft_envs.team_files import load_team\nload_team({str(team)!r})")
 
 
 def test_a_name_that_is_not_on_the_face_is_an_attribute_error() -> None:

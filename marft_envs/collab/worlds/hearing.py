@@ -10,6 +10,11 @@ def heard(messages: Iterable[Message]) -> str:
     return _joined(message["content"] for message in messages if "name" in message)
 
 
+def told(messages: Iterable[Message]) -> str:
+    """All that the environment has told the agent, in lower case."""
+    return _joined(message["content"] for message in messages if message["role"] == "user" and "name" not in message)
+
+
 def said(messages: Iterable[Message]) -> str:
     """All that the agent has written, in lower case."""
     return _joined(message["content"] for message in messages if message["role"] == "assistant")

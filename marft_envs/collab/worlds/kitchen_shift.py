@@ -1,15 +1,16 @@
 """An evening in the kitchen as it goes: what has come, what is begun and done, and what plays make of that."""
 
+import re
 from collections.abc import Sequence
 
 from marft_envs.collab.worlds.commands import Command, commanded
 from marft_envs.collab.worlds.cookery import Evening, Level, Order
-from marft_envs.collab.worlds.kitchen_talk import Intent, by_due, cook_would, waiter_would
+from marft_envs.collab.worlds.kitchen_talk import Intent, by_due, cook_would, told_done, waiter_would
 from marft_envs.grading.choices import named_choices
 
 WAITS = "Patience."
 """What a waiter who hears nothing says until it is time to serve."""
-_S = 1_000_000
+_TIME = re.compile(r"\bit is ([0-9]+) s\.")
 
 
 class Shift:
@@ -57,14 +58,14 @@ class Shift:
             self.begun[cook].append(f"{verb} {what}")
         return obstacle
 
-    def serve(self, table: str) -> bool:
-        """Whether the table is brought what it wants."""
+    def serve(self, table: str) -> str:
+        """Brings the table what it wants. Returns what is told of it; empty if that is not ready."""
         order = next(order for order in self.open if str(order.table) == table)
         if order.dish not in self.done:
-            return False
+            return ""
         self.open.remove(order)
         self.num_served += 1
-        return True
+        return served(order)
 
     def lose(self, order: Order) -> bool:
         """Whether the order, which is due, was not served."""
@@ -74,19 +75,39 @@ class Shift:
         self.num_lost += 1
         return True
 
-    def intent(self, agent: str, words: str) -> Intent:
-        """What a good agent would say and do that has heard these words."""
+    def intent(self, agent: str, words: str, told: str) -> Intent:
+        """What a good agent would say and do that has heard these words, and was told so much by the kitchen."""
         evening = self.evening
         if agent not in evening.stations:
-            return waiter_would(self.open, words)
-        return cook_would(evening.stations[agent], evening.orders, self.begun[agent], self.done, words)
+            return waiter_would(self._open_to(told), words)
+        done = [what for _, what in map(str.split, self.begun[agent]) if told_done(what).lower() in told]
+        return cook_would(evening.stations[agent], evening.orders, self.begun[agent], done, words)
 
-    def blind_action(self, agent: str, now_us: int, said: str) -> str:
-        """What an agent does that hears nothing, and has said so much itself."""
+    def _open_to(self, told: str) -> list[Order]:
+        """The orders that are open as far as the waiter was told, which may be less than has happened since."""
+        return [
+            order
+            for order in self.evening.orders
+            if order.text.lower() in told and not any(text.lower() in told for text in (served(order), left(order)))
+        ]
+
+    def blind_action(self, agent: str, said: str, told: str) -> str:
+        """What an agent does that hears nothing, has said so much itself, and was told so much by the kitchen."""
         if agent in self.evening.stations:
             plan = self.evening.stations[agent].blind_plan(self.level.num_each)
             return next((command for command in plan if command not in self.begun[agent]), "wait")
-        if now_us // _S < self.level.silent_s or not self.open:
+        times_s, wanted = _TIME.findall(told), self._open_to(told)
+        if not times_s or int(times_s[-1]) < self.level.silent_s or not wanted:
             return WAITS
-        least_tried = min(by_due(self.open), key=lambda order: f"{said} ".count(f"serve {order.table} "))
+        least_tried = min(by_due(wanted), key=lambda order: f"{said} ".count(f"serve {order.table} "))
         return f"serve {least_tried.table}"
+
+
+def served(order: Order) -> str:
+    """What the waiter is told of an order that it has served."""
+    return f"Table {order.table} is served."
+
+
+def left(order: Order) -> str:
+    """What it is told of one that came too late."""
+    return f"Table {order.table} has left."
