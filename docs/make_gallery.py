@@ -19,8 +19,7 @@ from make_tables import docstring_of, facts_in, our_ids
 
 import marft_envs
 from marft_envs import Episode, FlexMG
-from marft_envs.check.subject import Style, echo, noise, play_out, reference
-from marft_envs.check.teamwork import silent
+from marft_envs.check.subject import SCRIPTED_PLAYS, Style, play_out, reference
 
 GALLERY = Path(__file__).parent
 PAGE, PICTURES = "gallery.md", "gallery"
@@ -29,7 +28,6 @@ SEED = 0
 NUM_EPISODES = 200
 """For every number: episodes of the test split, the same for all who play them."""
 WRITTEN = "<!-- written by docs/make_gallery.py -->"
-STYLES: Mapping[str, Style] = {"reference": reference, "silent": silent, "random": noise, "echo": echo}
 _Z = 1.96
 _HALF_A_DIGIT = 0.0005
 ABOUT = f"""# Gallery
@@ -88,11 +86,11 @@ def talking(env_ids: Sequence[str]) -> str:
         exact, _, how = facts["silent"].partition(": ")
         for level in _made(env_id).levels:
             (expected,) = re.findall(rf"\b{level} (\d\.\d+)", exact)
-            numbers = [_told(worth(env_id, level, style)) for style in STYLES.values()]
+            numbers = [_told(worth(env_id, level, style)) for style in SCRIPTED_PLAYS.values()]
             rows.append((_link(env_id), level, *numbers, expected, how))
             how = ""
     mixed = ", ".join(span(env_id) for env_id in env_ids if _made(env_id).mixed_motives)
-    columns = ("environment", "level", *STYLES, "silent, exact", "the silent play")
+    columns = ("environment", "level", *SCRIPTED_PLAYS, "silent, exact", "the silent play")
     return TALKING.replace("{mixed}", mixed) + "\n" + table(columns, rows)
 
 

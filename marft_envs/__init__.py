@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from marft_envs.action_log import read_log, write_log
     from marft_envs.cache import cache_dir
     from marft_envs.check import CheckReport, CheckResult, check_env
+    from marft_envs.check.subject import SCRIPTED_PLAYS
     from marft_envs.clock import ClockMG
     from marft_envs.course import Timing, timing
     from marft_envs.dependencies import Dependencies
@@ -50,6 +51,7 @@ register_plugins()
 
 __all__ = [
     "PAGE_MARK",
+    "SCRIPTED_PLAYS",
     "CheckReport",
     "CheckResult",
     "ClockMG",
@@ -118,6 +120,7 @@ _HOMES = {
     "PAGE_MARK": "drawing.page",
     "Profile": "profiles",
     "Record": "drawing.record",
+    "SCRIPTED_PLAYS": "check.subject",
     "RewardEvent": "records",
     "SingleAgentView": "wrappers",
     "Timing": "course",

@@ -41,6 +41,9 @@ class Play:
     """A run's folder, or one of its checkpoints: its team plays the other seats."""
     model: OptionalText = None
     """Base model, for the untrained team or in place of the checkpoint's: a name, a folder or a hub id."""
+    others: Literal["reference", "silent", "random", "echo"] = "reference"
+    """Who plays the other seats where no model does: the reference, which knows the solution; the best team that does
+    not talk; random words; or what each was told last."""
     level: OptionalText = None
     """Difficulty. Default: the one that the checkpoint was trained for, or the environment's own."""
     team: OptionalText = None
@@ -74,7 +77,7 @@ class Play:
             marft_envs.write_log(self.log, ())  # no use finding out after the game that it cannot be kept
         others = _others(self, env, cast, seats)
         table = _Table(env, seats, others, shows_all=self.spectate or not seats)
-        say(*_introduction(env, cast, seats))
+        say(*_introduction(env, cast, seats, self.others))
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  # from here on `input` has line editing and a history
         returns: list[float] = []
@@ -98,6 +101,10 @@ class Play:
             raise ConfigError(f"--episodes is {self.episodes}; it must be at least 1")
         if not 0 <= self.temperature < float("inf"):
             raise ConfigError(f"--temperature is {self.temperature}; it must be 0 (greedy) or above")
+        if self.others != "reference" and (self.checkpoint or self.model):
+            raise ConfigError(
+                f"--others is {self.others}, and --checkpoint or --model names a team; choose one of the two"
+            )
 
     def _cast(self) -> "Cast | None":
         """The models that play, if any do."""
@@ -198,7 +205,7 @@ def _others(command: Play, env: FlexMG, cast: "Cast | None", seats: Sequence[str
     """Makes the player of all seats that are not the person's."""
     agents = [agent for agent in env.possible_agents if agent not in seats]
     if cast is None or not agents:
-        return lambda: _reference(env)
+        return lambda: _scripted(env, command.others)
     from baselines.rollouts.collect import Sampling
     from baselines.rollouts.player import TeamPlayer
 
@@ -209,24 +216,34 @@ def _others(command: Play, env: FlexMG, cast: "Cast | None", seats: Sequence[str
     return lambda: TeamPlayer(team, env, sampling)
 
 
-def _reference(env: FlexMG) -> Player:
-    """Plays as the environment says that a perfect agent would."""
+def _scripted(env: FlexMG, name: str) -> Player:
+    """Plays as the environment says that a perfect agent would, or one that hears nothing; or without any sense."""
+    style = marft_envs.SCRIPTED_PLAYS[name]
 
     def answer(agent: str, _: Sequence[Message]) -> str:
         try:
-            return env.reference_action(agent)
+            return style(env, agent)
         except NotImplementedError as error:
             raise ConfigError(
-                f"nobody plays {agent}: {error}; take every seat, or let a model play with --model or --checkpoint"
+                f"nobody plays {agent}: {error}; take every seat, choose --others random, or let a model play with "
+                "--model or --checkpoint"
             ) from None
 
     return answer
 
 
-def _introduction(env: FlexMG, cast: "Cast | None", seats: Sequence[str]) -> Iterator[str]:
+_PLAYERS = {
+    "reference": "the reference, which knows the solution",
+    "silent": "the best team that does not talk",
+    "random": "random words",
+    "echo": "what each was told last",
+}
+
+
+def _introduction(env: FlexMG, cast: "Cast | None", seats: Sequence[str], played_by: str) -> Iterator[str]:
     """Who plays what."""
     others = [agent for agent in env.possible_agents if agent not in seats]
-    players = "the reference, which knows the solution" if cast is None else cast.title
+    players = _PLAYERS[played_by] if cast is None else cast.title
     name = env.spec.id if env.spec else type(env).__name__
     horizon = _count(env.horizon, "second" if isinstance(env, ClockMG) else "round")
     yield f"{name}, {horizon} at most."

@@ -110,6 +110,13 @@ def sometimes_right(env: FlexMG, agent: str) -> str:
     return noise(env, agent)
 
 
+def silent(env: FlexMG, agent: str) -> str:
+    """What it writes on the best team that does not talk. Raises: NotImplementedError without such a play."""
+    return env.silent_action(agent)
+
+
+SCRIPTED_PLAYS: Mapping[str, Style] = {"reference": reference, "silent": silent, "random": noise, "echo": echo}
+"""Styles that people ask for by name; they need no model."""
 VARIED: tuple[Style, ...] = (sometimes_right, noise)
 """Styles that between them see successes, failures and long episodes."""
 

@@ -3,8 +3,7 @@
 from statistics import fmean
 
 from marft_envs.check.grader import NotApplicable, Violation, grader
-from marft_envs.check.subject import Style, Subject, at, play_out, reference, turns_of
-from marft_envs.flex_mg import FlexMG
+from marft_envs.check.subject import Style, Subject, at, play_out, reference, silent, turns_of
 from marft_envs.hooks import Hooks
 
 GAP = 0.3
@@ -12,11 +11,6 @@ GAP = 0.3
 NUM_GAP_EPISODES = 100
 NUM_TOLD_EPISODES = 300
 """Episodes searched for two in which an agent was told the same."""
-
-
-def silent(env: FlexMG, agent: str) -> str:
-    """What the agent writes on the best team that does not talk. Raises: NotImplementedError without such a play."""
-    return env.silent_action(agent)
 
 
 @grader(

@@ -195,6 +195,41 @@ def test_the_other_seats_are_played_by_the_reference_and_that_is_said(marft: Cal
     assert "reward of round 1: actor_0 +1\n" in shown
 
 
+@pytest.mark.parametrize("env_id", marft_envs.registered_ids())
+def test_a_person_can_take_the_first_seat_of_every_environment(marft: Callable[..., str], env_id: str) -> None:
+    env = marft_envs.make(env_id)
+    assert isinstance(env, marft_envs.FlexMG)
+    env.reset(seed=3)
+    seat = env.agent_selection
+    shown = marft("play", env_id, "--seed", 3, "--seat", seat, typed="hm\n" * env.most_turns)
+    assert f"You play {seat}.\n" in shown
+    assert "returns: " in shown
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ("silent", "the best team that does not talk"),
+        ("random", "random words"),
+        ("echo", "what each was told last"),
+    ],
+)
+def test_others_can_play_worse_than_the_reference(marft: Callable[..., str], others: str, told: str) -> None:
+    words = ("play", "collab/sum_relay-v0", "--seed", 3, "--seat", "holder_0", "--spectate")
+    shown = marft(*words, "--others", others, typed="7\n")
+    assert f"holder_1 is played by {told}." in shown
+    env = marft_envs.make("collab/sum_relay-v0")
+    env.reset(seed=3)
+    env.step("7")
+    plays = {name: style(env, "holder_1") for name, style in marft_envs.SCRIPTED_PLAYS.items()}
+    assert plays[others] != plays["reference"]
+    assert "holder_1 (" in shown and f"> {plays[others].splitlines()[0]}" in shown
+
+
+def test_who_plays_the_others_is_said_once(marft: Callable[..., str]) -> None:
+    marft("play", ENV, "--others", "random", "--model", "no-matter", status=2)
+
+
 def test_a_person_sees_nothing_that_the_seat_is_not_told(secrets: str, marft: Callable[..., str]) -> None:
     env = marft_envs.make(secrets)
     shown = marft("play", secrets, "--seat", "holder_0", "holder_1", typed="a\n:quit\n")
