@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import env_steps, math_answers, sandbox, sandbox_soak
+from benchmarks import env_steps, lookahead, math_answers, sandbox, sandbox_soak
 from marft_envs.sandbox.runs import Run, Script
 
 OURS = [name for name in env_steps.contestants() if not name.startswith("TextArena")]
@@ -184,3 +184,19 @@ def test_processes_that_were_there_before_are_not_counted() -> None:
 def test_a_run_that_ends_otherwise_is_counted() -> None:
     runs = [Run("finished"), Run("lost"), Run("lost")]
     assert sandbox_soak._wrong(runs, ["finished", "finished", "time"]) == {"lost for finished": 1, "lost for time": 1}
+
+
+def test_lookahead_counts_the_turns_of_a_batch_and_compares_both_plays(tmp_path: Path) -> None:
+    out = tmp_path / "lookahead.json"
+    lookahead.main(["--episodes", "2", "--teams", "search_party", "--out", str(out)])
+    rows = {row["level"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]}
+    assert list(rows) == ["easy", "standard", "hard"]
+    assert rows["easy"]["together"] == pytest.approx(4, abs=0.5)  # four scouts in step
+    for row in rows.values():
+        assert row["alone"] <= 1.0  # what comes after the end counts as no turn
+        assert row["ratio"] == row["together"] / row["alone"]
+
+
+def test_lookahead_needs_the_clock() -> None:
+    with pytest.raises(SystemExit, match="is not on the clock"):
+        lookahead.main(["--env-id", "collab/sum_relay-v0", "--teams", "pair", "--episodes", "1"])
