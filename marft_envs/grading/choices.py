@@ -26,7 +26,10 @@ def named_choices(text: str, choices: Sequence[str]) -> list[str]:
     underscore beside it. Of choices that begin at one place the longest counts: `red box` names no `red`.
     """
     pattern, known = _reading(tuple(choices))
-    return list(dict.fromkeys(known[" ".join(found.split()).lower()] for found in pattern.findall(text)))
+    found = [" ".join(each.split()).lower() for each in pattern.findall(text)]
+    return list(
+        dict.fromkeys(known[each] for each in found if each in known)
+    )  # in any case, a pattern takes a long s for an s
 
 
 @lru_cache(maxsize=1024)
