@@ -15,6 +15,7 @@ import random
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from time import perf_counter
 from typing import ClassVar, Unpack
 
 import pytest
@@ -25,6 +26,7 @@ import marft_envs
 from marft_envs import ClockMG, Outcome, Profile, check_env
 from marft_envs.errors import LogError, OptionError, ReplayMismatchError, TurnError
 from marft_envs.flex_mg import BaseOptions
+from marft_envs.pace import waited_for
 from tests.envs.conftest import registered
 
 S = 1_000_000
@@ -312,6 +314,13 @@ def test_what_is_not_quite_waiting_is_an_action_like_any_other(text):
     step(env, ("a_0", text))
     assert acted == [text]
     assert "a_0" in env.ready
+
+
+@pytest.mark.parametrize("start", ["wait", "wait for", "wait for c", ""])
+def test_a_megabyte_of_space_is_read_at_once(start):
+    started = perf_counter()
+    assert waited_for("a_0", start + " " * 1_000_000 + "x.y", {}) is None
+    assert perf_counter() - started < 5
 
 
 def test_what_was_said_while_an_agent_wrote_that_it_waits_ends_the_waiting():
