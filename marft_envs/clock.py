@@ -133,14 +133,12 @@ class ClockMG(FlexMG):
         self._decides = True
 
     def _begin(self) -> None:
-        opening = []
         for agent in self.possible_agents:
             begins_us = self.begins_us(agent)
-            if begins_us == 0:
-                opening.append(agent)
-            else:
-                self._clock.set_alarm(self._later(begins_us), Resume(agent))
-        self._open(opening)
+            if begins_us != 0:
+                pace = self._paces[agent]
+                pace.resumes_us = max(pace.resumes_us, self._later(begins_us))
+        self._go_on_at(0, self.possible_agents)
         self._run()
 
     def _submit(self, agent: str, words: Part, dropped: int) -> None:

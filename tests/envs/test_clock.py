@@ -365,6 +365,23 @@ def test_a_busy_agent_begins_its_next_turn_later_and_hears_more_in_it():
     assert env.turns[2].parents == (1,)
 
 
+def test_what_start_says_of_first_turns_holds():
+    env = free("abc", start=lambda env, rng, options: (env.busy("b_0", 2 * S), env.retire("c_0")))
+    assert env.ready == ("a_0",)
+    while "b_0" not in env.ready:
+        step(env, ("a_0", "hm"))
+    assert env.now_us == 2 * S
+    while env.ready:
+        step(env, (env.ready[0], ""))
+    assert {turn.agent for turn in env.turns} == {"a_0", "b_0"}
+
+
+def test_an_episode_in_which_nobody_ever_has_a_turn_is_over_at_once():
+    env = free("ab", start=lambda env, rng, options: [env.retire(agent) for agent in ("a_0", "b_0")])
+    assert env.truncated
+    assert env.ready == ()
+
+
 def test_an_agent_may_join_late_or_never():
     env = free("abc", horizon=5, begins_us=lambda env, agent: {"a_0": 0, "b_0": 2 * S, "c_0": 5 * S}[agent])
     while env.ready:
