@@ -27,9 +27,8 @@ def named_choices(text: str, choices: Sequence[str]) -> list[str]:
     """
     pattern, known = _reading(tuple(choices))
     found = [" ".join(each.split()).lower() for each in pattern.findall(text)]
-    return list(
-        dict.fromkeys(known[each] for each in found if each in known)
-    )  # in any case, a pattern takes a long s for an s
+    # In any case: so the pattern takes a long s for an s, and what it finds may be no choice.
+    return list(dict.fromkeys(known[each] for each in found if each in known))
 
 
 @lru_cache(maxsize=1024)
