@@ -133,6 +133,15 @@ def test_to_hear_somebody_who_is_not_on_the_team_is_refused():
         Scripted(**team(Profile("a", hears=("c",)), Profile("b")))
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_whom_a_variant_hears_is_checked_before_it_is_drawn(split):
+    deaf = Profile("a", hears=("c",))
+    train = (*[Profile("a")] * 50, *([deaf] if split == "train" else []))
+    member = Variants(train=train, test=(deaf,) if split == "test" else ())
+    with pytest.raises(TeamFileError, match="it hears 'c', who is not on the team; its agents are a_0, b_0"):
+        Scripted(team=(member, Profile("b")))
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -144,6 +153,14 @@ def test_to_hear_somebody_who_is_not_on_the_team_is_refused():
         ({"cost_per_char": float("nan")}, "cost_per_char is nan"),
         ({"cost_per_char": True}, "cost_per_char is True"),
         ({"cost_per_turn": float("inf")}, "cost_per_turn is inf"),
+        (
+            {"cost_per_char": 1e308},
+            r"cost_per_char is 1e\+308; use a finite number, at least 0 and at most 1,000,000,000",
+        ),
+        ({"cost_per_turn": 10**5000}, "cost_per_turn is a value of type int"),
+        ({"base_us": 10**400}, "base_us is 1000000.*; use at most 1,000,000,000,000 microseconds"),
+        ({"per_char_us": 10**13}, "per_char_us is 10000000000000; use at most"),
+        ({"latency_us": 10**5000}, "latency_us is a value of type int"),
     ],
 )
 def test_a_consequence_outside_its_range_is_refused_with_its_rule(fields, message):
