@@ -22,11 +22,11 @@ Waiting is an act. Who writes `wait` has its next turn when it is told something
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn, Unpack
 
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TurnError
-from marft_envs.flex_mg import FlexMG
+from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.history import Instant, Timed, told_time
 from marft_envs.pace import Arrival, Pace, Resume, waited_for
 from marft_envs.profiles import names_of
@@ -49,7 +49,7 @@ class ClockMG(FlexMG):
 
     on_clock = True
 
-    def __init__(self, *, horizon: int = 60, **base: Any) -> None:
+    def __init__(self, *, horizon: int = 60, **base: Unpack[BaseOptions]) -> None:
         super().__init__(horizon=horizon, **base)
         if self.recall != "team":
             raise OptionError(
