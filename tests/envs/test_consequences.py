@@ -126,6 +126,14 @@ def test_what_nobody_could_hear_counts_as_unread():
     assert env.episode().hears == {"a_0": ()}
 
 
+def test_what_an_agent_could_never_hear_it_has_not_missed():
+    env = free("abc", base=team(timed("a"), timed("b", 3, hears=("c",)), timed("c", 2)))
+    step(env, ("a_0", "one"), ("b_0", "two"), ("c_0", "three"), ("a_0", "four"), ("a_0", "five"))
+    step(env, ("c_0", "six"))
+    assert turns(env)[-1] == ("b_0", 0, 3)  # while a ended turns at 1 and 2, and c at 2
+    assert marft_envs.timing(env.episode()).agents["b_0"].missed == 1
+
+
 def test_to_hear_somebody_who_is_not_on_the_team_is_refused():
     with pytest.raises(
         TeamFileError, match="profile 'a': it hears 'c', who is not on the team; its agents are a_0, b_0"
