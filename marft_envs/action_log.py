@@ -18,6 +18,7 @@ Lines end with a line feed and nothing else; UTF-8, with every character as it i
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -53,6 +54,8 @@ _OPTIONAL: Mapping[str, Mapping[str, type]] = {
     "end": {"measurements": list, "cuts": list, "early": list},
 }
 """Fields that are left out where they are empty; logs from before there were any have none."""
+_MOST = sys.float_info.max
+"""Of a reward: JSON has no bound for its whole numbers, and NaN is no number."""
 
 
 def env_id_missing(what: str) -> str:
@@ -255,6 +258,7 @@ def _read_episode(where: str, header: dict[str, Any], lines: Iterator[Line]) -> 
     events: list[RewardEvent] = []
     for at, line in lines:
         if line["kind"] == "end":
+            _require_returns(at, line["returns"], turns)
             return Episode(
                 env_id=header["env"],
                 options=_with_profiles(where, header["options"]),
@@ -276,7 +280,7 @@ def _read_episode(where: str, header: dict[str, Any], lines: Iterator[Line]) -> 
             )
         if line["kind"] != "turn" or line["index"] != len(turns):
             raise LogError(f"{at}: turn {len(turns)} or the end of the episode is missing; {_WAY_OUT}")
-        turns.append(_turn(line))
+        turns.append(_turn(at, line))
         events += _rewards(at, line["rewards"], line["index"], line["round"])
     raise LogError(f"{where}: the file ends within the episode that begins here; {_WAY_OUT}")
 
@@ -290,20 +294,31 @@ def _hears(where: str, header: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     return hears
 
 
-def _turn(line: dict[str, Any]) -> Turn:
+def _turn(where: str, line: dict[str, Any]) -> Turn:
     values = {name: line[name] for name in _FIELDS["turn"] if name != "rewards"}
+    if not all(type(parent) is int and 0 <= parent < line["index"] for parent in line["parents"]):
+        raise LogError(f"{where}: turn.parents is {line['parents']!r:.60}, no list of earlier turns; {_WAY_OUT}")
     return Turn(**{**values, "parents": tuple(line["parents"])})
+
+
+def _require_returns(where: str, returns: dict[str, Any], turns: Iterable[Turn]) -> None:
+    """A number for everybody who has acted, so that figures can be read from a log before it is replayed."""
+    if not all(type(amount) in (int, float) for amount in returns.values()):
+        raise LogError(f"{where}: end.returns is {returns!r:.60}, no mapping to numbers; {_WAY_OUT}")
+    for turn in turns:
+        if turn.agent not in returns:
+            raise LogError(f"{where}: end.returns lacks {turn.agent!r:.60}, who has acted; {_WAY_OUT}")
 
 
 def _rewards(where: str, rewards: list[object], turn: int, round: int) -> Iterator[RewardEvent]:
     for reward in rewards:
         match reward:
-            case [str(agent), int() | float() as amount, int(time_us)] if round >= 0:
+            case [str(agent), int() | float() as amount, int(time_us)] if round >= 0 and abs(amount) <= _MOST:
                 yield RewardEvent(turn, round, time_us, agent, float(amount))
-            case [str(agent), int() | float() as amount, int(time_us), int(instant)]:
+            case [str(agent), int() | float() as amount, int(time_us), int(instant)] if abs(amount) <= _MOST:
                 yield RewardEvent(turn, instant, time_us, agent, float(amount))
             case _:
-                raise LogError(f"{where}: reward {reward!r} is not [agent, amount, time]; {_WAY_OUT}")
+                raise LogError(f"{where}: reward {reward!r:.60} is not [agent, amount, time]; {_WAY_OUT}")
 
 
 def _cuts(where: str, line: dict[str, Any]) -> Iterator[Cut]:
@@ -347,7 +362,9 @@ def options_from_plain(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "team": tuple(map(_member, team))}
 
 
-def _member(plain: Mapping[str, Any]) -> Member:
+def _member(plain: object) -> Member:
+    if not isinstance(plain, dict):
+        raise TypeError(f"a member is {plain!r:.60}, no mapping")
     if "train" not in plain:
         return Profile(**plain)
     return Variants(**{split: tuple([Profile(**profile) for profile in profiles]) for split, profiles in plain.items()})

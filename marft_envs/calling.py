@@ -47,12 +47,11 @@ def called(words: str, agents: Sequence[str]) -> Call | None:
         if _DONE.fullmatch(line):
             return Call(())
         if found := _CALL.search(line):
-            if names := pattern.findall(found[1]):
-                return _call(names, named, agents)
+            if call := _call(pattern.findall(found[1]), named, agents):
+                return call
             if _DONE.fullmatch(found[1]):
                 return Call(())
-    names = pattern.findall(words)
-    return _call(names, named, agents) if names else None
+    return _call(pattern.findall(words), named, agents)
 
 
 @lru_cache(maxsize=64)
@@ -62,6 +61,7 @@ def _reading(agents: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, tuple[
     return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])", re.IGNORECASE), named
 
 
-def _call(names: Iterable[str], named: dict[str, tuple[str, ...]], agents: Sequence[str]) -> Call:
-    chosen = {agent for name in names for agent in named[name.lower()]}
-    return Call(tuple([agent for agent in agents if agent in chosen]))
+def _call(names: Iterable[str], named: dict[str, tuple[str, ...]], agents: Sequence[str]) -> Call | None:
+    """The call of these; None for nobody. To a pattern that takes any case some foreign letters are ours: no names."""
+    chosen = {agent for name in names for agent in named.get(name.lower(), ())}
+    return Call(tuple([agent for agent in agents if agent in chosen])) if chosen else None

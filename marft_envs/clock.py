@@ -22,11 +22,11 @@ Waiting is an act. Who writes `wait` has its next turn when it is told something
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn, Unpack
 
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TurnError
-from marft_envs.flex_mg import FlexMG
+from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.history import Instant, Timed, told_time
 from marft_envs.pace import Arrival, Pace, Resume, waited_for
 from marft_envs.profiles import names_of
@@ -49,7 +49,7 @@ class ClockMG(FlexMG):
 
     on_clock = True
 
-    def __init__(self, *, horizon: int = 60, **base: Any) -> None:
+    def __init__(self, *, horizon: int = 60, **base: Unpack[BaseOptions]) -> None:
         super().__init__(horizon=horizon, **base)
         if self.recall != "team":
             raise OptionError(
@@ -133,14 +133,12 @@ class ClockMG(FlexMG):
         self._decides = True
 
     def _begin(self) -> None:
-        opening = []
         for agent in self.possible_agents:
             begins_us = self.begins_us(agent)
-            if begins_us == 0:
-                opening.append(agent)
-            else:
-                self._clock.set_alarm(self._later(begins_us), Resume(agent))
-        self._open(opening)
+            if begins_us != 0:
+                pace = self._paces[agent]
+                pace.resumes_us = max(pace.resumes_us, self._later(begins_us))
+        self._go_on_at(0, self.possible_agents)
         self._run()
 
     def _submit(self, agent: str, words: Part, dropped: int) -> None:

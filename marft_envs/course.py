@@ -72,7 +72,10 @@ def timing(episode: Episode) -> Timing:
         critical_path=path,
         critical_path_us=path_us,
         unread=tuple(sorted(set(range(len(turns))).difference(waits, *read))),
-        agents={agent: _agent_timing(mine, turns, read, makespan_us, waits) for agent, mine in own.items()},
+        agents={
+            agent: _agent_timing(mine, turns, read, makespan_us, _missed(mine, _heard(episode, agent)) - waits)
+            for agent, mine in own.items()
+        },
     )
 
 
@@ -93,17 +96,22 @@ def _read(episode: Episode, own: Mapping[str, Sequence[Turn]]) -> list[tuple[int
     if episode.on_clock or episode.recall == "parents":
         return read
     for agent, mine in own.items():
-        heard = episode.hears.get(agent, [other for other in own if other != agent])
         since, known = 0, set[int]()  # what was said in its last round it heard then, if it was its parent's
         for turn in mine:
             news = [
                 other.index
-                for other in episode.turns
-                if since <= other.round < turn.round and other.agent in heard and other.index not in known
+                for other in _heard(episode, agent)
+                if since <= other.round < turn.round and other.index not in known
             ]
             read[turn.index] = (*news, *turn.parents)
             since, known = turn.round, set(turn.parents)
     return read
+
+
+def _heard(episode: Episode, agent: str) -> list[Turn]:
+    """The turns of those whom the agent hears."""
+    heard = episode.hears.get(agent, episode.returns)
+    return [turn for turn in episode.turns if turn.agent in heard and turn.agent != agent]
 
 
 def _critical_path(
@@ -129,20 +137,14 @@ def _critical_path(
 
 
 def _agent_timing(
-    mine: Sequence[Turn], turns: Sequence[Turn], read: Sequence[tuple[int, ...]], makespan_us: int, waits: set[int]
+    mine: Sequence[Turn], turns: Sequence[Turn], read: Sequence[tuple[int, ...]], makespan_us: int, missed: set[int]
 ) -> AgentTiming:
     ended_us, waiting_us = 0, 0
     ages_us: list[int] = []
-    missed: set[int] = set()
     for turn in mine:
         waiting_us += turn.start_us - ended_us
         ended_us = turn.finish_us
         ages_us += [turn.start_us - turns[other].finish_us for other in read[turn.index]]
-        missed |= {
-            other.index
-            for other in turns
-            if other.agent != turn.agent and turn.start_us < other.finish_us < turn.finish_us
-        }
     return AgentTiming(
         turns=len(mine),
         chars=sum(len(turn.action) for turn in mine),
@@ -150,8 +152,12 @@ def _agent_timing(
         waiting_us=waiting_us,
         idle_us=makespan_us - ended_us,
         staleness_us=fmean(ages_us) if ages_us else 0.0,
-        missed=len(missed - waits),
+        missed=len(missed),
     )
+
+
+def _missed(mine: Sequence[Turn], heard: Sequence[Turn]) -> set[int]:
+    return {other.index for turn in mine for other in heard if turn.start_us < other.finish_us < turn.finish_us}
 
 
 def _duration_us(turn: Turn) -> int:

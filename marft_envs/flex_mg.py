@@ -27,7 +27,7 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DependencyError, OptionError, OutcomeError, TurnError
 from marft_envs.history import History, Played, Round
 from marft_envs.hooks import Hooks, Measured
-from marft_envs.profiles import Variants, draw_profiles, hearers, name_agents
+from marft_envs.profiles import Variants, check_hears, draw_profiles, hearers, name_agents
 from marft_envs.records import (
     SHORTENED,
     Cut,
@@ -127,6 +127,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
             _one_of("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
         self._members = find_team(self.default_team if team is None else team, type(self))
+        check_hears(self._members)
         self._is_drawn = any(isinstance(member, Variants) for member in self._members)
         self._seat(team_generator(0))
         self.possible_agents = list(self.profiles)

@@ -41,7 +41,7 @@ class Hooks:
     on_clock: ClassVar[bool] = False
     """Whether agents act at their own pace; `ClockMG` says so."""
     reward_range: ClassVar[tuple[float, float]] = (-float("inf"), float("inf"))
-    """The lowest and the highest return that an agent can have in one episode."""
+    """The lowest and the highest return that an agent can have in one episode, not counting what its turns cost."""
     mixed_motives: ClassVar[bool] = False
     """Whether interests differ: then what a turn costs, by the agent's profile, is paid by that agent alone. If not, it
     is taken off everybody's reward, so that the team's reward stays one number."""

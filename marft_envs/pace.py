@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 from marft_envs.seats import Part
 
-_WAIT = re.compile(r"\s*wait(?:\s+for\s+(\S+?))?\s*[.!]?\s*", re.IGNORECASE)
+_WAIT = re.compile(r"wait(?:\s+for\s+(\S+?))?\s*[.!]?", re.IGNORECASE)  # one open end alone: linear on any text
 ANYBODY: tuple[str, ...] = ()
 """Whom an agent waits for that waits for anything it is told."""
 
@@ -82,7 +82,7 @@ def waited_for(agent: str, action: str, named: Mapping[str, tuple[str, ...]]) ->
 
     To wait for oneself, or for somebody who is not on the team, is something else.
     """
-    found = _WAIT.fullmatch(action)
+    found = _WAIT.fullmatch(action.strip())
     if found is None:
         return None
     if found[1] is None:

@@ -8,14 +8,18 @@ environment. Where a member of the team is one of several `Variants`, every epis
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 
 from marft_envs.errors import TeamFileError
+from marft_envs.records import shown
 
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,47}")
 """Agents are named `<role>_<k>`. Chat services accept these characters in a message's `name`, 64 at most."""
+_LONGEST_US = 10**12
+"""Of one time in a profile: eleven days. Sums of many of them are still exact in whatever reads JSON."""
+_DEAREST = 10**9
+"""Of one cost: with it a text of any length costs a finite amount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,9 @@ class Profile:
         for name, least in (("base_us", 1), ("per_char_us", 0), ("max_action_chars", 1), ("latency_us", 0)):
             value = getattr(self, name)
             if not _is_whole(value, least):
-                yield f"{name} is {value!r}; use a whole number, at least {least}"
+                yield f"{name} is {shown(value)}; use a whole number, at least {least}"
+            elif name.endswith("_us") and value > _LONGEST_US:
+                yield f"{name} is {shown(value)}; use at most {_LONGEST_US:,} microseconds"
         if not _is_flag(self.answers):
             yield f"answers is {self.answers!r}; use true or false"
         if self.hears is not None and not (isinstance(self.hears, tuple) and all(map(_is_name, self.hears))):
@@ -77,7 +83,7 @@ class Profile:
         for name in ("cost_per_turn", "cost_per_char"):
             value = getattr(self, name)
             if not _is_cost(value):
-                yield f"{name} is {value!r}; use a finite number, at least 0"
+                yield f"{name} is {shown(value)}; use a finite number, at least 0 and at most {_DEAREST:,}"
 
 
 def _is_role(value: object) -> bool:
@@ -98,7 +104,7 @@ def _is_name(value: object) -> bool:
 
 
 def _is_cost(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _DEAREST
 
 
 def _is_flag(value: object) -> bool:
@@ -164,22 +170,30 @@ def _one_of(profiles: Sequence[Profile], rng: np.random.Generator) -> Profile:
     return profiles[int(rng.integers(len(profiles)))]
 
 
-def hearers(profiles: Mapping[str, Profile]) -> dict[str, tuple[str, ...]]:
-    """By speaker, whom its words reach, in the order of the team.
+def check_hears(members: Sequence[Member]) -> None:
+    """Looks at every variant, since one that is rarely drawn would else end a run that has lasted for hours.
 
     Raises: TeamFileError if somebody hears an agent that is not on the team.
     """
+    all_of = [(member,) if isinstance(member, Profile) else (*member.train, *member.test) for member in members]
+    agents = name_agents(profiles[0] for profiles in all_of)
+    named = names_of(agents)
+    for profile in (profile for profiles in all_of for profile in profiles):
+        for name in profile.hears or ():
+            if name.lower() not in named:
+                raise TeamFileError(
+                    f"profile {profile.role!r}: it hears {name!r}, who is not on the team; its agents are "
+                    f"{', '.join(agents)}"
+                )
+
+
+def hearers(profiles: Mapping[str, Profile]) -> dict[str, tuple[str, ...]]:
+    """By speaker, whom its words reach, in the order of the team. Of a team that `check_hears` takes."""
     named = names_of(profiles)
     reached: dict[str, list[str]] = {agent: [] for agent in profiles}
     for agent, profile in profiles.items():
         heard = set(profiles)
         if profile.hears is not None:
-            for name in profile.hears:
-                if name.lower() not in named:
-                    raise TeamFileError(
-                        f"profile {profile.role!r}: it hears {name!r}, who is not on the team; its agents are "
-                        f"{', '.join(profiles)}"
-                    )
             heard = {other for name in profile.hears for other in named[name.lower()]}
         for other in heard - {agent}:
             reached[other].append(agent)

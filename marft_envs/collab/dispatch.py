@@ -104,9 +104,13 @@ class Dispatch(FlexMG):
             self._words, self._called = action, (called(action, self.experts) or Call(())).agents
             return None if self._called else self._closed()
         book = self.world.books[agent].get(self.question.kind, {})
-        said = stated_choice(action, KINDS[self.question.kind].values)
+        said = self._stated(action)
         self._is_answered |= said is not None and said == book.get(self.question.item)
         return None
+
+    def _stated(self, reply: str) -> str | None:
+        """The one fact that it states, of whatever kind: who names one of each has only guessed."""
+        return stated_choice(reply, [value for kind in self.world.kinds for value in KINDS[kind].values])
 
     def end_round(self) -> Outcome | None:
         """Pays for the question, once those have spoken who were called."""
@@ -163,4 +167,4 @@ class Dispatch(FlexMG):
         if agent == self.orchestrator:
             return bool((called(action, self.experts) or Call(())).agents)
         knows = self.question.kind in self.world.books[agent]
-        return stated_choice(action, KINDS[self.question.kind].values) is not None if knows else None
+        return self._stated(action) is not None if knows else None

@@ -22,6 +22,7 @@ many times as there are words, whatever is guessed: (1 + 1/2) / 6, 8 or 14 in tw
 list, so a place in it tells nothing, and a hint has to tell the secret from everything like it. A hint with the secret
 or a forbidden word, taken apart, backwards or otherwise disguised (`forbidden_in`), ends the episode: what the guesser
 has learned from it cannot be used later. At the hard level some of what is best said of the secret is forbidden, too.
+What no reading of a hint finds is a cipher that a team agrees on in training, such as letters by their numbers.
 """
 
 import re

@@ -23,6 +23,7 @@ as only their cooks know, and guests then want something else, from another cook
 
 Why a team: which dishes are ordered, and what they need, is independent of what those who cook and chop are told. So
 whoever hears nothing picks any: of four dishes one, of eight things two, of twelve three, and all orders fare alike.
+On hard a cook could also tell, by which things it chops, what is out of stock: then three of nine, a third at most.
 """
 
 from collections.abc import Mapping
@@ -144,7 +145,8 @@ class Kitchen(ClockMG):
         """Cooks chop what comes first in the alphabet, and cook what needs it; the waiter then tries every table.
 
         Proven: what is ordered does not depend on what cooks are told, nor what it needs on what who chops is told. So
-        no choice is better than another; and no more can be made, all of it before the first order is due.
+        no choice is better than another; and no more can be made, all of it before the first order is due. Signals by
+        what is chopped are left out: see the module.
         """
         messages = self.messages(agent)
         return self.shift.blind_action(agent, said(messages), told(messages))

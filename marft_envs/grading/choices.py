@@ -26,7 +26,9 @@ def named_choices(text: str, choices: Sequence[str]) -> list[str]:
     underscore beside it. Of choices that begin at one place the longest counts: `red box` names no `red`.
     """
     pattern, known = _reading(tuple(choices))
-    return list(dict.fromkeys(known[" ".join(found.split()).lower()] for found in pattern.findall(text)))
+    found = [" ".join(each.split()).lower() for each in pattern.findall(text)]
+    # In any case: so the pattern takes a long s for an s, and what it finds may be no choice.
+    return list(dict.fromkeys(known[each] for each in found if each in known))
 
 
 @lru_cache(maxsize=1024)

@@ -46,3 +46,13 @@ def test_text_that_names_nobody_means_nothing(words: str) -> None:
 def test_nobody_can_be_called_but_those_who_are_given() -> None:
     assert called("call: calendar_0", ("ticket_0",)) is None
     assert called("call: calendar_0, ticket_0", ("ticket_0",)) == Call(("ticket_0",))
+
+
+def test_where_nobody_can_be_called_nobody_is() -> None:
+    assert called("", ()) is None
+    assert called("call: calendar_0", ()) is None
+
+
+@pytest.mark.parametrize("words", ["call: t\u0131cket_0", "T\u0130CKET_0, please", "call: debug-er_0\u017f"])
+def test_letters_that_only_look_like_those_of_a_name_call_nobody(words: str) -> None:
+    assert called(words, AGENTS) is None

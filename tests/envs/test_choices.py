@@ -41,3 +41,8 @@ def test_all_that_is_named_comes_once_in_the_order_of_its_first_mention() -> Non
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
     assert set(named_choices(text, CHOICES)) <= set(CHOICES)
+
+
+@pytest.mark.parametrize("reply", ["the we\u0131l", "\u017fet", "l\u0131ft", "l\u0130ft", "li\ufb01"])
+def test_letters_that_only_look_like_those_of_a_choice_name_nothing(reply: str) -> None:
+    assert named_choices(reply, ("set", "lift", "the well")) == []

@@ -15,6 +15,7 @@ import random
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from time import perf_counter
 from typing import ClassVar, Unpack
 
 import pytest
@@ -25,6 +26,7 @@ import marft_envs
 from marft_envs import ClockMG, Outcome, Profile, check_env
 from marft_envs.errors import LogError, OptionError, ReplayMismatchError, TurnError
 from marft_envs.flex_mg import BaseOptions
+from marft_envs.pace import waited_for
 from tests.envs.conftest import registered
 
 S = 1_000_000
@@ -314,6 +316,13 @@ def test_what_is_not_quite_waiting_is_an_action_like_any_other(text):
     assert "a_0" in env.ready
 
 
+@pytest.mark.parametrize("start", ["wait", "wait for", "wait for c", ""])
+def test_a_megabyte_of_space_is_read_at_once(start):
+    started = perf_counter()
+    assert waited_for("a_0", start + " " * 1_000_000 + "x.y", {}) is None
+    assert perf_counter() - started < 5
+
+
 def test_what_was_said_while_an_agent_wrote_that_it_waits_ends_the_waiting():
     env = free("ba")  # b is quick
     step(env, ("b_0", "early"), ("a_0", "wait"))
@@ -354,6 +363,23 @@ def test_a_busy_agent_begins_its_next_turn_later_and_hears_more_in_it():
     step(env, ("a_0", "chopped"), ("b_0", "hm"))
     assert turns(env)[:3] == [("a_0", 0, 1), ("b_0", 0, 2), ("a_0", 3, 4)]
     assert env.turns[2].parents == (1,)
+
+
+def test_what_start_says_of_first_turns_holds():
+    env = free("abc", start=lambda env, rng, options: (env.busy("b_0", 2 * S), env.retire("c_0")))
+    assert env.ready == ("a_0",)
+    while "b_0" not in env.ready:
+        step(env, ("a_0", "hm"))
+    assert env.now_us == 2 * S
+    while env.ready:
+        step(env, (env.ready[0], ""))
+    assert {turn.agent for turn in env.turns} == {"a_0", "b_0"}
+
+
+def test_an_episode_in_which_nobody_ever_has_a_turn_is_over_at_once():
+    env = free("ab", start=lambda env, rng, options: [env.retire(agent) for agent in ("a_0", "b_0")])
+    assert env.truncated
+    assert env.ready == ()
 
 
 def test_an_agent_may_join_late_or_never():

@@ -126,11 +126,28 @@ def test_what_nobody_could_hear_counts_as_unread():
     assert env.episode().hears == {"a_0": ()}
 
 
+def test_what_an_agent_could_never_hear_it_has_not_missed():
+    env = free("abc", base=team(timed("a"), timed("b", 3, hears=("c",)), timed("c", 2)))
+    step(env, ("a_0", "one"), ("b_0", "two"), ("c_0", "three"), ("a_0", "four"), ("a_0", "five"))
+    step(env, ("c_0", "six"))
+    assert turns(env)[-1] == ("b_0", 0, 3)  # while a ended turns at 1 and 2, and c at 2
+    assert marft_envs.timing(env.episode()).agents["b_0"].missed == 1
+
+
 def test_to_hear_somebody_who_is_not_on_the_team_is_refused():
     with pytest.raises(
         TeamFileError, match="profile 'a': it hears 'c', who is not on the team; its agents are a_0, b_0"
     ):
         Scripted(**team(Profile("a", hears=("c",)), Profile("b")))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_whom_a_variant_hears_is_checked_before_it_is_drawn(split):
+    deaf = Profile("a", hears=("c",))
+    train = (*[Profile("a")] * 50, *([deaf] if split == "train" else []))
+    member = Variants(train=train, test=(deaf,) if split == "test" else ())
+    with pytest.raises(TeamFileError, match="it hears 'c', who is not on the team; its agents are a_0, b_0"):
+        Scripted(team=(member, Profile("b")))
 
 
 @pytest.mark.parametrize(
@@ -144,6 +161,14 @@ def test_to_hear_somebody_who_is_not_on_the_team_is_refused():
         ({"cost_per_char": float("nan")}, "cost_per_char is nan"),
         ({"cost_per_char": True}, "cost_per_char is True"),
         ({"cost_per_turn": float("inf")}, "cost_per_turn is inf"),
+        (
+            {"cost_per_char": 1e308},
+            r"cost_per_char is 1e\+308; use a finite number, at least 0 and at most 1,000,000,000",
+        ),
+        ({"cost_per_turn": 10**5000}, "cost_per_turn is a value of type int"),
+        ({"base_us": 10**400}, "base_us is 1000000.*; use at most 1,000,000,000,000 microseconds"),
+        ({"per_char_us": 10**13}, "per_char_us is 10000000000000; use at most"),
+        ({"latency_us": 10**5000}, "latency_us is a value of type int"),
     ],
 )
 def test_a_consequence_outside_its_range_is_refused_with_its_rule(fields, message):

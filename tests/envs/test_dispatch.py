@@ -310,3 +310,14 @@ def test_finding_out_by_words_earns_what_the_best_can() -> None:
         while env.ready:
             env.step(style(env, env.agent_selection))
         assert env.episode().returns["ada_0"] == pytest.approx(5 / 6)
+
+
+def test_who_names_one_fact_of_each_kind_that_it_knows_answers_nothing() -> None:
+    env = reset(level="hard")
+    book = env.world.books[f"{knows(env)}_0"]
+    env.step(f"call: {knows(env)}")
+    others = [next(iter(facts.values())) for kind, facts in book.items() if kind != env.question.kind]
+    guess = f"{answer(env)} {others[0]}"
+    assert not env.gradable(env.agent_selection, guess)
+    env.step(guess)
+    assert env.info["answered"] == 0

@@ -7,6 +7,7 @@
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -529,6 +530,15 @@ def test_an_option_that_is_no_json_is_named_and_what_was_written_before_is_kept(
         (27, lambda line: b"", r":19: the file ends within the episode that begins here"),
         (27, lambda line: line[:-9], r":27: is no JSON in UTF-8"),
         (3, lambda line: line.replace(b'"worker_1", 0.5', b'"worker_1", "0"'), r":3: reward \['worker_1', '0',"),
+        (3, lambda line: line.replace(b'"worker_1", 0.5', b'"worker_1", 1' + b"0" * 400), r":3: reward \['worker_1',"),
+        (3, lambda line: line.replace(b'"worker_1", 0.5', b'"worker_1", NaN'), r":3: reward \['worker_1', nan"),
+        (2, lambda line: line.replace(b'"parents": []', b'"parents": ["0"]'), r":2: turn.parents is \['0'\]"),
+        (2, lambda line: line.replace(b'"parents": []', b'"parents": [-1]'), r":2: turn.parents is \[-1\]"),
+        (3, lambda line: re.sub(rb'"parents": \[.*?\]', b'"parents": [1]', line), r":3: turn.parents is \[1\]"),
+        (3, lambda line: re.sub(rb'"parents": \[.*?\]', b'"parents": [true]', line), r":3: turn.parents is \[True\]"),
+        (9, lambda line: re.sub(rb'"returns": {.*?}', b'"returns": {}', line), r":9: end.returns lacks 'router_0'"),
+        (9, lambda line: re.sub(rb'"returns": {.*?}', b'"returns": {"a": "1"}', line), r":9: end.returns is {'a': "),
+        (1, lambda line: re.sub(rb'"team": \[{.*?}', b'"team": [["train"]', line), r":1: .*a member is \['train'\]"),
         (1, lambda line: line.replace(b'"role": "router"', b'"role": "a b"'), r":1: the team holds a broken profile"),
         (1, lambda line: line.replace(b'"role"', b'"part"'), r":1: the team holds a broken profile"),
     ],

@@ -444,3 +444,9 @@ assert pettingzoo.spec("aec", "math/reason_act-v0").entry_point.func is marft_en
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("option", ["horizn", "seed", "self"])
+def test_an_option_that_an_environment_does_not_have_is_refused_on_the_clock_too(option):
+    with pytest.raises(OptionError, match=f"no option '{option}'"):
+        marft_envs.make("collab/kitchen-v0", **{option: 3})
