@@ -506,6 +506,10 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         """All committed turns, in commit order; this round's are among them from its first `act` on. Read only."""
         return [turn for turns in self._history.turns_by_round() for turn in turns]
 
+    def has_acted(self, agent: str) -> bool:
+        """Whether the agent has had a turn in this episode."""
+        return any(turn.agent == agent for turn in self.turns)
+
     @property
     def reward_events(self) -> list[RewardEvent]:
         """All rewards of committed rounds, in the order of payment. Read only."""

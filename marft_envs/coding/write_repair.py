@@ -56,7 +56,7 @@ class WriteRepair(Programming, FlexMG):
         """The task and the visible tests; who only repairs is told the task, for what fails it reads from the judge."""
         if self.round == 0:
             return f"{asked(self.task)}\n{WITH_CODE}"
-        return REPAIR if any(turn.agent == agent for turn in self.turns) else f"{self.task.description}\n{REPAIR}"
+        return REPAIR if self.has_acted(agent) else f"{self.task.description}\n{REPAIR}"
 
     def act(self, agent: str, action: str) -> Outcome:
         """Runs the program: on the visible tests, and if they pass, or there is no other try, on the hidden ones."""

@@ -95,7 +95,7 @@ class Dispatch(FlexMG):
             each_knows = EACH_KNOWS.format(count=level.num_known, kinds=", ".join(self.world.kinds))
             return "\n".join([self.question.text, *[each_knows] * (level.is_drawn and self.round == 0), self._request])
         book = self.world.books[agent]
-        facts = facts_in(book) if all(turn.agent != agent for turn in self.turns) else []
+        facts = [] if self.has_acted(agent) else facts_in(book)
         return "\n".join([*facts, ANSWER_OR_TELL if level.is_drawn else ANSWER.format(kind=" and ".join(book))])
 
     def act(self, agent: str, action: str) -> Outcome | None:

@@ -42,10 +42,11 @@ from marft_envs.calling import called
 from marft_envs.collab.worlds.travel import LEVELS, numbers
 from marft_envs.collab.worlds.travel_drawing import draw
 from marft_envs.collab.worlds.travel_playing import guessed_ticket, planned, planned_leader, planned_ticket
-from marft_envs.collab.worlds.travel_tools import answered, booked, briefing, last_line, request, searched
+from marft_envs.collab.worlds.travel_tools import answered, booked, briefing, request, searched
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.grading.answers import last_line
 from marft_envs.records import Outcome
 
 SPECIALISTS = ("calendar", "location", "ticket", "debug")
@@ -89,8 +90,8 @@ class Trip(FlexMG):
     def view(self, agent: str) -> str:
         """Its part, at its first turn, and what it is asked for."""
         role = self.profiles[agent].role
-        is_new = all(turn.agent != agent for turn in self.turns)
-        return f"{briefing(self.world, role)}\n{request(self.world, role)}" if is_new else request(self.world, role)
+        asked = request(self.world, role)
+        return asked if self.has_acted(agent) else f"{briefing(self.world, role)}\n{asked}"
 
     def act(self, agent: str, action: str) -> Outcome | None:
         """Reads whom the orchestrator calls, a booking, or the use of a tool; other words are only heard."""

@@ -53,6 +53,11 @@ def parse_integer(text: str) -> int | None:
     return -int(digits) if text.startswith(("-", _MINUS)) else int(digits)
 
 
+def last_line(reply: str) -> str:
+    """The last line that is not blank, which is where answers, choices and commands stand; empty if there is none."""
+    return (reply.strip().splitlines() or [""])[-1]
+
+
 def stated_integer(reply: str) -> int | None:
     """The one answer that a reply commits to, or None.
 
@@ -60,10 +65,7 @@ def stated_integer(reply: str) -> int | None:
     (`The answer is 12`, `Final answer: 12`), or an equation in numbers that ends in it (`3 + 9 = 12`),
     where the integer is written as `parse_integer` reads it. Lines above are working and are not read.
     """
-    lines = reply.strip().splitlines()
-    if not lines:
-        return None
-    line = lines[-1].strip()
+    line = last_line(reply).strip()
     opening = _OPENING.match(line)
     return parse_integer(line[opening.end() :] if opening else line)
 

@@ -8,14 +8,15 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from marft_envs.grading.answers import last_line
+
 
 def stated_choice(reply: str, choices: Sequence[str]) -> str | None:
     """The one choice that the last line that is not blank names, as it stands in `choices`; None for none or several.
 
     Named as `named_choices` reads it; whatever else stands on the line is not read, and neither are the lines above.
     """
-    lines = reply.strip().splitlines()
-    named = named_choices(lines[-1], choices) if lines else []
+    named = named_choices(last_line(reply), choices)
     return named[0] if len(named) == 1 else None
 
 

@@ -26,53 +26,34 @@ Source: the orchestrator that calls agents is the picture of a team in MARFT (ar
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import TeamFileError
-from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.equality import has_form, is_right
-from marft_envs.math.arithmetic import LEVELS
 from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG
 from marft_envs.math.routing import Decision, decided
-from marft_envs.math.source import Task
-from marft_envs.math.sources import find_source
+from marft_envs.math.setting import MathOptions, Solving
 from marft_envs.records import Outcome
-from marft_envs.task_sources.drawing import check_split, take_up
 
 COST = 0.1
 """Of the reward, for every turn of a specialist but the first."""
 LOST = "judge: That calls nobody, and accepts nobody who has answered."
 
 
-class Routed(FlexMG):
+class Routed(Solving, FlexMG):
     """An orchestrator has `horizon` rounds to have one problem answered by specialists."""
 
     metadata = {"name": "routed_v0"}  # noqa: RUF012  # PettingZoo declares it so
     default_team = "routed"
-    levels = tuple(LEVELS)
     recall = "team"
-    reward_range = (0.0, 1.0)
 
-    task: Task
-    """This episode's problem."""
-
-    def __init__(
-        self,
-        *,
-        horizon: int = 6,
-        source: str = "arithmetic",
-        data: str | Path | None = None,
-        **base: Unpack[BaseOptions],
-    ) -> None:
-        """Raises: OptionError, TeamFileError, DataError. The options are those of `math/pipeline-v0`."""
-        self._source = find_source(source, data)
-        take_up(self, self._source, base)
-        super().__init__(horizon=horizon, **base)
-        check_split(self, self._source)
+    def __init__(self, *, horizon: int = 6, **options: Unpack[MathOptions]) -> None:
+        """Raises: OptionError, TeamFileError, DataError."""
+        super().__init__(horizon=horizon, **options)
         leaders = [agent for agent, profile in self.profiles.items() if not profile.answers]
         self.specialists = [agent for agent in self.possible_agents if agent not in leaders]
         if len(leaders) != 1 or not self.specialists:
@@ -84,9 +65,7 @@ class Routed(FlexMG):
 
     def start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draws a problem of the level."""
-        if options.get("level") is not None:
-            check_split(self, self._source)
-        self.task = self._source.draw(self.level, rng, self.split)
+        super().start(rng, options)
         self._called: list[str] = []
         self._answers: dict[str, str] = {}
         self._came_last = ""
@@ -98,13 +77,12 @@ class Routed(FlexMG):
 
     def view(self, agent: str) -> str:
         """The problem at this agent's first turn, and what it is asked for."""
-        is_new = all(turn.agent != agent for turn in self.turns)
         if agent == self.leader:
             request = f"Reply with call: and one or more of {', '.join(self.specialists)}"
             request += "; or with accept: and one of those who answered." if self._answers else "."
         else:
-            request = self._source.answer_form if is_new else TRY_AGAIN
-        return "\n".join(filter(None, [self.task.question if is_new else "", request]))
+            request = TRY_AGAIN if self.has_acted(agent) else self.answer_form
+        return request if self.has_acted(agent) else self.asked(request)
 
     def act(self, agent: str, action: str) -> Outcome | None:
         """Reads what the orchestrator decides, or keeps a specialist's answer."""
@@ -138,18 +116,6 @@ class Routed(FlexMG):
             feedback=RIGHT if correct else WRONG,
             info={"correct": int(correct)},
         )
-
-    def hidden(self) -> str:
-        """The answer."""
-        return self.task.answer
-
-    def instance_key(self) -> str:
-        """The problem, in a form that is the same for problems that teach the same."""
-        return self.task.key
-
-    def instance_split(self) -> str | None:
-        """The part of the data that it stands in, where the data are split."""
-        return self.task.split
 
     def reference_action(self, agent: str) -> str:
         """One call, the answer, and its acceptance."""

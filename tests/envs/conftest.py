@@ -5,10 +5,12 @@ hooks from outside, so they can be registered, pickled and played by anybody.
 """
 
 import hashlib
+import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, ClassVar, Unpack
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, Unpack
 
 import pettingzoo
 import pytest
@@ -257,3 +259,39 @@ def returns(env: FlexMG) -> dict[str, float]:
     for event in env.reward_events:
         totals[event.agent] += event.amount
     return totals
+
+
+def said(env: FlexMG, *actions: str) -> list[str]:
+    """Who wrote these actions, in the order of the turns."""
+    agents = []
+    for action in actions:
+        agents.append(env.agent_selection)
+        env.step(action)
+    return agents
+
+
+Env = TypeVar("Env", bound=FlexMG)
+
+
+def run(env: Env, plans: Mapping[str, Sequence[str]]) -> Env:
+    """Everybody does what is planned for it, and then waits, until the end or until all plans are done with."""
+    left = {agent: list(plan) for agent, plan in plans.items()}
+    while env.ready and any(left.values()):
+        agent = env.agent_selection
+        env.step(left[agent].pop(0) if left.get(agent) else "wait")
+    return env
+
+
+def to_the_end(env: Env) -> Env:
+    """Everybody waits until it is over."""
+    while env.ready:
+        env.step("wait")
+    return env
+
+
+@pytest.fixture
+def one_task(tmp_path: Path) -> Path:
+    """Data with one question."""
+    path = tmp_path / "one.jsonl"
+    path.write_text(json.dumps({"question": "What is half of 13?", "answer": "13/2"}), encoding="utf-8")
+    return path

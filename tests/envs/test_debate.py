@@ -1,6 +1,5 @@
 """math/debate-v0, played by hand."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,16 +8,9 @@ import marft_envs
 from marft_envs import FlexMG, Profile
 from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.math.debate import majority
+from tests.envs.conftest import said
 
 DEBATERS = ["debater_0", "debater_1", "debater_2"]
-
-
-@pytest.fixture
-def one_task(tmp_path: Path) -> Path:
-    """Data with one question."""
-    path = tmp_path / "one.jsonl"
-    path.write_text(json.dumps({"question": "What is half of 13?", "answer": "13/2"}), encoding="utf-8")
-    return path
 
 
 @pytest.fixture
@@ -31,15 +23,6 @@ def reset(data: Path, **options: object) -> FlexMG:
     assert isinstance(env, FlexMG)
     env.reset(seed=1)
     return env
-
-
-def said(env: FlexMG, *actions: str) -> list[str]:
-    """Who wrote these actions, in the order of the turns."""
-    agents = []
-    for action in actions:
-        agents.append(env.agent_selection)
-        env.step(action)
-    return agents
 
 
 def test_the_debaters_answer_twice_and_then_the_judge_once(env: FlexMG) -> None:

@@ -1,6 +1,6 @@
 """collab/kitchen-v0, played by hand, and the bound for those who hear nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations, permutations
 from math import sqrt
@@ -15,6 +15,7 @@ from marft_envs.collab.kitchen import Kitchen
 from marft_envs.collab.worlds import kitchen_talk
 from marft_envs.collab.worlds.cookery import LEVELS, Order, Station
 from marft_envs.errors import TeamFileError
+from tests.envs.conftest import run, to_the_end
 
 S = 1_000_000
 
@@ -23,21 +24,6 @@ def reset(seed: int = 1, **options: object) -> Kitchen:
     env = marft_envs.make("collab/kitchen-v0", **options)
     assert isinstance(env, Kitchen)
     env.reset(seed=seed)
-    return env
-
-
-def run(env: Kitchen, plans: Mapping[str, Sequence[str]]) -> Kitchen:
-    """Everybody does what is planned for it, and then waits, until the end or until all plans are done with."""
-    left = {agent: list(plan) for agent, plan in plans.items()}
-    while env.ready and any(left.values()):
-        agent = env.agent_selection
-        env.step(left[agent].pop(0) if left.get(agent) else "wait")
-    return env
-
-
-def to_the_end(env: Kitchen) -> Kitchen:
-    while env.ready:
-        env.step("wait")
     return env
 
 

@@ -4,6 +4,7 @@ import pytest
 
 import marft_envs
 from marft_envs import FlexMG
+from tests.envs.conftest import said
 
 WRONG = "def f(n):\n    return 987654321"
 
@@ -18,15 +19,6 @@ def reset(**options: object) -> FlexMG:
     assert isinstance(env, FlexMG)
     env.reset(seed=1)
     return env
-
-
-def said(env: FlexMG, *actions: str) -> list[str]:
-    """Who wrote these actions, in the order of the turns."""
-    agents = []
-    for action in actions:
-        agents.append(env.agent_selection)
-        env.step(action)
-    return agents
 
 
 def test_who_acts_follows_from_the_reviewers_words(env: FlexMG) -> None:

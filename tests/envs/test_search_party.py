@@ -1,6 +1,5 @@
 """collab/search_party-v0, played by hand, and the bound for those who hear nothing."""
 
-from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import product
 from math import sqrt
@@ -15,6 +14,7 @@ from marft_envs.collab.search_party import SearchParty
 from marft_envs.collab.worlds.building import CODES, COLOURS, LEVELS, PLACES
 from marft_envs.collab.worlds.commands import commanded, one_number
 from marft_envs.errors import TeamFileError
+from tests.envs.conftest import run, to_the_end
 
 S = 1_000_000
 SILENT = {"easy": Fraction(2, 6), "standard": Fraction(2, 12), "hard": (Fraction(2, 20) + Fraction(2, 20 * 900)) / 2}
@@ -25,21 +25,6 @@ def reset(seed: int = 1, **options: object) -> SearchParty:
     env = marft_envs.make("collab/search_party-v0", **options)
     assert isinstance(env, SearchParty)
     env.reset(seed=seed)
-    return env
-
-
-def run(env: SearchParty, plans: Mapping[str, Sequence[str]]) -> SearchParty:
-    """Everybody does what is planned for it, and then waits, until the end or until all plans are done with."""
-    left = {agent: list(plan) for agent, plan in plans.items()}
-    while env.ready and any(left.values()):
-        agent = env.agent_selection
-        env.step(left[agent].pop(0) if left.get(agent) else "wait")
-    return env
-
-
-def to_the_end(env: SearchParty) -> SearchParty:
-    while env.ready:
-        env.step("wait")
     return env
 
 

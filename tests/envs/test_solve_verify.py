@@ -1,6 +1,5 @@
 """math/solve_verify-v0, played by hand."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,14 +7,7 @@ import pytest
 import marft_envs
 from marft_envs import FlexMG, Profile
 from marft_envs.errors import OptionError, TeamFileError
-
-
-@pytest.fixture
-def one_task(tmp_path: Path) -> Path:
-    """Data with one question."""
-    path = tmp_path / "one.jsonl"
-    path.write_text(json.dumps({"question": "What is half of 13?", "answer": "13/2"}), encoding="utf-8")
-    return path
+from tests.envs.conftest import said
 
 
 @pytest.fixture
@@ -28,15 +20,6 @@ def reset(data: Path, **options: object) -> FlexMG:
     assert isinstance(env, FlexMG)
     env.reset(seed=1)
     return env
-
-
-def said(env: FlexMG, *actions: str) -> list[str]:
-    """Who wrote these actions, in the order of the turns."""
-    agents = []
-    for action in actions:
-        agents.append(env.agent_selection)
-        env.step(action)
-    return agents
 
 
 def test_who_acts_follows_from_the_verifiers_words(env: FlexMG) -> None:

@@ -13,6 +13,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from marft_envs.grading.answers import last_line
+
 TOTAL = 20
 """What all that there is is worth to either party."""
 NEEDED = 12
@@ -183,8 +185,7 @@ def stated_claim(reply: str, kinds: Sequence[str]) -> tuple[int, ...] | None:
 
     A line that names a kind twice states nothing, and neither does one without any, except `nothing`.
     """
-    lines = reply.strip().splitlines()
-    line = lines[-1].lower() if lines else ""
+    line = last_line(reply).lower()
     named = re.findall(rf"(?<!\w)(?:([0-9]++)\s++)?({'|'.join(kinds)})s?(?!\w)", line)
     counts = {kind: min(int(number[:4] or 1), 1_000) for number, kind in named}
     if len(counts) < len(named) or not (named or re.fullmatch(r"\W*nothing\W*", line)):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from marft_envs.grading.answers import last_line
+
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY = re.compile(r"\b(mon|tue|wed|thu|fri|sat|sun)(?:s|rs?|[a-z]{0,4}day)?\b", re.IGNORECASE)
 _TIME = re.compile(r"(?<![\w:.,])([0-9]{1,2})(?::([0-9]{2}))?(?![\w:]|[.,][0-9])")
@@ -123,8 +125,8 @@ def stated_time(reply: str) -> str | None:
 
     An hour, with its minutes or without, and a day, short or in full, before or behind it; other words are not read.
     """
-    lines = reply.strip().splitlines()
-    times, days = (_TIME.findall(lines[-1]), _DAY.findall(lines[-1])) if lines else ([], [])
+    line = last_line(reply)
+    times, days = _TIME.findall(line), _DAY.findall(line)
     if len(times) != 1 or len(days) > 1:
         return None
     hour, minutes = times[0]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from marft_envs.grading.answers import last_line
+
 _NUMBER = re.compile(r"(?<!\w)[0-9]+(?!\w)")
 _MOST_DIGITS = 6
 
@@ -23,8 +25,7 @@ def commanded(words: str, verbs: Sequence[str]) -> Command | None:
 
     In upper or lower case, behind signs or none: `search attic`, `> **Search** the attic.`, `cook: soup`.
     """
-    lines = words.strip().splitlines()
-    found = _reading(tuple(verbs)).match(lines[-1]) if lines else None
+    found = _reading(tuple(verbs)).match(last_line(words))
     return Command(found[1].lower(), found[2]) if found else None
 
 

@@ -12,6 +12,7 @@ from itertools import combinations, permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from marft_envs.grading.answers import last_line
 from marft_envs.grading.choices import named_choices
 
 _THINGS = """
@@ -191,6 +192,5 @@ def row_table(size: int, kinds: tuple[str, ...]) -> RowTable:
 
 def stated_row(reply: str, things: Sequence[str]) -> list[str]:
     """The things as the last line that is not blank names them; nothing unless it names all of them."""
-    lines = reply.strip().splitlines()
-    named = named_choices(lines[-1], things) if lines else []
+    named = named_choices(last_line(reply), things)
     return named if len(named) == len(things) else []

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from marft_envs.grading.answers import last_line
+
 COMPASS = ("north", "east", "south", "west")
 """Directions by number, clockwise; north is up."""
 _STEPS = ((0, -1), (1, 0), (0, 1), (-1, 0))
@@ -70,7 +72,7 @@ def stated_moves(reply: str, names: Sequence[str], most: int) -> list[str]:
 
     Empty if there is none, more than `most`, or anything else among several, so that nobody can hedge.
     """
-    lines = reply.strip().splitlines()
-    words = [word.strip(".:;!*\"'`()") for word in lines[-1].lower().replace(",", " ").split()] if lines else []
+    line = last_line(reply).lower().replace(",", " ")
+    words = [word.strip(".:;!*\"'`()") for word in line.split()]
     moves = [word for word in words if word in names]
     return moves if len(moves) <= most and len(moves) in (1, len(words)) else []

@@ -15,11 +15,6 @@ _AROUND = " \t.!'\"`*>:"
 WAY_TO_SEARCH = "Write: search, a city and a day."
 
 
-def last_line(action: str) -> str:
-    """The last line of an action that is not blank."""
-    return (action.strip().splitlines() or [""])[-1]
-
-
 def booked(world: World, line: str) -> Trip:
     """What a line of the ticket agent books: by numbers, or without tools by city and day. Empty if nothing."""
     if not world.level.has_tools:
