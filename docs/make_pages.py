@@ -10,6 +10,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -137,7 +138,8 @@ def _team(env_id: str, name: str, profiles: Mapping[str, Profile], *, is_default
         facts["until it is heard"] = lambda agent: f"{profiles[agent].latency_us * _SECONDS:g}"
     rows = [tuple([told(agent) for told in facts.values()]) for agent in profiles]
     call = f"make({env_id!r})" if is_default else f"make({env_id!r}, team={name!r})"
-    return "\n\n".join([f"### {name}\n\n{span(call)}", table(tuple(facts), rows), *_systems(profiles)])
+    read_first = [*_systems(profiles), *_examples(profiles)]
+    return "\n\n".join([f"### {name}\n\n{span(call)}", table(tuple(facts), rows), *read_first])
 
 
 def _systems(profiles: Mapping[str, Profile]) -> list[str]:
@@ -150,6 +152,15 @@ def _systems(profiles: Mapping[str, Profile]) -> list[str]:
         if system
         else f"No system message: {', '.join(agents)}."
         for system, agents in readers.items()
+    ]
+
+
+def _examples(profiles: Mapping[str, Profile]) -> list[str]:
+    """The turns that agents are shown before their first."""
+    return [
+        f"Examples of {span(agent)}:\n\n{fenced(_listed(replace(profile, system='').opening()), 'json')}"
+        for agent, profile in profiles.items()
+        if profile.examples
     ]
 
 

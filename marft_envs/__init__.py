@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from marft_envs.episode import play, replay
     from marft_envs.flex_mg import FlexMG
     from marft_envs.options import known_options
-    from marft_envs.profiles import Profile, Variants
+    from marft_envs.profiles import Example, Profile, Variants
     from marft_envs.records import Cut, Episode, Measurement, Outcome, RewardEvent, Turn
     from marft_envs.spaces import LLMText
     from marft_envs.transcript import Message, flatten_messages, merge_messages, quote
@@ -60,6 +60,7 @@ __all__ = [
     "DiscreteChoiceView",
     "EnvSpec",
     "Episode",
+    "Example",
     "FlexMG",
     "LLMText",
     "MarftError",
@@ -112,6 +113,7 @@ _HOMES = {
     "Dependencies": "dependencies",
     "DiscreteChoiceView": "wrappers",
     "Episode": "records",
+    "Example": "profiles",
     "FlexMG": "flex_mg",
     "LLMText": "spaces",
     "Measurement": "records",

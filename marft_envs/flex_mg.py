@@ -588,7 +588,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         return {"text": seat.text()}
 
     def messages(self, agent: str) -> list[Message]:
-        """The agent's messages so far: its system message, what it was told, what it said. Fresh dicts."""
+        """The agent's messages so far: its profile's `opening`, what it was told, what it said. Fresh dicts."""
         seat = self._seats.get(agent)
         if seat is None:
             self._refuse(agent)

@@ -13,6 +13,7 @@ import numpy as np
 
 from marft_envs.errors import TeamFileError
 from marft_envs.records import shown
+from marft_envs.transcript import Message
 
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,47}")
 """Agents are named `<role>_<k>`. Chat services accept these characters in a message's `name`, 64 at most."""
@@ -20,6 +21,16 @@ _LONGEST_US = 10**12
 """Of one time in a profile: eleven days. Sums of many of them are still exact in whatever reads JSON."""
 _DEAREST = 10**9
 """Of one cost: with it a text of any length costs a finite amount."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A turn that an agent is shown before its first, as if it had been its own."""
+
+    told: str
+    """What it was told; not empty."""
+    says: str
+    """What it wrote; not empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,8 @@ class Profile:
     """What the agent is called: letters, digits, `_` and `-`. The k-th agent of a role is `<role>_<k>`."""
     system: str = ""
     """The system message, the same in every episode; empty for none."""
+    examples: tuple[Example, ...] = ()
+    """Turns that it is shown behind the system message, the same in every episode: how its part can be played."""
     base_us: int = 1_000_000
     """Simulated microseconds that every turn takes, however short; at least 1."""
     per_char_us: int = 20_000
@@ -58,9 +71,19 @@ class Profile:
         """Simulated microseconds that a turn of so many recorded characters takes."""
         return self.base_us + self.per_char_us * num_chars
 
+    def opening(self) -> list[Message]:
+        """What stands before everything that is told and said in an episode. Fresh dicts."""
+        messages: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
+        for example in self.examples:
+            messages.append({"role": "user", "content": example.told})
+            messages.append({"role": "assistant", "content": example.says})
+        return messages
+
     def __post_init__(self) -> None:
         if isinstance(self.hears, list):
             object.__setattr__(self, "hears", tuple(self.hears))  # files have no tuples
+        if isinstance(self.examples, list):
+            object.__setattr__(self, "examples", tuple(map(_example, self.examples)))  # nor records
         for problem in self._problems():
             raise TeamFileError(f"profile {self.role!r}: {problem}")
 
@@ -70,6 +93,7 @@ class Profile:
             yield f"role is {self.role!r}; use a letter, then at most 47 letters, digits, '_' or '-'"
         if not _is_text(self.system):
             yield f"system is {self.system!r}; write text of whole characters (in YAML, put quotes around it)"
+        yield from self._problems_of_examples()
         for name, least in (("base_us", 1), ("per_char_us", 0), ("max_action_chars", 1), ("latency_us", 0)):
             value = getattr(self, name)
             if not _is_whole(value, least):
@@ -85,6 +109,17 @@ class Profile:
             if not _is_cost(value):
                 yield f"{name} is {shown(value)}; use a finite number, at least 0 and at most {_DEAREST:,}"
 
+    def _problems_of_examples(self) -> Iterator[str]:
+        if not isinstance(self.examples, tuple):
+            yield f"examples is {shown(self.examples)}; use a list of what the agent is told and says"
+            return
+        for number, example in enumerate(self.examples, start=1):
+            if not _is_example(example):
+                yield (
+                    f"example {number} is {shown(example)}; write a mapping of 'told' and 'says', both text that is "
+                    "not empty (in YAML, put quotes around it)"
+                )
+
 
 def _is_role(value: object) -> bool:
     return isinstance(value, str) and _ROLE.fullmatch(value) is not None
@@ -93,6 +128,15 @@ def _is_role(value: object) -> bool:
 def _is_text(value: object) -> bool:
     """True for a `str` without lone surrogates, which no file and no tokeniser can hold."""
     return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _example(plain: object) -> object:
+    """What a file has of an example; anything else as it is."""
+    return Example(**plain) if isinstance(plain, dict) and set(plain) == {"told", "says"} else plain
+
+
+def _is_example(value: object) -> bool:
+    return isinstance(value, Example) and all(_is_text(text) and text for text in (value.told, value.says))
 
 
 def _is_whole(value: object, least: int) -> bool:

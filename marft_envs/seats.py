@@ -4,7 +4,7 @@ from copy import copy
 from typing import Self
 
 from marft_envs.profiles import Profile
-from marft_envs.transcript import GAP, OWN_NAME, Message
+from marft_envs.transcript import GAP, OWN_NAME, Message, flatten_messages
 
 Part = tuple[str, str, str]
 """(author, content, flat text): one message. The author is another agent, `OWN_NAME`, or "" for the environment.
@@ -28,7 +28,7 @@ class Seat:
         self.num_known = 0
         self.is_open = False
         """Whether its turn is open: all that it can know before it acts is known, and it has not acted."""
-        self._text = profile.system
+        self._text = flatten_messages(profile.opening())
         self._num_in_text = 0
 
     def text(self) -> str:
@@ -46,12 +46,11 @@ class Seat:
         """Takes its latest words back, of a turn that was cut before they could count."""
         del self.parts[-1]
         self.num_known -= 1
-        self._text, self._num_in_text = self.profile.system, 0
+        self._text, self._num_in_text = flatten_messages(self.profile.opening()), 0
 
     def messages(self) -> list[Message]:
         """What it knows, as messages. Fresh dicts: whoever gets them may change them."""
-        system = self.profile.system
-        messages: list[Message] = [{"role": "system", "content": system}] if system else []
+        messages = self.profile.opening()
         for author, content, _ in self.parts[: self.num_known]:
             if author == OWN_NAME:
                 messages.append({"role": "assistant", "content": content})

@@ -25,6 +25,11 @@ def load_team(path: str | Path) -> tuple[Member, ...]:
           - role: actor
             answers: true
 
+    Turns that a member is shown before its first are `examples`:
+
+          - role: actor
+            examples: [{told: 'What is 2 + 3?', says: '5'}]
+
     A member with `variants` is drawn for every episode; each variant says in which fields it differs:
 
           - role: scout

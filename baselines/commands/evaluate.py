@@ -1,7 +1,7 @@
 """`marft evaluate`: how good a team is on instances that nobody trained on."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from baselines.commands.teams import Cast
     from baselines.evaluate import Evaluation
     from baselines.policies.team import Team
+    from baselines.rollouts.scripted import Script
     from baselines.runs.experiment import TextEnv
 
 
@@ -35,6 +36,9 @@ class Evaluate:
     """test: instances that no training draws. The easiest levels may have train only."""
     few_shot: int = 0
     """Put so many solved examples into each agent's prompt."""
+    replace: Annotated[dict[str, str], shown("AGENT WHO ...")] = field(default_factory=dict)
+    """Let others play an agent, or all of a role: `untrained`, a script (reference, silent, random or echo), or the
+    same agent of another run or checkpoint, by its folder."""
     log: Annotated[Path | None, shown("FILE")] = None
     """Add the episodes to this action log; `marft replay` verifies it."""
     json: bool = False
@@ -94,6 +98,7 @@ class Evaluate:
 
     def _evaluate(self, cast: "Cast") -> list["_Result"]:
         """One result for each level; whatever cannot work is told before the model is loaded."""
+        from baselines.commands.teams import Replacements
         from baselines.rollouts.games import as_game
         from baselines.runs.experiment import make_env
 
@@ -110,11 +115,17 @@ class Evaluate:
         if self.log is not None:
             marft_envs.write_log(self.log, ())  # no use finding out after the evaluation that it cannot be kept
         agents = list(next(iter(envs.values())).possible_agents)
+        replacements = Replacements.named(self.replace, agents)
         with working(f"loading {cast.title}"):
             team = cast.load(agents)
-        return [self._evaluate_at(level, env, cast, team) for level, env in envs.items()]
+        for agent, folder in replacements.adapters.items():
+            team.replace(agent, folder)
+        scripts = replacements.scripts
+        return [self._evaluate_at(level, env, cast, team, scripts) for level, env in envs.items()]
 
-    def _evaluate_at(self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team") -> "_Result":
+    def _evaluate_at(
+        self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team", scripts: "Mapping[str, Script]"
+    ) -> "_Result":
         from baselines.evaluate import episodes_of, few_shot_examples, held_out_tasks, play_held_out
         from baselines.runs.experiment import make_env
 
@@ -133,6 +144,7 @@ class Evaluate:
                 tasks,
                 split=self.split,
                 examples=examples,
+                scripts=scripts,
                 status=lambda text: show(f"{text}{at_level}"),
             )
         if self.log is not None:
@@ -148,12 +160,14 @@ class Evaluate:
             "model": cast.settings.model,
             "checkpoint": None if cast.checkpoint is None else str(cast.checkpoint),
             "few_shot": self.few_shot,
+            "replaced": self.replace,
             **result.evaluation.record(),
         }
 
     def _print(self, cast: "Cast", results: Sequence["_Result"]) -> None:
         examples = f", {self.few_shot} examples in each prompt" if self.few_shot else ""
-        say(f"{cast.settings.env_id}, split {self.split}, greedy{examples}", cast.title)
+        replaced = [f"{agent}: {who}" for agent, who in self.replace.items()]
+        say(f"{cast.settings.env_id}, split {self.split}, greedy{examples}", cast.title, *replaced)
         names = list(dict.fromkeys(name for result in results for name in result.evaluation.info))
         headings = ("level", "n", "return", "95 % interval", *names, "tokens")
         console().print(table(headings, [result.row(names) for result in results]))

@@ -3,16 +3,56 @@
 Loads torch, so commands import it only once they know that a model plays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import marft_envs
 from baselines.commands.options import EnvOptions
 from baselines.commands.terminal import hush_libraries
+from baselines.errors import CheckpointError, ConfigError
 from baselines.policies.team import Team
+from baselines.rollouts.scripted import Script
 from baselines.runs.checkpoint_loading import load_checkpoint
 from baselines.runs.experiment import ExperimentConfig, check_ranges, load_team, set_up_torch
 from baselines.runs.trained_settings import trained_settings
+
+UNTRAINED = "untrained"
+"""What people call the base model where they say who plays."""
+
+
+@dataclass(frozen=True)
+class Replacements:
+    """Who plays agents in place of the team's own."""
+
+    adapters: Mapping[str, Path | None]
+    """Agent -> the checkpoint that it comes from; None: the base model."""
+    scripts: Mapping[str, Script]
+    """Agent -> what plays it without a model."""
+
+    @classmethod
+    def named(cls, names: Mapping[str, str], agents: Sequence[str]) -> "Replacements":
+        """What people call them. Raises: ConfigError, CheckpointError."""
+        adapters: dict[str, Path | None] = {}
+        scripts: dict[str, Script] = {}
+        for name, who in names.items():
+            meant = [agent for agent in agents if name in (agent, agent.rpartition("_")[0])]
+            if not meant:
+                raise ConfigError(f"--replace names {name!r}; the agents are {', '.join(agents)}")
+            for agent in meant:
+                if who in marft_envs.SCRIPTED_PLAYS:
+                    scripts[agent] = marft_envs.SCRIPTED_PLAYS[who]
+                else:
+                    adapters[agent] = None if who == UNTRAINED else _checkpoint(name, who)
+        return cls(adapters, scripts)
+
+
+def _checkpoint(name: str, who: str) -> Path:
+    try:
+        return load_checkpoint(Path(who)).path
+    except CheckpointError as error:
+        choices = ", ".join((UNTRAINED, *marft_envs.SCRIPTED_PLAYS))
+        raise CheckpointError(f"{name} is to be played by {who!r}, none of {choices}: {error}") from error
 
 
 @dataclass(frozen=True)

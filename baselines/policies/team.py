@@ -7,6 +7,7 @@ trainers update.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -40,6 +41,8 @@ from baselines.policies.packed import check_packing, run_pack, run_trunk
 
 SHARED = "team"
 """Name of the one adapter of a team that shares it."""
+WEIGHTS = "adapter_model.safetensors"
+"""What PEFT calls an adapter's file."""
 
 
 class TokenSequence(Protocol):
@@ -179,7 +182,7 @@ class Team:
 
     def base_parameters(self) -> list[Parameter]:
         """The tensors of the base model, which no training changes."""
-        adapted = tuple(f".{adapter}." for adapter in self.blocks)
+        adapted = tuple(f".{adapter}." for adapter in self.model.peft_config)
         return [
             parameter for name, parameter in self.model.named_parameters() if not any(part in name for part in adapted)
         ]
@@ -374,28 +377,48 @@ class Team:
         Raises: `CheckpointError` naming the adapter that is missing or does not fit.
         """
         for adapter in self.blocks:
-            place = folder / adapter
-            if not (place / "adapter_model.safetensors").is_file():
+            if not (folder / adapter / WEIGHTS).is_file():
                 raise CheckpointError(
                     f"no adapter {adapter!r} in {folder}; a checkpoint of this team has a folder for each of "
                     f"{sorted(self.blocks)}"
                 )
-            try:
-                weights = load_file(place / "adapter_model.safetensors")
-                outcome = cast("_Loaded", set_peft_model_state_dict(self.model, weights, adapter_name=adapter))
-            except (RuntimeError, ValueError, OSError) as error:
-                reason = str(error).splitlines()[:2][-1].strip()  # a mismatch is listed for every tensor, under a title
-                raise CheckpointError(
-                    f"adapter {adapter!r} in {folder} does not fit the model: {reason} Use the model and LoRA "
-                    "settings it was trained with"
-                ) from error
-            missing = [name for name in outcome.missing_keys if f".{adapter}." in name]
-            if missing or outcome.unexpected_keys:
-                raise CheckpointError(
-                    f"adapter {adapter!r} in {folder} was trained with other LoRA settings: it lacks {len(missing)} "
-                    f"tensors and has {len(outcome.unexpected_keys)} that this team has no place for; see the run's "
-                    "config.json"
-                )
+            self._read_adapter(adapter, folder / adapter)
+
+    def replace(self, agent: str, folder: Path | None) -> None:
+        """Lets an agent act from now on as it does in a checkpoint of another team, or for None as the base model.
+
+        Raises: `CheckpointError` if there is no adapter of the agent, or none that fits.
+        """
+        own = self.adapter_of[agent]
+        adapter = next(name for k in count(2) if (name := f"{own}_{k}") not in self.model.peft_config)
+        self.model.add_adapter(adapter, self.model.peft_config[own])
+        self.adapter_of[agent] = adapter
+        if folder is None:
+            return
+        places = [folder / name for name in (adapter_name(agent, ()), adapter_name(agent, (agent,)), SHARED)]
+        place = next((place for place in places if (place / WEIGHTS).is_file()), None)
+        if place is None:
+            raise CheckpointError(f"no adapter of {agent} in {folder}; give a checkpoint of a team that has this agent")
+        self._read_adapter(adapter, place)
+
+    def _read_adapter(self, adapter: str, place: Path) -> None:
+        """Raises: `CheckpointError`."""
+        try:
+            weights = load_file(place / WEIGHTS)
+            outcome = cast("_Loaded", set_peft_model_state_dict(self.model, weights, adapter_name=adapter))
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = str(error).splitlines()[:2][-1].strip()  # a mismatch is listed for every tensor, under a title
+            raise CheckpointError(
+                f"adapter {place.name!r} in {place.parent} does not fit the model: {reason} Use the model and LoRA "
+                "settings it was trained with"
+            ) from error
+        missing = [name for name in outcome.missing_keys if f".{adapter}." in name]
+        if missing or outcome.unexpected_keys:
+            raise CheckpointError(
+                f"adapter {place.name!r} in {place.parent} was trained with other LoRA settings: it lacks "
+                f"{len(missing)} tensors and has {len(outcome.unexpected_keys)} that this team has no place for; see "
+                "the run's config.json"
+            )
 
 
 def chunks_by_length(sequences: Sequence[TokenSequence], positions: Sequence[int], size: int) -> list[list[int]]:

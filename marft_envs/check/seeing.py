@@ -89,7 +89,8 @@ def append_only(subject: Subject) -> None:
                     if not now_text.startswith(text):
                         raise Violation(f"seed {seed}: the text of {agent} was rewritten after {acting} acted")
                     before[agent] = (now, now_text)
-                if acting in before and [m["role"] for m in before[acting][0]].count("assistant") < 1:
+                own = [m for m in before.get(acting, ([], ""))[0] if m["role"] == "assistant"]
+                if acting in before and len(own) <= len(env.profiles[acting].examples):
                     raise Violation(f"seed {seed}: {acting} acted, and its messages do not hold what it wrote")
 
 

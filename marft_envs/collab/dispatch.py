@@ -5,7 +5,7 @@
 | id | `collab/dispatch-v0` |
 | agents | `orchestrator_0`, `ada_0`, `bob_0`, `cleo_0`, `dan_0`; or any team of two to eight experts behind the first |
 | D | by turns: the orchestrator alone; then those whom it called, together |
-| observation | orchestrator: a question, and whom it can call; expert: what it knows, when it is called |
+| observation | orchestrator: whom it can call, and a question; expert: what it knows, when it is called |
 | action | orchestrator: `call: ada`, and what the expert needs; expert: its last line names the one answer |
 | reward | to the whole team, 0 to 1: the share of questions answered, each worth half less per expert called besides |
 | horizon | 24 rounds, an option; the last question terminates, the horizon truncates |
@@ -89,11 +89,11 @@ class Dispatch(FlexMG):
         return Dependencies.together(self._called or (self.orchestrator,))
 
     def view(self, agent: str) -> str:
-        """The question, and how to call; or what the expert knows, told at its first turn, and how to answer."""
+        """How to call, and the question; or what the expert knows, told at its first turn, and how to answer."""
         level = LEVELS[str(self.level)]
         if agent == self.orchestrator:
             each_knows = EACH_KNOWS.format(count=level.num_known, kinds=", ".join(self.world.kinds))
-            return "\n".join([self.question.text, *[each_knows] * (level.is_drawn and self.round == 0), self._request])
+            return "\n".join([*[each_knows] * (level.is_drawn and self.round == 0), self._request, self.question.text])
         book = self.world.books[agent]
         facts = [] if self.has_acted(agent) else facts_in(book)
         return "\n".join([*facts, ANSWER_OR_TELL if level.is_drawn else ANSWER.format(kind=" and ".join(book))])

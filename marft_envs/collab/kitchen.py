@@ -33,7 +33,7 @@ import numpy as np
 
 from marft_envs.clock import ClockMG
 from marft_envs.collab.worlds.cookery import LEVELS, drawn_evening
-from marft_envs.collab.worlds.hearing import heard, said, told
+from marft_envs.collab.worlds.hearing import heard, messages_since_reset, said, told
 from marft_envs.collab.worlds.kitchen_shift import Shift, left
 from marft_envs.collab.worlds.kitchen_talk import told_done
 from marft_envs.errors import TeamFileError
@@ -136,7 +136,7 @@ class Kitchen(ClockMG):
 
     def reference_action(self, agent: str) -> str:
         """Tells at once what others need to know, and does what is due first, as far as it has heard."""
-        messages = self.messages(agent)
+        messages = messages_since_reset(self, agent)
         intent = self.shift.intent(agent, heard(messages), told(messages))
         untold = " ".join(text for text in intent.says if text.lower() not in said(messages))
         return "\n".join([*([untold] if untold else []), *intent.commands[:1]]) or "wait"
@@ -148,7 +148,7 @@ class Kitchen(ClockMG):
         no choice is better than another; and no more can be made, all of it before the first order is due. Signals by
         what is chopped are left out: see the module.
         """
-        messages = self.messages(agent)
+        messages = messages_since_reset(self, agent)
         return self.shift.blind_action(agent, said(messages), told(messages))
 
     def gradable(self, agent: str, action: str) -> bool | None:

@@ -32,7 +32,7 @@ import numpy as np
 from marft_envs.clock import ClockMG
 from marft_envs.collab.worlds.building import CODES, LEVELS, THINGS, Building, drawn_building
 from marft_envs.collab.worlds.commands import commanded, one_number
-from marft_envs.collab.worlds.hearing import has_waited_in_vain, heard, said
+from marft_envs.collab.worlds.hearing import has_waited_in_vain, heard, messages_since_reset, said
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions
 from marft_envs.grading.choices import named_choices
@@ -136,7 +136,7 @@ class SearchParty(ClockMG):
 
         Where all the others wait, too, and it has not been told enough, it guesses among what is left.
         """
-        messages, building = self.messages(agent), self.building
+        messages, building = messages_since_reset(self, agent), self.building
         knows = building.known_to(agent, has_found=agent in self.found)
         untold = [text for text in knows if text.lower() not in said(messages)]
         if untold or agent in self.found:

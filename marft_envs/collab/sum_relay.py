@@ -7,8 +7,8 @@
 | D | chain: everybody reads the agent just before it |
 | observation | the agent's own numbers |
 | action | the last: its last line is `47` or `The answer is 47`; the others: any text |
-| reward | at the end, to the whole team: 0, or 1 for the right sum |
-| horizon | 1 round, an option; the right sum terminates, the horizon truncates |
+| reward | at the end, to the whole team: 0, or 1 for the right sum; `reward="near"` pays up to half for a wrong one |
+| horizon | 1 round, an option; the right sum terminates, as any that is paid for does; the horizon truncates |
 | recall | parents |
 | levels | easy, standard, hard |
 | split | train and test |
@@ -20,16 +20,19 @@
 Why a team: the others' numbers are independent of one's own, so an agent that hears nothing can only add the likeliest
 sum of theirs. That is the best there is, and its probability follows from a convolution: 1 of 999 round numbers; the
 peak of three numbers from 10 to 99; that of five from -999 to 999. Longer teams make it smaller.
+
+`reward="near"` is for teams that never hit the sum by chance: a wrong answer earns half of what its relative error
+leaves. What a team is worth is still its share of right sums, `correct`; without words, near misses earn something.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
 from marft_envs.dependencies import Dependencies
-from marft_envs.errors import TeamFileError
+from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.answers import stated_integer
 from marft_envs.records import Outcome
@@ -37,6 +40,9 @@ from marft_envs.records import Outcome
 TELL = "Tell the next agent the sum of all numbers up to yours."
 ANSWER = "What is the sum of all numbers? Reply with only the number."
 WRONG = "judge: That is not the sum. Try again."
+REWARDS = ("exact", "near")
+NEAR = 0.5
+"""What a wrong answer earns under `reward="near"`, times the share that its error leaves; under "exact" nothing."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,13 @@ class SumRelay(FlexMG):
     numbers: dict[str, list[int]]
     """What everybody holds."""
 
-    def __init__(self, *, horizon: int = 1, **base: Unpack[BaseOptions]) -> None:
+    def __init__(
+        self, *, horizon: int = 1, reward: Literal["exact", "near"] = "exact", **base: Unpack[BaseOptions]
+    ) -> None:
         """Raises: OptionError, TeamFileError."""
+        if reward not in REWARDS:
+            raise OptionError(f"reward is {reward!r}; use 'exact' (right or nothing) or 'near' (half for coming near)")
+        self._near = NEAR if reward == "near" else 0.0
         super().__init__(horizon=horizon, **base)
         *others, last = [profile.answers for profile in self.profiles.values()]
         if not others or any(others) or not last:
@@ -124,8 +135,8 @@ class SumRelay(FlexMG):
         correct = answer == self.total
         off = 1.0 if answer is None else min(abs(answer - self.total) / max(abs(self.total), 1), 1.0)
         return Outcome(
-            rewards=float(correct),
-            terminated=correct,
+            rewards=1.0 if correct else self._near * (1.0 - off),
+            terminated=correct or self._near > 0,
             feedback=None if correct else WRONG,
             info={"correct": int(correct), "off": off},
         )

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from marft_envs.course import AgentTiming, Timing
 from marft_envs.drawing.markup import Html, element
@@ -140,7 +140,15 @@ def _profile(place: int, agent: str, profile: Profile) -> Html:
         element("span", {"class": "soft"}, " ".join(filter(None, told))),
     )
     system = words(profile.system) if profile.system else element("p", {"class": "nothing"}, "no system message")
-    return element("div", {"class": f"said-by {colour_of(place)}"}, head, system)
+    return element("div", {"class": f"said-by {colour_of(place)}"}, head, system, *_examples(profile))
+
+
+def _examples(profile: Profile) -> Iterator[Html]:
+    """The turns that it was shown before its first."""
+    for number, example in enumerate(profile.examples, start=1):
+        yield element("p", {"class": "nothing"}, f"example {number}: told, and says")
+        yield words(example.told)
+        yield words(example.says)
 
 
 def _options(options: Mapping[str, object]) -> str:

@@ -433,6 +433,17 @@ def test_an_evaluation_as_json_says_what_it_is_of(run_dir: Path, tiny_model: Pat
     assert result["tokens_out"] <= 2 * 2 * 2 * 2  # instances × rounds × agents × tokens, the option given
 
 
+def test_an_evaluation_lets_others_play_in_place_of_the_team(run_dir: Path, marft: Callable[..., str]) -> None:
+    words = ["evaluate", run_dir, "--instances", 2, "--max-new-tokens", 2]
+    shown = marft(*words, "--replace", "actor", "reference", "reasoner_0", "untrained")
+    assert "actor: reference\nreasoner_0: untrained\n" in shown
+    assert re.search(r"add_digit_long +2 +1\.000 +1\.000–1\.000", shown)
+    (result,) = json.loads(marft(*words, "--json", "--replace", "actor_0", run_dir))
+    (own,) = json.loads(marft(*words, "--json"))
+    assert result.pop("replaced") == {"actor_0": str(run_dir)} and own.pop("replaced") == {}
+    assert result == own  # it is the same actor
+
+
 def test_an_untrained_team_is_evaluated_with_examples_in_its_prompt(
     tiny_model: Path, marft: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

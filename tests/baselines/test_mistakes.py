@@ -158,6 +158,17 @@ def test_2_a_misspelt_team_is_answered_with_the_one_that_was_meant(refused: Refu
         (["train", "--temperature", "0"], ["temperature is 0", "above 0"]),
         (["evaluate"], ["nothing to evaluate", "--model NAME and --env-id ID"]),
         (["evaluate", "--model", "m", "--env-id", ENV, "--instances", "0"], ["--instances is 0", "at least 1"]),
+        (
+            ["evaluate", "--model", "m", "--env-id", ENV, "--split", "train", "--replace", "acter", "silent"],
+            ["--replace names 'acter'", "the agents are reasoner_0, actor_0"],
+        ),
+        (
+            ["evaluate", "--model", "m", "--env-id", ENV, "--split", "train", "--replace", "actor", "untraind"],
+            [
+                "'untraind', none of untrained, reference, silent, random, echo: no checkpoint",
+                "give the folder of a run",
+            ],
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

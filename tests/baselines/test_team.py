@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -400,6 +401,31 @@ def test_adapters_of_other_lora_settings_are_refused(load_team: LoadTeam, tmp_pa
     load_team(lora=lora).save_adapters(tmp_path)
     with pytest.raises(CheckpointError, match=r"adapter 'reasoner_0' .*(settings)"):
         load_team(*AGENTS, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("adapters", ["per_agent", "shared"])
+def test_an_agent_can_act_as_it_does_in_another_team_or_as_the_base(
+    load_team: LoadTeam, tmp_path: Path, adapters: Literal["per_agent", "shared"]
+) -> None:
+    other = load_team(*AGENTS, adapters=adapters)
+    with torch.no_grad():
+        for parameter in other.parameters(other.adapter_of["actor_0"]):
+            parameter.mul_(1.5)  # or it would act as the team's own, which is drawn alike
+    other.save_adapters(tmp_path)
+    team, base = load_team(*AGENTS), load_team(*AGENTS, fresh=True)
+    num_base = len(team.base_parameters())
+    for folder, alike in ((tmp_path, other), (None, base)):
+        team.replace("actor_0", folder)
+        expected = alike.score(alike.adapter_of["actor_0"], [Said([70, 71], [100, 101])], 1.0).logprobs
+        assert torch.equal(team.score(team.adapter_of["actor_0"], [Said([70, 71], [100, 101])], 1.0).logprobs, expected)
+    assert team.adapter_of["reasoner_0"] == "reasoner_0"
+    assert len(team.base_parameters()) == num_base
+
+
+def test_an_agent_that_a_checkpoint_has_no_adapter_of_is_named(load_team: LoadTeam, tmp_path: Path) -> None:
+    load_team("reasoner_0").save_adapters(tmp_path)
+    with pytest.raises(CheckpointError, match="no adapter of actor_0 in"):
+        load_team(*AGENTS).replace("actor_0", tmp_path)
 
 
 def test_an_adapter_that_is_missing_is_named(load_team: LoadTeam, tmp_path: Path) -> None:

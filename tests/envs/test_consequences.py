@@ -5,6 +5,7 @@
 3. Turns cost what profiles say, and who pays follows from whether interests differ.
 4. A member with variants is drawn by the episode's seed, and those of the test split are met in no training.
 5. All that the base class promises holds with all of it together.
+6. Examples are what an agent reads first; nobody else does, and they are no turns.
 """
 
 from typing import ClassVar
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import marft_envs
-from marft_envs import Dependencies, Outcome, Profile
+from marft_envs import Dependencies, Example, Outcome, Profile
 from marft_envs.errors import TeamFileError
 from marft_envs.profiles import Variants
 from tests.envs.conftest import Lottery, Scripted, registered, returns, say, scripted, text
@@ -453,3 +454,40 @@ def test_the_conformance_suite_knows_all_of_it():
     with registered("test/lottery-v0", Lottery) as env_id:
         report = marft_envs.check_env(env_id, only=names, options={"team": roles})
     assert report.passed, report
+
+
+# ---- 6. Examples -----------------------------------------------------------------------------------------------------
+
+
+def test_examples_stand_behind_the_system_text_as_turns_of_the_agent_s_own():
+    shown = [Example("One?", "two"), Example("Two?", "three")]
+    env = scripted(
+        base=team(timed("a", system="Count.", examples=shown), timed("b")),
+        view=lambda env, agent: "Three?" * (agent == "a_0"),
+    )
+    assert env.messages("a_0") == [
+        {"role": "system", "content": "Count."},
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "two"},
+        {"role": "user", "content": "Two?"},
+        {"role": "assistant", "content": "three"},
+        {"role": "user", "content": "Three?"},
+    ]
+    assert text(env, "a_0") == "Count.\n\nOne?\n\nyou:\n> two\n\nTwo?\n\nyou:\n> three\n\nThree?"
+    assert text(env, "b_0") == "" and env.messages("b_0") == []  # they are one agent's, and no turns
+    say(env, "four", "five")
+    assert {"role": "assistant", "content": "four"} in env.messages("a_0")
+    assert not any(word in text(env, "b_0") for word in ("One?", "three"))
+    assert [turn.action for turn in env.episode().turns] == ["four", "five"]
+
+
+def test_an_episode_is_replayed_with_its_examples(tmp_path):
+    shown = Profile("a", examples=(Example("Hm?", "1"),))
+    two = (shown, Profile("b", answers=True))
+    env = marft_envs.make("collab/sum_relay-v0", team=two)
+    episode = marft_envs.play(env, lambda agent, messages: messages[1]["content"] if len(messages) > 2 else "0")
+    marft_envs.write_log(tmp_path / "log.jsonl", [episode])
+    (read,) = marft_envs.read_log(tmp_path / "log.jsonl")
+    assert read == episode
+    assert read.options["team"] == two
+    assert marft_envs.replay(read) == episode

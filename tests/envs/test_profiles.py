@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marft_envs import MarftError, Profile
+from marft_envs import Example, MarftError, Profile, Variants
 from marft_envs.errors import TeamFileError
 from marft_envs.profiles import name_agents
 from marft_envs.team_files import load_team
@@ -52,6 +52,12 @@ def test_a_profile_is_a_value() -> None:
         ({"role": None}, r"role is None"),
         ({"system": 3}, r"system is 3; write text"),
         ({"system": "\ud800"}, r"whole characters"),
+        ({"examples": "2 + 3"}, r"examples is '2 \+ 3'; use a list of what the agent is told and says"),
+        ({"examples": ["2 + 3"]}, r"example 1 is '2 \+ 3'; write a mapping of 'told' and 'says'"),
+        ({"examples": [Example("2 + 3", "5"), {"told": "1 + 1"}]}, r"example 2 is \{'told': '1 \+ 1'\}; write"),
+        ({"examples": [{"told": "2 + 3", "says": 5}]}, r"not empty \(in YAML, put quotes around it\)"),
+        ({"examples": (Example("2 + 3", ""),)}, r"example 1 is .*both text that is not empty"),
+        ({"examples": (Example("\ud800", "5"),)}, r"example 1 is .*both text"),
         ({"base_us": 0}, r"base_us is 0; use a whole number, at least 1"),
         ({"base_us": 1.5}, r"base_us is 1.5"),
         ({"base_us": True}, r"base_us is True"),
@@ -86,6 +92,22 @@ agents:
     assert load_team(str(path)) == load_team(path)
 
 
+def test_a_team_file_shows_a_member_turns_and_variants_may_be_shown_others(tmp_path: Path) -> None:
+    path = write_team(
+        tmp_path,
+        """
+agents:
+  - role: actor
+    examples: [{told: '2 + 3?', says: '5'}]
+    variants:
+      train: [{base_us: 5}, {examples: []}]
+""",
+    )
+    (member,) = load_team(path)
+    assert isinstance(member, Variants)
+    assert [variant.examples for variant in member.train] == [(Example("2 + 3?", "5"),), ()]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -108,6 +130,7 @@ agents:
         ),
         ("title: 3\nagents: [{role: a}]", r"title is 3; write text"),
         ("agents:\n  - role: a\n    role: b", r"line 3: field 'role' stands twice"),
+        ("agents: [{role: a, examples: [{told: 2 + 3, says: 5}]}]", r"agent 1: profile 'a': example 1 is"),
         ("agents: [{role: a}", r"is not valid YAML;.*line 1"),
         ("agents: !!python/object/apply:os.getcwd []", r"is not valid YAML"),
     ],

@@ -7,7 +7,7 @@ import marft_envs
 from marft_envs import FlexMG, Profile
 from marft_envs.collab import sum_relay
 from marft_envs.collab.sum_relay import LEVELS
-from marft_envs.errors import TeamFileError
+from marft_envs.errors import OptionError, TeamFileError
 
 SILENT = {"easy": 1 / 999, "standard": 0.008333, "hard": 0.0002996}
 """As the docstring tells, with more digits."""
@@ -35,6 +35,23 @@ def test_a_wrong_sum_earns_nothing_and_tells_how_far_it_is_off() -> None:
     assert env.truncated
     assert env.episode().returns == {"holder_0": 0.0, "holder_1": 0.0}
     assert env.info == {"correct": 0, "off": pytest.approx(0.5, abs=0.01)}
+
+
+def test_near_pays_up_to_half_for_a_wrong_sum_and_then_it_is_over() -> None:
+    for said, earned in (("nothing", 0.0), ("exact", 1.0), ("three halves", 0.25), ("thrice", 0.0)):
+        env = reset(reward="near", horizon=2)
+        env.step("I hold something.")
+        total = env.total
+        env.step(
+            {"nothing": "?", "exact": str(total), "three halves": str(total * 3 // 2), "thrice": str(total * 3)}[said]
+        )
+        assert env.episode().returns["holder_1"] == pytest.approx(earned, abs=0.01)
+        assert env.terminated
+
+
+def test_an_unknown_reward_is_refused_with_those_there_are() -> None:
+    with pytest.raises(OptionError, match=r"reward is 'close'; use 'exact' .* or 'near'"):
+        reset(reward="close")
 
 
 def test_there_are_as_many_tries_as_rounds() -> None:

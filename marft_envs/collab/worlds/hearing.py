@@ -2,7 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
+from marft_envs.flex_mg import FlexMG
 from marft_envs.transcript import Message
+
+
+def messages_since_reset(env: FlexMG, agent: str) -> list[Message]:
+    """What the agent was told and said in this episode, without what its profile opens every one with."""
+    return env.messages(agent)[len(env.profiles[agent].opening()) :]
 
 
 def heard(messages: Iterable[Message]) -> str:
