@@ -13,7 +13,8 @@ from baselines.errors import ConfigError
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Rollout
 from baselines.rollouts.collect import Collector, Sampling, Task
-from baselines.rollouts.scripted import Script
+from baselines.rollouts.games import as_game
+from baselines.runs.company import Company
 from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env, sampling_for
 from baselines.runs.intervals import Interval, bootstrap_interval
 from baselines.runs.run import Run
@@ -118,19 +119,19 @@ def play_held_out(
     *,
     split: Literal["train", "test"] = "test",
     examples: Mapping[str, Sequence[Message]] | None = None,
-    scripts: Mapping[str, Script] | None = None,
     status: Status = lambda text: None,
 ) -> Evaluation:
     """Greedy play of held-out tasks, all of one level, under the settings of a run.
 
-    `split` is "train" for levels that have too few instances to hold some out; `scripts` play in place of the team.
+    `split` is "train" for levels that have too few instances to hold some out.
     """
+    make = partial(make_env, config.env_id, split, config.env_options, level=tasks[0].level)
     collector = Collector(
-        lambda: make_env(config.env_id, split, config.env_options, level=tasks[0].level),
+        make,
         team,
         num_envs=min(config.num_envs, len(tasks)),
         examples=examples,
-        scripts=scripts,
+        scripts=Company.named(config.replace, as_game(make()).agents).scripts,
     )
     return evaluate_team(collector, tasks, sampling_for(config, 0.0), status)
 

@@ -53,6 +53,9 @@ from baselines.runs.resuming import open_run
 from baselines.runs.summary import Summary
 from baselines.runs.training_state import load_generators, load_optimizers, save_generators, save_optimizers
 
+NO_BLOCK = -1
+"""Of turns whose agent is played by others: nobody learns from them."""
+
 
 @dataclass
 class Config(ExperimentConfig):
@@ -185,8 +188,8 @@ class MarftAction:
         )
         if self.config.update == "sequential":
             require_team_reward(batch)
-        features = features[: len(turns)]
-        metrics = self._fit_critic(features, values, credit.returns)
+        known = torch.tensor([self._is_read(turn) for turn in turns])
+        metrics = self._fit_critic(features[: len(turns)][known], values[known], credit.returns[known])
         if not update_policies:
             return metrics | {"policy/skipped": "critic warm-up"}
         instances = [rollout.instance for rollout in batch.rollouts for _ in rollout.turns]
@@ -195,11 +198,16 @@ class MarftAction:
     def _features(self, turns: list[Turn], cut: list[tuple[Rollout, str]]) -> Tensor:
         """What values are read from: before each turn, then where each episode was cut, (N, H)."""
         if self.config.critic_input == "state":
-            after = [rollout.final_states[agent] for rollout, agent in cut]
-            return self.team.features([turn.state for turn in turns] + after)
-        before = [self.team.require_features(turn.features) for turn in turns]
-        features = torch.stack([*before, *(rollout.final_features[agent] for rollout, agent in cut)])
-        return features.to(self.team.model.device)
+            states = [rollout.final_states[agent] for rollout, agent in cut]
+            return self.team.features([turn.state for turn in turns] + states)
+        nothing = torch.zeros(self.team.hidden_size)  # of scripts, whose values nobody asks for
+        before = [self.team.require_features(turn.features) if self._is_read(turn) else nothing for turn in turns]
+        after = [rollout.final_features.get(agent, nothing) for rollout, agent in cut]
+        return torch.stack([*before, *after]).to(self.team.model.device)
+
+    def _is_read(self, turn: Turn) -> bool:
+        """Whether values know its turn: a critic of observations reads what policies make of them, and scripts none."""
+        return self.config.critic_input == "state" or bool(turn.action_ids)
 
     def _fit_critic(self, features: Tensor, values: Tensor, returns: Tensor) -> Metrics:
         everything = torch.ones(1, len(returns), dtype=torch.bool)
@@ -223,7 +231,7 @@ class MarftAction:
     def _update_blocks(self, turns: list[Turn], instances: list[str], credit: Credit, status: Status) -> Metrics:
         blocks = list(self.team.blocks)
         number = {adapter: position for position, adapter in enumerate(blocks)}
-        block_of = torch.tensor([number[self.team.adapter_of[turn.agent]] for turn in turns])
+        block_of = torch.tensor([number.get(self.team.adapter_of.get(turn.agent, ""), NO_BLOCK) for turn in turns])
         acting = [adapter for adapter in blocks if bool((block_of == number[adapter]).any())]
         experiences = {
             adapter: self._experience(adapter, turns, instances, block_of == number[adapter]) for adapter in acting

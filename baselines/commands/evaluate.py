@@ -1,7 +1,7 @@
 """`marft evaluate`: how good a team is on instances that nobody trained on."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from baselines.commands.teams import Cast
     from baselines.evaluate import Evaluation
     from baselines.policies.team import Team
-    from baselines.rollouts.scripted import Script
     from baselines.runs.experiment import TextEnv
 
 
@@ -38,7 +37,7 @@ class Evaluate:
     """Put so many solved examples into each agent's prompt."""
     replace: Annotated[dict[str, str], shown("AGENT WHO ...")] = field(default_factory=dict)
     """Let others play an agent, or all of a role: `untrained`, a script (reference, silent, random or echo), or the
-    same agent of another run or checkpoint, by its folder."""
+    same agent of another run or checkpoint, by its folder. They are added to those of the training."""
     log: Annotated[Path | None, shown("FILE")] = None
     """Add the episodes to this action log; `marft replay` verifies it."""
     json: bool = False
@@ -78,6 +77,7 @@ class Evaluate:
                 "device": self.device,
                 "threads": self.threads,
             },
+            replaced=self.replace,
         )
         results = self._evaluate(cast)
         if self.json:
@@ -98,8 +98,8 @@ class Evaluate:
 
     def _evaluate(self, cast: "Cast") -> list["_Result"]:
         """One result for each level; whatever cannot work is told before the model is loaded."""
-        from baselines.commands.teams import Replacements
         from baselines.rollouts.games import as_game
+        from baselines.runs.company import Company
         from baselines.runs.experiment import make_env
 
         settings = cast.settings
@@ -112,20 +112,15 @@ class Evaluate:
                     f"{settings.env_id} is no FlexMG environment, so it has neither an action log nor examples; "
                     "leave out --log and --few-shot"
                 )
+        agents = list(next(iter(envs.values())).possible_agents)
+        Company.named(settings.replace, agents)
         if self.log is not None:
             marft_envs.write_log(self.log, ())  # no use finding out after the evaluation that it cannot be kept
-        agents = list(next(iter(envs.values())).possible_agents)
-        replacements = Replacements.named(self.replace, agents)
         with working(f"loading {cast.title}"):
             team = cast.load(agents)
-        for agent, folder in replacements.adapters.items():
-            team.replace(agent, folder)
-        scripts = replacements.scripts
-        return [self._evaluate_at(level, env, cast, team, scripts) for level, env in envs.items()]
+        return [self._evaluate_at(level, env, cast, team) for level, env in envs.items()]
 
-    def _evaluate_at(
-        self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team", scripts: "Mapping[str, Script]"
-    ) -> "_Result":
+    def _evaluate_at(self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team") -> "_Result":
         from baselines.evaluate import episodes_of, few_shot_examples, held_out_tasks, play_held_out
         from baselines.runs.experiment import make_env
 
@@ -144,7 +139,6 @@ class Evaluate:
                 tasks,
                 split=self.split,
                 examples=examples,
-                scripts=scripts,
                 status=lambda text: show(f"{text}{at_level}"),
             )
         if self.log is not None:
@@ -160,13 +154,13 @@ class Evaluate:
             "model": cast.settings.model,
             "checkpoint": None if cast.checkpoint is None else str(cast.checkpoint),
             "few_shot": self.few_shot,
-            "replaced": self.replace,
+            "replace": cast.settings.replace,
             **result.evaluation.record(),
         }
 
     def _print(self, cast: "Cast", results: Sequence["_Result"]) -> None:
         examples = f", {self.few_shot} examples in each prompt" if self.few_shot else ""
-        replaced = [f"{agent}: {who}" for agent, who in self.replace.items()]
+        replaced = [f"{agent}: {who}" for agent, who in cast.settings.replace.items()]
         say(f"{cast.settings.env_id}, split {self.split}, greedy{examples}", cast.title, *replaced)
         names = list(dict.fromkeys(name for result in results for name in result.evaluation.info))
         headings = ("level", "n", "return", "95 % interval", *names, "tokens")

@@ -22,6 +22,7 @@ from marft_envs import ClockMG, FlexMG, Message
 
 if TYPE_CHECKING:
     from baselines.commands.teams import Cast
+    from baselines.rollouts.scripted import Script
 
 Player = Callable[[str, Sequence[Message]], str]
 """Answers an agent's name and its messages so far with its action."""
@@ -208,12 +209,19 @@ def _others(command: Play, env: FlexMG, cast: "Cast | None", seats: Sequence[str
         return lambda: _scripted(env, command.others)
     from baselines.rollouts.collect import Sampling
     from baselines.rollouts.player import TeamPlayer
+    from baselines.runs.company import Company
 
     with working(f"loading {cast.title}"):
         team = cast.load(agents)
     settings = cast.settings
     sampling = Sampling(command.temperature, settings.max_new_tokens, settings.max_new_tokens_by_role)
-    return lambda: TeamPlayer(team, env, sampling)
+    scripts = Company.named(settings.replace, list(env.possible_agents)).scripts
+    return lambda: _with_scripts(TeamPlayer(team, env, sampling), env, scripts)
+
+
+def _with_scripts(team: Player, env: FlexMG, scripts: "Mapping[str, Script]") -> Player:
+    """The team, and those who were played by scripts as it was trained."""
+    return lambda agent, messages: scripts[agent](env, agent) if agent in scripts else team(agent, messages)
 
 
 def _scripted(env: FlexMG, name: str) -> Player:

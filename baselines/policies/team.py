@@ -41,6 +41,8 @@ from baselines.policies.packed import check_packing, run_pack, run_trunk
 
 SHARED = "team"
 """Name of the one adapter of a team that shares it."""
+UNTRAINED = "untrained"
+"""Name of the adapter, one that changes nothing, of all agents that act as the base model."""
 WEIGHTS = "adapter_model.safetensors"
 """What PEFT calls an adapter's file."""
 
@@ -99,6 +101,7 @@ class Team:
         self._checkpointed = checkpointed_layers(self._base) if self.compute.gradient_checkpointing else []
         self.tokenizer = tokenizer
         self.adapter_of = dict(adapter_of)
+        self._of_others: set[str] = set()
         self.encoder = ChatEncoder(tokenizer, end_ids(model, tokenizer))
 
     @classmethod
@@ -155,10 +158,11 @@ class Team:
 
     @property
     def blocks(self) -> dict[str, tuple[str, ...]]:
-        """Adapter name -> the agents that act with it, in the team's order."""
+        """Adapter name -> the agents that act with it, in the team's order; without those that were replaced."""
         blocks: dict[str, tuple[str, ...]] = {}
         for agent, adapter in self.adapter_of.items():
-            blocks[adapter] = (*blocks.get(adapter, ()), agent)
+            if adapter not in self._of_others:
+                blocks[adapter] = (*blocks.get(adapter, ()), agent)
         return blocks
 
     def conversation(self) -> Conversation:
@@ -387,11 +391,16 @@ class Team:
     def replace(self, agent: str, folder: Path | None) -> None:
         """Lets an agent act from now on as it does in a checkpoint of another team, or for None as the base model.
 
+        It is part of no block any more.
+
         Raises: `CheckpointError` if there is no adapter of the agent, or none that fits.
         """
         own = self.adapter_of[agent]
-        adapter = next(name for k in count(2) if (name := f"{own}_{k}") not in self.model.peft_config)
-        self.model.add_adapter(adapter, self.model.peft_config[own])
+        names = (f"other_{k}" for k in count(1)) if folder else iter([UNTRAINED])
+        adapter = next(name for name in names if not folder or name not in self._of_others)
+        if adapter not in self._of_others:
+            self.model.add_adapter(adapter, self.model.peft_config[own])
+            self._of_others.add(adapter)
         self.adapter_of[agent] = adapter
         if folder is None:
             return

@@ -81,6 +81,7 @@ class Collector:
         `scripts`: who plays agents in place of the team; its own agents alone are asked.
         """
         self._team = team
+        self._scripts = scripts or {}
         games = [scripted_game(make_env(), scripts) if scripts else as_game(make_env()) for _ in range(num_envs)]
         self._seats = [_Seat(game) for game in games]
         self._reads_final_prompts = reads_final_prompts
@@ -147,6 +148,7 @@ class Collector:
             for seat in done
             if not rollouts[seat.number].terminated
             for agent in rollouts[seat.number].final_states
+            if agent not in self._scripts
         ]
         if cut:
             features = self._team.prompt_features(

@@ -26,6 +26,7 @@ from baselines.rollouts.curriculum import Curriculum, curriculum_levels
 from baselines.rollouts.fingerprint import behaviour
 from baselines.rollouts.games import as_game
 from baselines.runs.circumstances import circumstances, weights_hash
+from baselines.runs.company import Company
 from baselines.runs.train_command import algorithm_of, train_command
 from marft_envs import FlexMG, OptionError, UnknownEnvironmentError
 
@@ -66,6 +67,9 @@ class ExperimentConfig:
     """Base model: a known name, a local folder or a Hugging Face id."""
     adapters: Literal["per_agent", "shared"] = "per_agent"
     """One LoRA adapter for each agent, or one for the team."""
+    replace: dict[str, str] = field(default_factory=dict)
+    """Agents, or all of a role, that others play and that are not trained: `untrained`, a script (reference, silent,
+    random or echo), or the same agent of another run or checkpoint, by its folder."""
     lora_rank: int = 8
     """Rank of the adapters; more learns more and costs little."""
     lora_alpha: int = 16
@@ -174,6 +178,9 @@ class Experiment:
         probe = make_env(config.env_id, "train", config.env_options)
         known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
         agents = as_game(probe).agents
+        company = Company.named(config.replace, agents)
+        if len(company.models) + len(company.scripts) == len(agents):
+            raise ConfigError("replace leaves nobody to train; leave at least one agent out of it")
         target = config.level or next(reversed(config.curriculum_levels), None)
         if target is None and isinstance(probe, FlexMG):
             target = easiest_with_test(config, probe)
@@ -184,6 +191,7 @@ class Experiment:
             team,
             num_envs=min(config.num_envs, config.episodes_per_iteration),
             reads_final_prompts=config.reads_final_prompts,
+            scripts=company.scripts,
         )
         curriculum = Curriculum(
             levels,
@@ -331,13 +339,17 @@ def set_up_torch(config: ExperimentConfig) -> None:
 
 
 def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path | None = None) -> Team:
-    """The team of a configuration, fresh or from a checkpoint's folder."""
+    """The team of a configuration, fresh or from a checkpoint's folder; agents that scripts play are not part of it.
+
+    Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError`.
+    """
+    company = Company.named(config.replace, agents)
     lora = Lora(config.lora_rank, config.lora_alpha, tuple(config.lora_targets), config.lora_last_layers)
     torch_seed = int(_stream(config.seed, _SAMPLER, 1).integers(2**62))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed)  # adapters start alike whatever was drawn before
-        return Team.load(
-            agents,
+        team = Team.load(
+            [agent for agent in agents if agent not in company.scripts],
             model=config.model,
             adapters=config.adapters,
             lora=lora,
@@ -350,8 +362,12 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
                 config.update_batch_size,
                 gradient_checkpointing=config.gradient_checkpointing,
             ),
-            checkpoint=checkpoint,
         )
+        for agent, folder in company.models.items():
+            team.replace(agent, folder)
+    if checkpoint is not None:
+        team.load_adapters(checkpoint)
+    return team
 
 
 def check_ranges(config: ExperimentConfig) -> None:

@@ -440,8 +440,21 @@ def test_an_evaluation_lets_others_play_in_place_of_the_team(run_dir: Path, marf
     assert re.search(r"add_digit_long +2 +1\.000 +1\.000–1\.000", shown)
     (result,) = json.loads(marft(*words, "--json", "--replace", "actor_0", run_dir))
     (own,) = json.loads(marft(*words, "--json"))
-    assert result.pop("replaced") == {"actor_0": str(run_dir)} and own.pop("replaced") == {}
+    assert result.pop("replace") == {"actor_0": str(run_dir)} and own.pop("replace") == {}
     assert result == own  # it is the same actor
+
+
+def test_a_team_is_trained_in_company_and_evaluated_and_watched_in_it(
+    tiny_model: Path, marft: Callable[..., str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    words = ["--model", tiny_model, "--level", "add_digit_long", "--env-options", "horizon", 1, "--run-dir", folder]
+    few = ["--num-iterations", 1, "--episodes-per-iteration", 2, "--max-new-tokens", 2, "--eval-instances", 0]
+    marft("train", *words, *few, "--replace", "actor", "reference")
+    assert "actor: reference\n" in marft("evaluate", folder, "--instances", 1)
+    shown = marft("evaluate", folder, "--instances", 2, "--json", "--replace", "actor", "random")
+    assert json.loads(shown)[0]["mean"] == 0.0
+    assert "actor_0 1" in marft("play", ENV, "--checkpoint", folder, "--seed", 3)
 
 
 def test_an_untrained_team_is_evaluated_with_examples_in_its_prompt(

@@ -4,7 +4,8 @@
 2. Agents are updated one after another, with the ratios of those before; old log-probabilities are frozen first.
 3. What is skipped is said and counted.
 4. The critic: warm-up, what it reads, what a cut is worth.
-5. Whole runs: every figure is there, a seed decides everything, a checkpoint is the team, and a team learns.
+5. Whole runs: every figure is there, a seed decides everything, a checkpoint is the team, others are not trained, and a
+   team learns.
 """
 
 import copy
@@ -628,6 +629,60 @@ def test_a_decentralised_critic_and_a_warm_up_make_a_whole_run(tiny_model: Path,
     assert first["policy/skipped"] == "critic warm-up"
     assert "writer_0/updates" not in first
     assert second["writer_0/updates"] == 2
+
+
+@pytest.mark.parametrize("critic_input", ["state", "observation"])
+def test_who_is_played_by_others_is_heard_and_not_trained(tiny_model: Path, tmp_path: Path, critic_input: str) -> None:
+    company = {"editor": "echo", "critic_0": "untrained"}
+    settings = config(
+        tiny_model, tmp_path / "run", critic_input=critic_input, replace=company, bootstrap_truncated=True, lr=0.05
+    )
+    train(settings, quiet=True)
+    first, _ = read_records(tmp_path / "run" / "metrics.jsonl")
+    assert first["train/turns"] == 4 * 2 * 3
+    assert {name.partition("/")[0] for name in first if name.endswith("/updates")} == {"writer_0"}
+    assert all(math.isfinite(first[name]) for name in ("critic/loss", "writer_0/grad_norm", "writer_0/kl"))
+    checkpoint = load_checkpoint(tmp_path / "run")
+    assert [folder.parent.name for folder in checkpoint.path.glob("*/adapter_model.safetensors")] == ["writer_0"]
+    settings = trained_settings(checkpoint)
+    team = load_team(settings, AGENTS, checkpoint.path)
+    assert team.blocks == {"writer_0": ("writer_0",)}
+    (rollout,) = play_held_out(settings, team, [Task(1)]).rollouts
+    writer, editor, critic, *_ = rollout.turns
+    assert editor.text == writer.text  # the last that it was told
+    assert editor.action_ids == [] != critic.action_ids
+
+
+def test_an_untrained_agent_is_the_same_by_name_and_from_a_checkpoint(tiny_model: Path, tmp_path: Path) -> None:
+    base = {"lr": 0.05, "eval_instances": 0}
+    train(config(tiny_model, tmp_path / "before", num_iterations=1, critic_warmup=1, **base), quiet=True)
+    companies = {"named": "untrained", "loaded": str(tmp_path / "before")}
+    for name, who in companies.items():
+        train(config(tiny_model, tmp_path / name, replace={"editor_0": who}, **base), quiet=True)
+    named, loaded = (without_times(tmp_path / name / "metrics.jsonl") for name in companies)
+    assert named == loaded
+    assert named[1]["writer_0/kl"] > 0
+
+
+def test_a_play_that_the_environment_does_not_have_is_said_with_the_way_out(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"editor_0 is to be played by 'silent', but .*; let untrained, random or"):
+        train(config(tiny_model, tmp_path / "run", replace={"editor": "silent"}, eval_instances=0), quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("company", "message"),
+    [
+        ({"writer": "untrained", "editor": "echo", "critic": "untrained"}, "leaves nobody to train"),
+        ({"writer": "echo", "editor": "echo", "critic": "echo"}, "scripts play every agent"),
+        ({"author": "echo"}, "replace names 'author'; the agents are writer_0, editor_0, critic_0"),
+    ],
+)
+def test_company_that_cannot_be_is_refused(
+    tiny_model: Path, tmp_path: Path, company: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train(config(tiny_model, tmp_path / "run", replace=company), quiet=True)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

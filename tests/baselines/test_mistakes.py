@@ -160,7 +160,7 @@ def test_2_a_misspelt_team_is_answered_with_the_one_that_was_meant(refused: Refu
         (["evaluate", "--model", "m", "--env-id", ENV, "--instances", "0"], ["--instances is 0", "at least 1"]),
         (
             ["evaluate", "--model", "m", "--env-id", ENV, "--split", "train", "--replace", "acter", "silent"],
-            ["--replace names 'acter'", "the agents are reasoner_0, actor_0"],
+            ["replace names 'acter'", "the agents are reasoner_0, actor_0"],
         ),
         (
             ["evaluate", "--model", "m", "--env-id", ENV, "--split", "train", "--replace", "actor", "untraind"],

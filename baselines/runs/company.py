@@ -1,0 +1,69 @@
+"""Who plays agents that are not the team's own: an untrained model, a script, or somebody from another run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import marft_envs
+from baselines.errors import CheckpointError, ConfigError
+from baselines.rollouts.scripted import Script
+from baselines.runs.checkpoint_loading import load_checkpoint
+from marft_envs import FlexMG
+
+UNTRAINED = "untrained"
+"""What people call the base model where they say who plays."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """Who plays in place of the team's own agents. None of them is trained."""
+
+    models: Mapping[str, Path | None]
+    """Agent -> the checkpoint that it comes from; None: the base model."""
+    scripts: Mapping[str, Script]
+    """Agent -> what plays it without a model."""
+
+    @classmethod
+    def named(cls, names: Mapping[str, str], agents: Sequence[str]) -> "Company":
+        """Agents or roles, and who plays them: `untrained`, a script, or the folder of a run or checkpoint.
+
+        Raises: ConfigError, CheckpointError.
+        """
+        models: dict[str, Path | None] = {}
+        scripts: dict[str, Script] = {}
+        for name, who in names.items():
+            meant = agents_named(name, agents)
+            if not meant:
+                raise ConfigError(f"replace names {name!r}; the agents are {', '.join(agents)}")
+            for agent in meant:
+                if who in marft_envs.SCRIPTED_PLAYS:
+                    scripts[agent] = partial(_scripted, who)
+                else:
+                    models[agent] = None if who == UNTRAINED else _checkpoint(name, who)
+        if len(scripts) == len(agents):
+            raise ConfigError("scripts play every agent; leave at least one to a model")
+        return cls(models, scripts)
+
+
+def _scripted(who: str, env: FlexMG, agent: str) -> str:
+    """Raises: ConfigError where the environment does not tell how such an agent plays."""
+    try:
+        return marft_envs.SCRIPTED_PLAYS[who](env, agent)
+    except NotImplementedError as error:
+        raise ConfigError(
+            f"{agent} is to be played by {who!r}, but {error}; let untrained, random or echo play it"
+        ) from error
+
+
+def agents_named(name: str, agents: Sequence[str]) -> list[str]:
+    """An agent by its name, or all of a role."""
+    return [agent for agent in agents if name in (agent, agent.rpartition("_")[0])]
+
+
+def _checkpoint(name: str, who: str) -> Path:
+    try:
+        return load_checkpoint(Path(who)).path
+    except CheckpointError as error:
+        choices = ", ".join((UNTRAINED, *marft_envs.SCRIPTED_PLAYS))
+        raise CheckpointError(f"{name} is to be played by {who!r}, none of {choices}: {error}") from error
