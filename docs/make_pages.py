@@ -107,9 +107,15 @@ def _teams(env_id: str) -> str:
     parts = ["## Teams", _team(env_id, env.default_team or "the default team", env.profiles, is_default=True)]
     others = {name: _profiles(env_id, name) for name in _team_names(env) if name != env.default_team}
     for name, profiles in sorted(others.items(), key=lambda item: (len(item[1]), item[0])):
-        if profiles:
+        if profiles and _is_for(env_id, name, profiles):
             parts.append(_team(env_id, name, profiles, is_default=False))
     return "\n\n".join(parts)
+
+
+def _is_for(env_id: str, team: str, profiles: Mapping[str, Profile]) -> bool:
+    """Examples are of one environment, and its team begins with its name; all others are for whoever takes them."""
+    name = env_id.partition("/")[2].rpartition("-v")[0]
+    return team.startswith(name) or not any(profile.examples for profile in profiles.values())
 
 
 def _team_names(env: FlexMG) -> list[str]:
