@@ -320,3 +320,22 @@ def test_the_silent_play_earns_the_best_of_two_guesses_as_the_docstring_says(lev
         earned.append(episode.returns["scout_0"])
     error = sqrt(float(bound) * (1 - float(bound)) / (400 * 4))  # each scout's luck is its own
     assert abs(fmean(earned) - float(bound)) < 4 * error
+
+
+# ---- Strangers -------------------------------------------------------------------------------------------------------
+
+
+def test_a_team_of_strangers_draws_others_for_the_test_split_and_talking_still_pays() -> None:
+    met: dict[str, set[Profile]] = {}
+    for split in ("train", "test"):
+        env = reset(team="search_party_strangers", split=split)
+        earned: dict[str, list[float]] = {"reference": [], "silent": []}
+        for seed in range(30):
+            for name, returns in earned.items():
+                play = marft_envs.SCRIPTED_PLAYS[name]
+                episode = marft_envs.play(env, lambda agent, _, env=env, play=play: play(env, agent), seed=seed)
+                returns.append(episode.returns["scout_0"])
+            met.setdefault(split, set()).update(list(env.profiles.values())[1:])
+        assert fmean(earned["reference"]) >= fmean(earned["silent"]) + 0.3
+    assert (len(met["train"]), len(met["test"])) == (3, 2)
+    assert not met["train"] & met["test"]
