@@ -345,6 +345,8 @@ def _frozen(value: object, depth: int = 0) -> object:
 
 
 def _with_profiles(where: str, options: dict[str, Any]) -> dict[str, Any]:
+    if "id" in options:  # `make` calls the environment's name so, and could not pass it on
+        raise LogError(f"{where}: options holds 'id', which no environment can have; {_WAY_OUT}")
     try:
         return options_from_plain(options)
     except (TypeError, TeamFileError) as error:

@@ -131,6 +131,10 @@ def _profile(place: int, agent: str, profile: Profile) -> Html:
         f"a turn takes {seconds(profile.base_us)}",
         f"and {profile.per_char_us / 1000:g} ms a character" if profile.per_char_us else "",
         f"· {profile.max_action_chars:,} characters at most",
+        f"· it is heard {seconds(profile.latency_us)} later" if profile.latency_us else "",
+        "" if profile.hears is None else f"· it hears {', '.join(profile.hears) or 'nobody'}",
+        f"· a turn costs {profile.cost_per_turn:g}" if profile.cost_per_turn else "",
+        f"· a character costs {profile.cost_per_char:g}" if profile.cost_per_char else "",
         "· its action is graded" if profile.answers else "",
     ]
     head = element(

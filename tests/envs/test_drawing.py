@@ -23,10 +23,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import marft_envs
-from marft_envs import Outcome, Profile, draw_page, record_of, retell
+from marft_envs import Example, Outcome, Profile, draw_page, record_of, retell
 from marft_envs.drawing import markup
 from marft_envs.drawing.dependencies_svg import Graph, Node, graph_of_round, graph_of_turns, graph_svg
 from marft_envs.drawing.markup import element, joined, source, text
+from marft_envs.drawing.shapes import seconds
 from marft_envs.drawing.timeline_svg import timeline_svg
 from marft_envs.drawing.transcript import MOST_CHARS
 from marft_envs.errors import TurnError
@@ -218,6 +219,23 @@ def test_an_element_that_the_page_forbids_is_our_own_mistake(name, attributes):
 def test_a_script_that_would_end_early_is_our_own_mistake():
     with pytest.raises(AssertionError):
         source("script", "x = '</script>'")
+
+
+def test_what_profiles_have_for_consequences_is_told():
+    quick = Profile("a", latency_us=2_000_000, hears=("b",), cost_per_turn=0.25, cost_per_char=0.01)
+    env = scripted("ab", horizon=1, base={"team": [quick, Profile("b", hears=(), examples=(Example("Hm?", "Yes."),))]})
+    page = Page(draw_page([record_of(played(env))]))
+    told = " ".join(data for _, data in page.texts)
+    for words in (
+        f"it is heard {seconds(2_000_000)} later",
+        "it hears b",
+        "it hears nobody",
+        "a turn costs 0.25",
+        "a character costs 0.01",
+        "Hm?",
+        "Yes.",
+    ):
+        assert words in told
 
 
 # ---- 2. Complete in itself -------------------------------------------------------------------------------------------

@@ -382,7 +382,7 @@ def test_a_log_is_json_lines_as_documented(log, episode):
         "kind": "episode",
         "format": 1,
         "env": "test/router-v0",
-        "options": {"team": [asdict(profile) for profile in episode.options["team"]]},
+        "options": {"team": [{**asdict(profile), "examples": []} for profile in episode.options["team"]]},
         "seed": 3,
         "reset_options": {},
     }
@@ -541,6 +541,7 @@ def test_an_option_that_is_no_json_is_named_and_what_was_written_before_is_kept(
         (1, lambda line: re.sub(rb'"team": \[{.*?}', b'"team": [["train"]', line), r":1: .*a member is \['train'\]"),
         (1, lambda line: line.replace(b'"role": "router"', b'"role": "a b"'), r":1: the team holds a broken profile"),
         (1, lambda line: line.replace(b'"role"', b'"part"'), r":1: the team holds a broken profile"),
+        (1, lambda line: line.replace(b'"team":', b'"id": 3, "team":'), r":1: options holds 'id', which no"),
     ],
 )  # fmt: skip
 def test_a_broken_line_is_named_by_file_and_number(log, number, change, message):
