@@ -41,7 +41,7 @@ from baselines.learning.losses import (
 )
 from baselines.learning.masks import padded
 from baselines.learning.minibatches import minibatches
-from baselines.learning.rates import num_steps, set_lr, warmup
+from baselines.learning.rates import annealed, num_steps, set_lr, warmup
 from baselines.learning.sequential import ActingOrder, predecessor_weights
 from baselines.policies.critic import Critic
 from baselines.policies.team import Team
@@ -94,6 +94,9 @@ class Config(ExperimentConfig):
     """Optimiser steps over which an adapter's learning rate rises to `lr`, linearly. Adam's first steps move every
     weight by all of it, however weak the signal, and later ones by far less: a rate that the first bear is slow for the
     rest."""
+    anneal_lr: bool = False
+    """Let the adapters' learning rate fall linearly over the iterations, to nothing after the last: what has been found
+    late is not lost again to steps that are too long."""
     update_epochs: int = 1
     """Passes over the batch per agent and iteration."""
     num_minibatches: int = 2
@@ -163,11 +166,16 @@ class MarftAction:
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr)
         self.optimizers = {adapter: torch.optim.Adam(team.parameters(adapter), lr=config.lr) for adapter in team.blocks}
         self.rng = np.random.default_rng(np.random.SeedSequence([config.seed, 1]))
+        self._lr_scale = 1.0
 
     # -- one iteration -------------------------------------------------------------------------------------------------
 
-    def learn(self, batch: Batch, *, update_policies: bool, status: Status) -> Metrics:
-        """Update the critic and, unless it is still warming up, every agent; returns what to log."""
+    def learn(self, batch: Batch, *, update_policies: bool, status: Status, lr_scale: float = 1.0) -> Metrics:
+        """Update the critic and, unless it is still warming up, every agent; returns what to log.
+
+        `lr_scale`: share of the adapters' learning rate for these updates.
+        """
+        self._lr_scale = lr_scale
         turns = list(batch.turns())
         status("reading values")
         cut = [
@@ -330,8 +338,8 @@ class MarftAction:
                     )
                     break
                 norm = torch.nn.utils.clip_grad_norm_(self.team.parameters(adapter), config.max_grad_norm)
-                if config.lr_warmup:
-                    set_lr(optimizer, config.lr * warmup(num_steps(optimizer), config.lr_warmup))
+                rising = warmup(num_steps(optimizer), config.lr_warmup) if config.lr_warmup else 1.0
+                set_lr(optimizer, config.lr * self._lr_scale * rising)
                 optimizer.step()
                 steps.append(averages | {"grad_norm": float(norm)})
             if stop_reason:
@@ -452,7 +460,12 @@ def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool
             began = time.monotonic()
             batch = experiment.collect(iteration, run.status)
             collected = time.monotonic()
-            metrics = learner.learn(batch, update_policies=iteration >= config.critic_warmup, status=run.status)
+            metrics = learner.learn(
+                batch,
+                update_policies=iteration >= config.critic_warmup,
+                status=run.status,
+                lr_scale=annealed(iteration, config.num_iterations) if config.anneal_lr else 1.0,
+            )
             times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
             run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
             experiment.climb(batch)

@@ -1,6 +1,6 @@
-"""Learning rates that change as training goes on, as functions of the steps an optimiser has made.
+"""Learning rates that change as training goes on, as functions of what has been done.
 
-The optimiser itself knows how many these are, so a run that goes on from a checkpoint needs nothing else.
+An optimiser itself knows how many steps it has made, so a run that goes on from a checkpoint needs nothing else.
 """
 
 import torch
@@ -12,6 +12,14 @@ def warmup(num_steps_done: int, num_steps: int) -> float:
     Source: Goyal et al., arXiv 1706.02677, section 2.2; for Adam, Ma and Yarats, arXiv 1910.04209.
     """
     return min(1.0, (num_steps_done + 1) / num_steps)
+
+
+def annealed(num_done: int, num_planned: int) -> float:
+    """Share of the full rate after so many of the planned iterations: falls linearly, and would be 0 after the last.
+
+    Source: PPO, arXiv 1707.06347, table 5 (α), as implementations carry it over to other tasks.
+    """
+    return 1.0 - num_done / num_planned
 
 
 def num_steps(optimizer: torch.optim.Optimizer) -> int:

@@ -389,6 +389,19 @@ def test_the_learning_rate_rises_with_the_steps_of_each_adapter_and_goes_on_from
     assert rates[2 * len(AGENTS) + 1 :: 2] == pytest.approx([0.008] * len(AGENTS) + [0.01] * len(AGENTS))
 
 
+def test_an_annealed_learning_rate_falls_to_nothing_over_the_iterations(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+    monkeypatch.setattr(marft_action, "set_lr", lambda _, lr: rates.append(lr))
+    settings = {"lr": 0.1, "num_minibatches": 1, "num_iterations": 4, "eval_instances": 0}
+    train(config(tiny_model, tmp_path / "run", anneal_lr=True, **settings), quiet=True)
+    assert rates[:: len(AGENTS)] == pytest.approx([0.1, 0.075, 0.05, 0.025])
+    rates.clear()
+    train(config(tiny_model, tmp_path / "steady", **settings), quiet=True)
+    assert rates == pytest.approx([0.1] * 4 * len(AGENTS))
+
+
 def test_more_minibatches_than_replies_are_one_reply_each(team: Team) -> None:
     metrics = learn(team, collected(team, episodes=1), num_minibatches=50)
     assert metrics["writer_0/updates"] == 2  # one episode of two rounds
