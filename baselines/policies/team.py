@@ -7,7 +7,6 @@ trainers update.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -41,8 +40,9 @@ from baselines.policies.packed import check_packing, run_pack, run_trunk
 
 SHARED = "team"
 """Name of the one adapter of a team that shares it."""
-UNTRAINED = "untrained"
-"""Name of the adapter, one that changes nothing, of all agents that act as the base model."""
+UNTRAINED = "~untrained"
+"""Name of the adapter, one that changes nothing, of all agents that act as the base model. No agent's own is called so:
+`adapter_name` leaves no `~` in a name."""
 WEIGHTS = "adapter_model.safetensors"
 """What PEFT calls an adapter's file."""
 
@@ -396,8 +396,7 @@ class Team:
         Raises: `CheckpointError` if there is no adapter of the agent, or none that fits.
         """
         own = self.adapter_of[agent]
-        names = (f"other_{k}" for k in count(1)) if folder else iter([UNTRAINED])
-        adapter = next(name for name in names if not folder or name not in self._of_others)
+        adapter = f"~{len(self._of_others)}" if folder else UNTRAINED
         if adapter not in self._of_others:
             self.model.add_adapter(adapter, self.model.peft_config[own])
             self._of_others.add(adapter)

@@ -19,8 +19,8 @@ UNTRAINED = "untrained"
 class Company:
     """Who plays in place of the team's own agents. None of them is trained."""
 
-    models: Mapping[str, Path | None]
-    """Agent -> the checkpoint that it comes from; None: the base model."""
+    models: Mapping[str, str]
+    """Agent -> `untrained`, or the folder of the run or checkpoint that it comes from."""
     scripts: Mapping[str, Script]
     """Agent -> what plays it without a model."""
 
@@ -28,9 +28,9 @@ class Company:
     def named(cls, names: Mapping[str, str], agents: Sequence[str]) -> "Company":
         """Agents or roles, and who plays them: `untrained`, a script, or the folder of a run or checkpoint.
 
-        Raises: ConfigError, CheckpointError.
+        Raises: ConfigError.
         """
-        models: dict[str, Path | None] = {}
+        models: dict[str, str] = {}
         scripts: dict[str, Script] = {}
         for name, who in names.items():
             meant = agents_named(name, agents)
@@ -40,10 +40,17 @@ class Company:
                 if who in marft_envs.SCRIPTED_PLAYS:
                     scripts[agent] = partial(_scripted, who)
                 else:
-                    models[agent] = None if who == UNTRAINED else _checkpoint(name, who)
+                    models[agent] = who
         if len(scripts) == len(agents):
             raise ConfigError("scripts play every agent; leave at least one to a model")
         return cls(models, scripts)
+
+    def checkpoints(self) -> dict[str, Path | None]:
+        """Where each of the models lies, every file compared with its manifest; None: the base model.
+
+        Raises: CheckpointError.
+        """
+        return {agent: None if who == UNTRAINED else _checkpoint(agent, who) for agent, who in self.models.items()}
 
 
 def _scripted(who: str, env: FlexMG, agent: str) -> str:
@@ -61,9 +68,9 @@ def agents_named(name: str, agents: Sequence[str]) -> list[str]:
     return [agent for agent in agents if name in (agent, agent.rpartition("_")[0])]
 
 
-def _checkpoint(name: str, who: str) -> Path:
+def _checkpoint(agent: str, who: str) -> Path:
     try:
         return load_checkpoint(Path(who)).path
     except CheckpointError as error:
         choices = ", ".join((UNTRAINED, *marft_envs.SCRIPTED_PLAYS))
-        raise CheckpointError(f"{name} is to be played by {who!r}, none of {choices}: {error}") from error
+        raise CheckpointError(f"{agent} is to be played by {who!r}, none of {choices}: {error}") from error

@@ -344,6 +344,7 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
     Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError`.
     """
     company = Company.named(config.replace, agents)
+    checkpoints = company.checkpoints()
     lora = Lora(config.lora_rank, config.lora_alpha, tuple(config.lora_targets), config.lora_last_layers)
     torch_seed = int(_stream(config.seed, _SAMPLER, 1).integers(2**62))
     with torch.random.fork_rng(devices=[]):
@@ -363,7 +364,7 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
                 gradient_checkpointing=config.gradient_checkpointing,
             ),
         )
-        for agent, folder in company.models.items():
+        for agent, folder in checkpoints.items():
             team.replace(agent, folder)
     if checkpoint is not None:
         team.load_adapters(checkpoint)

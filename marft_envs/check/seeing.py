@@ -89,9 +89,10 @@ def append_only(subject: Subject) -> None:
                     if not now_text.startswith(text):
                         raise Violation(f"seed {seed}: the text of {agent} was rewritten after {acting} acted")
                     before[agent] = (now, now_text)
-                own = [m for m in before.get(acting, ([], ""))[0] if m["role"] == "assistant"]
-                if acting in before and len(own) <= len(env.profiles[acting].examples):
-                    raise Violation(f"seed {seed}: {acting} acted, and its messages do not hold what it wrote")
+                if acting in before:
+                    said = [message["role"] for message in before[acting][0]].count("assistant")
+                    if said <= len(env.profiles[acting].examples):
+                        raise Violation(f"seed {seed}: {acting} acted, and its messages do not hold what it wrote")
 
 
 @grader(
