@@ -28,19 +28,19 @@ class Company:
     def named(cls, names: Mapping[str, str], agents: Sequence[str]) -> "Company":
         """Agents or roles, and who plays them: `untrained`, a script, or the folder of a run or checkpoint.
 
+        Of names that mean the same agent, the last counts.
+
         Raises: ConfigError.
         """
-        models: dict[str, str] = {}
-        scripts: dict[str, Script] = {}
+        played_by: dict[str, str] = {}
         for name, who in names.items():
             meant = agents_named(name, agents)
             if not meant:
                 raise ConfigError(f"replace names {name!r}; the agents are {', '.join(agents)}")
-            for agent in meant:
-                if who in marft_envs.SCRIPTED_PLAYS:
-                    scripts[agent] = partial(_scripted, who)
-                else:
-                    models[agent] = who
+            played_by.update(dict.fromkeys(meant, who))
+        known = marft_envs.SCRIPTED_PLAYS
+        scripts = {agent: partial(_scripted, who) for agent, who in played_by.items() if who in known}
+        models = {agent: who for agent, who in played_by.items() if who not in known}
         if len(scripts) == len(agents):
             raise ConfigError("scripts play every agent; leave at least one to a model")
         return cls(models, scripts)

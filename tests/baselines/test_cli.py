@@ -454,6 +454,9 @@ def test_a_team_is_trained_in_company_and_evaluated_and_watched_in_it(
     assert "actor: reference\n" in marft("evaluate", folder, "--instances", 1)
     shown = marft("evaluate", folder, "--instances", 2, "--json", "--replace", "actor", "random")
     assert json.loads(shown)[0]["mean"] == 0.0
+    own = marft("evaluate", folder, "--instances", 2, "--json", "--replace", "actor_0", "untrained")  # not by its role
+    assert json.loads(own)[0]["replace"] == {"actor": "reference", "actor_0": "untrained"}
+    assert json.loads(own)[0]["mean"] == 0.0
     assert "actor_0 1" in marft("play", ENV, "--checkpoint", folder, "--seed", 3)
 
 
