@@ -17,6 +17,7 @@ from marft_envs.collab.worlds.travel import LEVELS, World, numbers, price
 from marft_envs.collab.worlds.travel_drawing import draw
 from marft_envs.collab.worlds.travel_tools import answered, booked, searched
 from marft_envs.errors import TeamFileError
+from tests.envs.conftest import said
 
 SILENT = {"easy": Fraction(1, 9), "standard": Fraction(3, 56), "hard": Fraction(15, 744)}
 """As the docstring tells, exactly."""
@@ -28,15 +29,6 @@ def reset(level: str = "easy", seed: int = 1, **options: object) -> FlexMG:
     assert isinstance(env, FlexMG)
     env.reset(seed=seed)
     return env
-
-
-def say(env: FlexMG, *actions: str) -> list[str]:
-    """Who wrote these actions, in the order of the turns."""
-    agents = []
-    for action in actions:
-        agents.append(env.agent_selection)
-        env.step(action)
-    return agents
 
 
 def right(env: FlexMG) -> str:
@@ -53,8 +45,8 @@ def worlds(level: str, count: int = 60) -> Iterator[World]:
 
 def test_those_called_together_work_in_one_round_and_a_right_booking_earns_everybody_1() -> None:
     env = reset()
-    said = say(env, "call: calendar_0, location_0", "Then.", "There.", "call: ticket_0", right(env))
-    assert said == ["orchestrator_0", "calendar_0", "location_0", "orchestrator_0", "ticket_0"]
+    acted = said(env, "call: calendar_0, location_0", "Then.", "There.", "call: ticket_0", right(env))
+    assert acted == ["orchestrator_0", "calendar_0", "location_0", "orchestrator_0", "ticket_0"]
     assert env.terminated
     assert [turn.round for turn in env.turns] == [0, 1, 1, 2, 3]
     assert env.episode().returns == dict.fromkeys(env.possible_agents, 1.0)
@@ -63,42 +55,42 @@ def test_those_called_together_work_in_one_round_and_a_right_booking_earns_every
 
 def test_calling_one_after_the_other_costs_two_rounds() -> None:
     env = reset()
-    say(env, "call: calendar_0", "Then.", "call: location_0", "There.", "call: ticket_0", right(env))
+    said(env, "call: calendar_0", "Then.", "call: location_0", "There.", "call: ticket_0", right(env))
     assert env.info == {"booked": 1, "superfluous": 2}
     assert env.episode().returns["debug_0"] == pytest.approx(0.9)
 
 
 def test_every_turn_of_a_specialist_beyond_the_plan_costs_as_much_as_a_round() -> None:
     env = reset()
-    say(env, "call: calendar_0, location_0, ticket_0, debug_0", "Then.", "There.", "Where?", "Well.")
-    say(env, "call: ticket_0, debug_0", right(env), "Well.")
+    said(env, "call: calendar_0, location_0, ticket_0, debug_0", "Then.", "There.", "Where?", "Well.")
+    said(env, "call: ticket_0, debug_0", right(env), "Well.")
     assert env.info == {"booked": 1, "superfluous": 3}
     assert env.episode().returns["ticket_0"] == pytest.approx(0.85)
 
 
 def test_the_price_never_makes_a_right_trip_a_loss() -> None:
     env = reset(horizon=60)
-    say(env, *["I do not know."] * 40, "call: ticket_0", right(env))
+    said(env, *["I do not know."] * 40, "call: ticket_0", right(env))
     assert env.info == {"booked": 1, "superfluous": 38}
     assert env.episode().returns["ticket_0"] == 0.0
 
 
 def test_words_that_call_nobody_lose_a_round_and_are_told_so() -> None:
     env = reset()
-    assert say(env, "Let us begin.", "call: calendar_0") == ["orchestrator_0", "orchestrator_0"]
+    assert said(env, "Let us begin.", "call: calendar_0") == ["orchestrator_0", "orchestrator_0"]
     assert "judge: Nobody was called." in env.observe("orchestrator_0")["text"]
     assert env.dependencies.agents == ("calendar_0",)
 
 
 def test_who_used_a_tool_reads_its_result_and_goes_on_without_the_others() -> None:
     env = reset("standard")
-    said = say(env, "call: calendar_0, location_0", "free", "I wait.", "Thank you.", "call: debug_0")
-    assert said == ["orchestrator_0", "calendar_0", "location_0", "calendar_0", "orchestrator_0"]
+    acted = said(env, "call: calendar_0, location_0", "free", "I wait.", "Thank you.", "call: debug_0")
+    assert acted == ["orchestrator_0", "calendar_0", "location_0", "calendar_0", "orchestrator_0"]
 
 
 def test_what_a_tool_answers_its_user_alone_is_told() -> None:
     env = reset("standard")
-    say(env, "call: calendar_0, location_0", "free", "I wait.", "I say nothing.", "call: location_0")
+    said(env, "call: calendar_0, location_0", "free", "I wait.", "I say nothing.", "call: location_0")
     told = f"The traveller is free on {', '.join(env.world.free[:2])} and {env.world.free[2]}."
     assert told in env.observe("calendar_0")["text"]
     assert not any(told in env.observe(other)["text"] for other in env.possible_agents if other != "calendar_0")
@@ -106,13 +98,13 @@ def test_what_a_tool_answers_its_user_alone_is_told() -> None:
 
 def test_everybody_hears_in_its_next_turn_what_was_said() -> None:
     env = reset()
-    say(env, "call: calendar_0, location_0", "Then.", "There.", "call: ticket_0")
+    said(env, "call: calendar_0, location_0", "Then.", "There.", "call: ticket_0")
     assert "calendar_0:\n> Then." in env.observe("ticket_0")["text"]
 
 
 def test_done_ends_the_episode_and_earns_nothing() -> None:
     env = reset()
-    say(env, "done")
+    said(env, "done")
     assert env.terminated
     assert env.episode().returns["orchestrator_0"] == 0.0
 
@@ -120,7 +112,7 @@ def test_done_ends_the_episode_and_earns_nothing() -> None:
 def test_a_wrong_booking_is_final() -> None:
     env = reset()
     wrong = next(city for city in env.world.cities if city != env.world.city)
-    say(env, "call: ticket_0", f"{wrong} {env.world.free[0]}")
+    said(env, "call: ticket_0", f"{wrong} {env.world.free[0]}")
     assert env.terminated
     assert env.info["booked"] == 0
     assert env.feedback_to("ticket_0") == ["judge: Another city would fit better."]
@@ -128,7 +120,7 @@ def test_a_wrong_booking_is_final() -> None:
 
 def test_a_trip_that_nobody_books_earns_nothing() -> None:
     env = reset(horizon=3)
-    say(env, "call: ticket_0", "Well.", "call: ticket_0")
+    said(env, "call: ticket_0", "Well.", "call: ticket_0")
     assert env.truncated
     assert env.episode().returns["ticket_0"] == 0.0
 
@@ -154,7 +146,9 @@ def test_without_tools_one_city_and_one_day_on_the_last_line_are_a_booking(words
 
 def test_the_last_line_alone_books() -> None:
     env = reset()
-    say(env, "call: ticket_0", f"{right(env)}\nBut I am not sure.", "call: ticket_0", f"I am sure now:\n{right(env)}\n")
+    said(
+        env, "call: ticket_0", f"{right(env)}\nBut I am not sure.", "call: ticket_0", f"I am sure now:\n{right(env)}\n"
+    )
     assert env.info["booked"] == 1
 
 
@@ -211,11 +205,11 @@ def test_a_search_names_one_city_and_one_day(words: str) -> None:
 def test_debug_tells_of_the_latest_search_which_connections_do_not_run() -> None:
     env = reset("hard", seed=4)
     day = next(day for day in env.world.free if env.world.right_trip(day))
-    say(env, "call: debug_0", "check")
+    said(env, "call: debug_0", "check")
     assert "Nothing was searched yet." in env.observe("debug_0")["text"]
     other = next(city for city in env.world.cities if city != env.world.city)
-    say(env, "Well.", "call: ticket_0", f"search {other} {day}", f"search {env.world.city} {day}", "Well.")
-    say(env, "call: debug_0", "check")
+    said(env, "Well.", "call: ticket_0", f"search {other} {day}", f"search {env.world.city} {day}", "Well.")
+    said(env, "call: debug_0", "check")
     idle = [one.number for one in env.world.timetable[env.world.city, day] if not one.runs]
     assert f"{env.world.city} on {day}: {idle[0]} and {idle[1]} do not run." in env.observe("debug_0")["text"]
 
