@@ -17,7 +17,7 @@ from baselines.runs.records import STAMPS, Record, iteration_of, number_of, read
 
 CONFIG, RUN, SUMMARY = "config.json", "run.json", "summary.json"
 METRICS, EVALUATIONS = "metrics.jsonl", "evaluations.jsonl"
-CURVE = "curve.png"
+CURVE, CURVES = "curve.png", "curves.png"
 TENSORBOARD = "tensorboard"
 
 _PACKAGES = ("marft-envs", "torch", "transformers", "peft", "numpy", "pettingzoo", "gymnasium")

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -374,6 +375,33 @@ def test_a_curve_can_be_drawn_again(run_dir: Path, marft: Callable[..., str]) ->
     (run_dir / "curve.png").unlink()
     assert marft("curve", run_dir).strip() == str(run_dir / "curve.png")
     assert (run_dir / "curve.png").stat().st_size > 0
+
+
+def test_several_runs_are_drawn_in_one_picture(
+    run_dir: Path, marft: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run_dir, other)
+    monkeypatch.chdir(tmp_path)
+    assert marft("curve", run_dir, other).strip() == "curves.png"
+    assert (tmp_path / "curves.png").stat().st_size > 0
+    assert marft("curve", run_dir, "--output", tmp_path / "one.png").strip() == str(tmp_path / "one.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param([], "name the folder of a run", id="no run"),
+        pytest.param(["RUN", "elsewhere"], "elsewhere is no folder of a run", id="one that is none"),
+        pytest.param(["RUN", "--output", "."], "a folder; name a file in it", id="into a folder"),
+        pytest.param(["RUN", "--output", "no/such/folder/a.png"], "cannot be written", id="where nothing is"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told(
+    run_dir: Path, words: list[str], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["curve", *(str(run_dir) if word == "RUN" else word for word in words)]) == 2
+    assert message in " ".join(capfd.readouterr().err.split())
 
 
 def test_a_trained_team_can_be_watched(run_dir: Path, marft: Callable[..., str], tmp_path: Path) -> None:

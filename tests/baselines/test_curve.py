@@ -1,6 +1,6 @@
 """The learning curve.
 
-1. What is taken out of the records. 2. A picture comes out of whatever there is, and shows it.
+1. What is taken out of the records. 2. A picture comes out of whatever there is, and shows it. 3. Several runs in one.
 """
 
 import json
@@ -11,6 +11,7 @@ import pytest
 
 from baselines.errors import CheckpointError
 from baselines.runs.curve import draw_curve
+from baselines.runs.curves import draw_curves
 from baselines.runs.series import Band, bands, evaluation_points, pieces, series, smooth
 
 BLUE, VERMILLION = (0, 114, 178), (213, 94, 0)
@@ -188,3 +189,88 @@ def test_drawing_leaves_nothing_else_behind(tmp_path: Path) -> None:
     draw_curve(tmp_path)
     draw_curve(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curve.png", "metrics.jsonl"]
+
+
+def test_a_run_may_be_drawn_elsewhere(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    write(run, "metrics.jsonl", training(3))
+    assert draw_curve(run, tmp_path / "other.png") == tmp_path / "other.png"
+    assert pixels(tmp_path / "other.png").std() > 1.0
+    assert not (run / "curve.png").exists()
+
+
+# --- Several runs in one picture ---
+
+
+def runs(tmp_path: Path, **records: list[dict]) -> list[Path]:
+    """A folder of a run for each name."""
+    for name, lines in records.items():
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, "metrics.jsonl", lines)
+    return [tmp_path / name for name in records]
+
+
+def words_of(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every word in the picture of these runs."""
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    found: list[str] = []
+    save = Figure.savefig
+
+    def note(figure: Figure, *args: object, **kwargs: object) -> None:
+        save(figure, *args, **kwargs)  # type: ignore[arg-type]
+        found.extend(element.get_text() for element in figure.findobj(Text) if element.get_visible())
+
+    monkeypatch.setattr(Figure, "savefig", note)
+    draw_curves(folders, folders[0].parent / "curves.png")
+    return found
+
+
+def test_every_run_has_its_line_and_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = runs(tmp_path, one=training(20), two=training(12))
+    alone = pixels(draw_curves(folders[:1], tmp_path / "alone.png"))
+    both = pixels(draw_curves(folders, tmp_path / "both.png"))
+    orange = (230, 159, 0)  # the second colour of the palette
+    assert share_of(BLUE, alone) > 0.001 and share_of(orange, alone) == 0.0
+    assert share_of(BLUE, both) > 0.0005 and share_of(orange, both) > 0.0005
+    words = words_of(folders, monkeypatch)
+    assert {"one", "two", "entropy of reasoner_0", "entropy of actor_0"} <= set(words)
+
+
+def test_evaluations_of_each_run_are_drawn_in_its_colour(tmp_path: Path) -> None:
+    folders = runs(tmp_path, one=[{"iteration": 0, "wall_s": 1.0}], two=[{"iteration": 0, "wall_s": 1.0}])
+    before = share_of((230, 159, 0), pixels(draw_curves(folders, tmp_path / "before.png")))
+    write(folders[1], "evaluations.jsonl", [{"iteration": 0, "name": "untrained", "mean": 0.5}])
+    picture = pixels(draw_curves(folders, tmp_path / "after.png"))
+    assert before == 0.0 and share_of((230, 159, 0), picture) > 0.0
+    assert share_of(BLUE, picture) == 0.0
+
+
+def test_runs_of_the_same_name_are_told_apart_by_their_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        write(folder, "metrics.jsonl", training(3))
+    assert {str(folder) for folder in folders} <= set(words_of(folders, monkeypatch))
+
+
+def test_the_same_run_twice_is_refused(tmp_path: Path) -> None:
+    (folder,) = runs(tmp_path, one=training(3))
+    with pytest.raises(CheckpointError, match="named twice"):
+        draw_curves([folder, tmp_path / "." / "one"], tmp_path / "curves.png")
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param([{"iteration": 0}], id="an iteration without metrics"),
+        pytest.param(training(5, agents=()), id="no agents"),
+        pytest.param(training(5, agents=tuple(f"agent_{k}" for k in range(8))), id="an octet"),
+        pytest.param(training(3, level="a") + training(3, level="b"), id="levels"),
+    ],
+)
+def test_whatever_several_runs_hold_can_be_drawn(tmp_path: Path, records: list[dict]) -> None:
+    folders = runs(tmp_path, one=records, two=training(4))
+    assert pixels(draw_curves(folders, tmp_path / "curves.png")).std() > 1.0
