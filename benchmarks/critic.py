@@ -118,7 +118,7 @@ def compare(options: argparse.Namespace, samples: int) -> list[dict[str, Any]]:
         before = reading.cpu_s
         if kind == "observation":
             reading.read_final_prompts()
-        learners[kind].learn(batch, update_policies=True, status=_nothing)
+        learners[kind].learn(batch, iteration=0, status=_nothing)
         read[kind].append(reading.cpu_s - before)
 
     contestants = [Contestant(kind, partial(run, kind)) for kind in INPUTS]

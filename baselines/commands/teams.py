@@ -12,7 +12,7 @@ from baselines.commands.terminal import hush_libraries
 from baselines.policies.team import Team
 from baselines.runs.checkpoint_loading import load_checkpoint
 from baselines.runs.company import agents_named
-from baselines.runs.experiment import ExperimentConfig, check_ranges, load_team, set_up_torch
+from baselines.runs.experiment import ExperimentConfig, load_team, set_up_torch
 from baselines.runs.trained_settings import trained_settings
 
 
@@ -70,5 +70,5 @@ def find_cast(
     for name, value in given.items():
         if value is not None:
             setattr(settings, name, value)
-    check_ranges(settings)
+    settings.check()
     return Cast(settings, folder)

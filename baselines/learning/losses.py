@@ -184,17 +184,21 @@ def ppo_policy_loss(
     old_logprobs: Tensor,
     advantages: Tensor,
     mask: Tensor,
-    clip_coef: float,
+    clip_coef: float | None,
     clip_coef_high: float | None = None,
 ) -> Tensor:
     """Clipped surrogate, averaged over the mask; the ratio is clipped to [1 - clip_coef, 1 + clip_coef_high].
+
+    Without `clip_coef` nothing is clipped: at ratios of 1 its gradient is that of REINFORCE.
 
     Shapes: all (B, T) -> scalar. `clip_coef_high` defaults to `clip_coef`.
     Source: PPO, arXiv 1707.06347, eq. 7; its upper bound apart ("clip-higher"), DAPO, arXiv 2503.14476, §3.1.
     """
     _assert_steps(mask, advantages)
-    high = clip_coef if clip_coef_high is None else clip_coef_high
     ratios = _log_ratios(logprobs, old_logprobs, mask).exp()
+    if clip_coef is None:
+        return masked_mean(-ratios * advantages, mask)
+    high = clip_coef if clip_coef_high is None else clip_coef_high
     clipped = ratios.clamp(1 - clip_coef, 1 + high)
     return masked_mean(-torch.minimum(ratios * advantages, clipped * advantages), mask)
 
@@ -245,13 +249,17 @@ def clip_fraction(
     logprobs: Tensor,
     old_logprobs: Tensor,
     mask: Tensor,
-    clip_coef: float,
+    clip_coef: float | None,
     clip_coef_high: float | None = None,
 ) -> Tensor:
     """Share of real steps whose ratio lies outside the clip range, whatever the sign of their advantage.
 
+    0 without a clip range.
+
     Shapes: all (B, T) -> scalar in [0, 1].
     """
+    if clip_coef is None:
+        return logprobs.new_zeros(())
     high = clip_coef if clip_coef_high is None else clip_coef_high
     ratios = _log_ratios(logprobs, old_logprobs, mask).exp()
     outside = (ratios < 1 - clip_coef) | (ratios > 1 + high)

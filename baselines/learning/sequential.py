@@ -67,7 +67,7 @@ class PredecessorWeights:
     """Weighted advantages for one block's update, and how far they can be trusted."""
 
     advantages: Tensor
-    """(N,): own or joint advantage times weight at the current block's turns, 0 elsewhere."""
+    """Like the advantages given: own or joint one times weight at the current block's turns, 0 elsewhere."""
     weights: Tensor
     """(N,): the weight alone at the current block's turns, 0 elsewhere."""
     uses_joint: Tensor
@@ -96,13 +96,15 @@ def predecessor_weights(
     `log_ratios` are new minus old log-probabilities *summed* over an action's tokens (the mean over tokens is
     no importance weight), read only at turns of `updated` blocks. Normalise advantages before, not after.
 
-    Shapes: all tensors (N,), in the order of `order`.
+    Shapes: all tensors (N,), in the order of `order`; advantages and joint_advantages (N, T) where every turn takes
+    several actions, such as tokens: a turn's weight is that of each.
     Source: HAPPO, arXiv 2109.11251 (its factor M); A2PO, arXiv 2302.06205, likewise corrects own advantages.
     Deviates: a round's summed log-ratio is clamped to ±max_log_ratio (> 0), since one long reply could
     outweigh the batch. That biases the weight, so the share clamped is returned for the log.
     """
     assert_alike((1,), order.episodes, order.rounds, order.positions, order.blocks, log_ratios)
-    assert_alike((1,), order.blocks, advantages, joint_advantages)
+    assert_alike((1, 2), advantages, joint_advantages)
+    assert len(advantages) == len(order.blocks), (advantages.shape, order.blocks.shape)
     assert current not in updated, (current, updated)
     is_current = order.blocks == current
     is_updated = torch.isin(order.blocks, order.blocks.new_tensor(sorted(updated)))
@@ -117,13 +119,14 @@ def predecessor_weights(
 
     weights = torch.where(is_current, sums.clamp(-max_log_ratio, max_log_ratio).exp(), 0.0)
     uses_joint = is_current & uses_joint
-    chosen = torch.where(uses_joint, joint_advantages, advantages)
+    by_turn = (slice(None), *[None] * (advantages.ndim - 1))
+    chosen = torch.where(uses_joint[by_turn], joint_advantages, advantages)
     was_clamped = is_current & (sums.abs() > max_log_ratio)
 
     num_turns = int(is_current.sum())
     squares = float(weights.square().sum())
     return PredecessorWeights(
-        advantages=torch.where(is_current, chosen * weights, 0.0),
+        advantages=torch.where(is_current[by_turn], chosen * weights[by_turn], 0.0),
         weights=weights,
         uses_joint=uses_joint,
         num_turns=num_turns,

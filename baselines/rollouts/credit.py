@@ -31,12 +31,6 @@ class Credit:
     """The advantage of its round's joint action."""
     returns: Tensor
     """λ-returns: what the critic should have said."""
-    episodes: Tensor
-    rounds: Tensor
-    positions: Tensor
-    """Acting order within the episode."""
-    predecessors: Tensor | None
-    """On the clock, (M, 2): pairs of a turn and one that its agent heard of in it, which it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +101,7 @@ def assign_credit(
             ("returns", estimate.returns),
         ):
             flat[name][one.turns] = table[row, : len(one.turns)]
-    return Credit(
-        advantages=flat["advantages"],
-        joint_advantages=flat["joint"],
-        returns=flat["returns"],
-        episodes=torch.tensor([number for number, rollout in enumerate(batch.rollouts) for _ in rollout.turns]),
-        rounds=torch.tensor([turn.round for turn in batch.turns()]),
-        positions=torch.tensor([position for rollout in batch.rollouts for position in range(len(rollout.turns))]),
-        predecessors=_predecessors(batch) if any(rollout.time == "clock" for rollout in batch.rollouts) else None,
-    )
+    return Credit(advantages=flat["advantages"], joint_advantages=flat["joint"], returns=flat["returns"])
 
 
 def require_team_reward(batch: Batch) -> None:
@@ -197,7 +183,10 @@ def _clock_axes(rollout: Rollout, start: int, next_values: Mapping[str, float], 
     return axes
 
 
-def _predecessors(batch: Batch) -> Tensor:
+def predecessors_in(batch: Batch) -> Tensor | None:
+    """On the clock, (M, 2): pairs of a turn and one that its agent heard of in it, which it answers; else None."""
+    if not any(rollout.time == "clock" for rollout in batch.rollouts):
+        return None
     pairs = []
     start = 0
     for rollout in batch.rollouts:

@@ -146,6 +146,38 @@ class ExperimentConfig:
         """Whether what is learnt from tells what policies make of the next prompts where an episode is cut."""
         return False
 
+    def check(self) -> None:
+        """Raises: `ConfigError` for a number out of its range."""
+        at_least_one = (
+            "num_iterations",
+            "episodes_per_iteration",
+            "samples_per_instance",
+            "num_envs",
+            "max_new_tokens",
+            "rollout_batch_size",
+            "lora_rank",
+            "checkpoint_every",
+            "max_packed_tokens",
+            "update_batch_size",
+        )
+        for name in at_least_one:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.temperature <= 0:
+            raise ConfigError(
+                f"temperature is {self.temperature}; training samples, so it must be above 0 (greedy play is what "
+                "evaluation does)"
+            )
+        if self.max_history_tokens < 0:
+            raise ConfigError(
+                f"max_history_tokens is {self.max_history_tokens}; give how many tokens may be kept, or 0 to keep "
+                "nothing"
+            )
+        if self.num_checkpoints < 0:
+            raise ConfigError(f"num_checkpoints is {self.num_checkpoints}; give how many to keep, or 0 to keep all")
+        if self.threads < 0:
+            raise ConfigError(f"threads is {self.threads}; give a number of CPU threads, or 0 for torch's own choice")
+
 
 class Experiment:
     """The prepared parts of one run."""
@@ -171,7 +203,7 @@ class Experiment:
 
         Raises: typed errors for whatever cannot work, before anything is written.
         """
-        check_ranges(config)
+        config.check()
         set_up_torch(config)
         # Nothing here draws from torch's own generator; should a library do so, a run still follows from its seed.
         torch.manual_seed(int(_stream(config.seed, _SAMPLER).integers(2**62)))
@@ -369,38 +401,6 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
     if checkpoint is not None:
         team.load_adapters(checkpoint)
     return team
-
-
-def check_ranges(config: ExperimentConfig) -> None:
-    """Raises: `ConfigError` for a number out of its range."""
-    at_least_one = (
-        "num_iterations",
-        "episodes_per_iteration",
-        "samples_per_instance",
-        "num_envs",
-        "max_new_tokens",
-        "rollout_batch_size",
-        "lora_rank",
-        "checkpoint_every",
-        "max_packed_tokens",
-        "update_batch_size",
-    )
-    for name in at_least_one:
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least 1")
-    if config.temperature <= 0:
-        raise ConfigError(
-            f"temperature is {config.temperature}; training samples, so it must be above 0 (greedy play is what "
-            "evaluation does)"
-        )
-    if config.max_history_tokens < 0:
-        raise ConfigError(
-            f"max_history_tokens is {config.max_history_tokens}; give how many tokens may be kept, or 0 to keep nothing"
-        )
-    if config.num_checkpoints < 0:
-        raise ConfigError(f"num_checkpoints is {config.num_checkpoints}; give how many to keep, or 0 to keep all")
-    if config.threads < 0:
-        raise ConfigError(f"threads is {config.threads}; give a number of CPU threads, or 0 for torch's own choice")
 
 
 def default_folder(config: ExperimentConfig) -> Path:

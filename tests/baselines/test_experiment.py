@@ -21,7 +21,7 @@ from baselines.evaluate import evaluate_team, few_shot_examples, held_out_tasks
 from baselines.policies.team import Team
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.runs.checkpoint_loading import Checkpoint
-from baselines.runs.experiment import Experiment, ExperimentConfig, check_ranges, make_env
+from baselines.runs.experiment import Experiment, ExperimentConfig, make_env
 from baselines.runs.trained_settings import trained_settings
 from marft_envs import FlexMG, MarftError, UnknownEnvironmentError
 from tests.baselines.toy_envs import Letters, Uppercase
@@ -53,7 +53,7 @@ def config(tiny_model: Path, **settings: object) -> ExperimentConfig:
 )
 def test_a_count_below_one_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is 0; it must be at least 1"):
-        check_ranges(ExperimentConfig(**{name: 0}))
+        ExperimentConfig(**{name: 0}).check()
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_a_count_below_one_is_refused(name: str) -> None:
 )
 def test_a_number_out_of_its_range_is_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_ranges(ExperimentConfig(**settings))
+        ExperimentConfig(**settings).check()
 
 
 def test_the_defaults_are_in_range() -> None:
-    check_ranges(ExperimentConfig())
-    check_ranges(ExperimentConfig(max_history_tokens=0))
+    ExperimentConfig().check()
+    ExperimentConfig(max_history_tokens=0).check()
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.algorithms import marft_action
-from baselines.algorithms.marft_action import Config, Experience, MarftAction, train
+from baselines.algorithms.marft_action import Config, MarftAction, train
 from baselines.errors import ConfigError
 from baselines.evaluate import play_held_out
 from baselines.policies.team import Compute, Team
@@ -30,6 +29,9 @@ from baselines.runs.experiment import Experiment, Metrics, load_team
 from baselines.runs.records import read_records
 from baselines.runs.run import load_checkpoint
 from baselines.runs.trained_settings import trained_settings
+from baselines.updates import policies
+from baselines.updates.policies import Experience
+from baselines.updates.values import Reading
 from tests.baselines.toy_envs import Letters
 
 LoadTeam = Callable[..., Team]
@@ -50,7 +52,13 @@ def learner(team: Team, **settings: object) -> MarftAction:
 
 
 def learn(team: Team, batch: Batch, **settings: object) -> Metrics:
-    return learner(team, **settings).learn(batch, update_policies=True, status=print)
+    return learner(team, **settings).learn(batch, iteration=0, status=print)
+
+
+def fit_critic(ppo: MarftAction, batch: Batch) -> Metrics:
+    """Learns as in a warm-up, which leaves the team alone."""
+    ppo.config = replace(ppo.config, critic_warmup=1)
+    return ppo.learn(batch, iteration=0, status=print)
 
 
 def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -102,7 +110,7 @@ def test_the_gradient_is_that_of_the_surrogate_by_finite_differences(load_team: 
     team = load_team(*AGENTS, scale=0.1)  # larger adapters bend the objective too much for a difference to be a slope
     turns, old, advantages = replies(team)
     ppo = learner(team, clip_coef=0.2, clip_coef_high=0.3, ent_coef=ent_coef)
-    step = ppo._accumulate("writer_0", Experience(turns, [], old), advantages, [4, 1, 0, 3, 2, 5])
+    step = ppo.policies._accumulate("writer_0", Experience(turns, [], old), advantages[:, None], [4, 1, 0, 3, 2, 5])
     found = step.averages
     assert step.drift.maximum < 1e-6
     assert found["loss"] == pytest.approx(objective(team, turns, old, advantages, ent_coef), abs=1e-9)
@@ -136,7 +144,9 @@ def test_a_minibatch_has_the_same_gradient_however_it_is_cut_up(team: Team) -> N
         team.compute = compute
         team.model.zero_grad()
         ppo = learner(team, ent_coef=0.3)
-        totals = ppo._accumulate("writer_0", Experience(turns, [], old), advantages, list(range(6))).averages
+        totals = ppo.policies._accumulate(
+            "writer_0", Experience(turns, [], old), advantages[:, None], list(range(6))
+        ).averages
         found.append((totals, [parameter.grad for parameter in team.parameters("writer_0")]))
     for totals, gradients in found[1:]:
         assert totals == pytest.approx(found[0][0], abs=1e-9)
@@ -167,9 +177,9 @@ def test_gradients_are_clipped_agent_by_agent_and_their_shares_add_up(team: Team
         left = torch.cat([parameter.grad.flatten() for parameter in team.parameters(adapter)])
         stepped[adapter] = float(left.norm())
 
-    for adapter, optimizer in ppo.optimizers.items():
+    for adapter, optimizer in ppo.policies.optimizers.items():
         optimizer.register_step_pre_hook(lambda *_, adapter=adapter: note(adapter))
-    metrics = ppo.learn(collected(team), update_policies=True, status=print)
+    metrics = ppo.learn(collected(team), iteration=0, status=print)
     norms = [metrics[f"{adapter}/grad_norm"] for adapter in AGENTS]
     assert all(norm > 1e-3 for norm in norms)  # as they were before clipping
     shares = [metrics[f"{adapter}/grad_share"] for adapter in AGENTS]
@@ -187,7 +197,7 @@ class Recorded:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[dict[str, object]] = []
-        weigh = marft_action.predecessor_weights
+        weigh = policies.predecessor_weights
 
         def recorded(order: object, log_ratios: Tensor, *args: object, **settings: object) -> object:
             weighted = weigh(order, log_ratios, *args, **settings)
@@ -201,7 +211,7 @@ class Recorded:
             )
             return weighted
 
-        monkeypatch.setattr(marft_action, "predecessor_weights", recorded)
+        monkeypatch.setattr(policies, "predecessor_weights", recorded)
 
     def each(self, name: str) -> list[object]:
         return [call[name] for call in self.calls]
@@ -261,7 +271,7 @@ def test_a_random_order_changes_from_iteration_to_iteration_and_follows_from_the
     for _ in range(2):
         ppo = learner(team, update_order="random", seed=5)
         for _ in range(4):
-            ppo.learn(batch, update_policies=True, status=print)
+            ppo.learn(batch, iteration=0, status=print)
     orders = [tuple(recorded.each("current")[start : start + 3]) for start in range(0, 24, 3)]
     assert all(sorted(order) == [0, 1, 2] for order in orders)
     assert len(set(orders[:4])) > 1
@@ -281,7 +291,7 @@ def test_old_log_probabilities_of_all_agents_are_frozen_before_the_first_update(
     events: list[str] = []
     olds: dict[str, list[Tensor]] = {}
     ppo = learner(team, old_logprobs=source, lr=0.05)
-    freeze, update = ppo._old_logprobs, ppo._update_block
+    freeze, update = ppo.policies._old_logprobs, ppo.policies._update_block
 
     def frozen(adapter: str, *args: object) -> list[Tensor]:
         events.append(f"freeze {adapter}")
@@ -292,9 +302,9 @@ def test_old_log_probabilities_of_all_agents_are_frozen_before_the_first_update(
         olds[adapter] = experience.old
         return update(adapter, experience, *args, **settings)
 
-    monkeypatch.setattr(ppo, "_old_logprobs", frozen)
-    monkeypatch.setattr(ppo, "_update_block", updated)
-    ppo.learn(batch, update_policies=True, status=print)
+    monkeypatch.setattr(ppo.policies, "_old_logprobs", frozen)
+    monkeypatch.setattr(ppo.policies, "_update_block", updated)
+    ppo.learn(batch, iteration=0, status=print)
     assert events == [f"freeze {agent}" for agent in AGENTS] + [f"update {agent}" for agent in AGENTS]
     for agent in AGENTS:
         assert agents.count(agent) == len(olds[agent])
@@ -374,17 +384,17 @@ def test_the_learning_rate_rises_with_the_steps_of_each_adapter_and_goes_on_from
     settings = {"lr": 0.01, "lr_warmup": 5, "num_minibatches": 2, "target_kl": None}
     ppo = learner(team, **settings)
     rates: list[float] = []
-    for optimizer in ppo.optimizers.values():
+    for optimizer in ppo.policies.optimizers.values():
         optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
-    ppo.learn(batch, update_policies=True, status=print)
+    ppo.learn(batch, iteration=0, status=print)
     assert rates == pytest.approx([0.002, 0.004] * len(AGENTS))
     ppo.save(tmp_path)
     again = learner(team, **settings)
     again.load(tmp_path)
-    for optimizer in again.optimizers.values():
+    for optimizer in again.policies.optimizers.values():
         optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
     for _ in range(2):
-        again.learn(batch, update_policies=True, status=print)
+        again.learn(batch, iteration=0, status=print)
     assert rates[2 * len(AGENTS) :: 2] == pytest.approx([0.006] * len(AGENTS) + [0.01] * len(AGENTS))
     assert rates[2 * len(AGENTS) + 1 :: 2] == pytest.approx([0.008] * len(AGENTS) + [0.01] * len(AGENTS))
 
@@ -393,7 +403,7 @@ def test_an_annealed_learning_rate_falls_to_nothing_over_the_iterations(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates: list[float] = []
-    monkeypatch.setattr(marft_action, "set_lr", lambda _, lr: rates.append(lr))
+    monkeypatch.setattr(policies, "set_lr", lambda _, lr: rates.append(lr))
     settings = {"lr": 0.1, "num_minibatches": 1, "num_iterations": 4, "eval_instances": 0}
     train(config(tiny_model, tmp_path / "run", anneal_lr=True, **settings), quiet=True)
     assert rates[:: len(AGENTS)] == pytest.approx([0.1, 0.075, 0.05, 0.025])
@@ -415,12 +425,12 @@ def test_a_warm_up_fits_the_critic_and_leaves_the_team_alone(team: Team) -> None
     batch = collected(team)
     before = {adapter: copies(team.parameters(adapter)) for adapter in AGENTS}
     ppo = learner(team)
-    head = copies(list(ppo.critic.parameters()))
-    metrics = ppo.learn(batch, update_policies=False, status=print)
+    head = copies(list(ppo.values.critic.parameters()))
+    metrics = fit_critic(ppo, batch)
     assert metrics["policy/skipped"] == "critic warm-up"
     assert "writer_0/updates" not in metrics
     assert all(same(team.parameters(adapter), before[adapter]) for adapter in AGENTS)
-    assert not same(list(ppo.critic.parameters()), head)
+    assert not same(list(ppo.values.critic.parameters()), head)
 
 
 def test_the_critic_comes_to_explain_what_it_has_seen(team: Team) -> None:
@@ -431,7 +441,7 @@ def test_the_critic_comes_to_explain_what_it_has_seen(team: Team) -> None:
             turn.rewards = {}
         rollout.turns[-1].rewards = dict.fromkeys(AGENTS, amount)
     ppo = learner(team, gamma=1.0, gae_lambda=1.0)
-    explained = [ppo.learn(batch, update_policies=False, status=print)["critic/explained_variance"] for _ in range(6)]
+    explained = [fit_critic(ppo, batch)["critic/explained_variance"] for _ in range(6)]
     assert explained[0] == pytest.approx(0.0, abs=1e-6)  # every value was 0 before
     assert explained[-1] > 0.9
 
@@ -448,7 +458,7 @@ def test_the_critic_reads_the_states_before_every_turn_and_after_a_cut(
         return features(texts, **settings)
 
     monkeypatch.setattr(team, "features", noted)
-    learner(team, bootstrap_truncated=True).learn(batch, update_policies=False, status=print)
+    fit_critic(learner(team, bootstrap_truncated=True), batch)
     finals = [rollout.final_states[agent] for rollout in batch.rollouts for agent in AGENTS]
     assert read == [[turn.state for turn in batch.turns()] + finals]
 
@@ -461,8 +471,8 @@ def test_a_critic_of_observations_reads_nothing_but_what_was_read_while_collecti
     monkeypatch.setattr(team, "prompt_features", None)
     ppo = learner(team, critic_input="observation", critic_steps=400, bootstrap_truncated=True)
     read: list[Tensor] = []
-    ppo.critic.register_forward_pre_hook(lambda _critic, args: read.append(args[0]))
-    losses = [ppo.learn(batch, update_policies=False, status=print)["critic/loss"] for _ in range(3)]
+    ppo.values.critic.register_forward_pre_hook(lambda _critic, args: read.append(args[0]))
+    losses = [fit_critic(ppo, batch)["critic/loss"] for _ in range(3)]
     after = [rollout.final_features[agent] for rollout in batch.rollouts for agent in AGENTS]
     assert torch.equal(read[0], torch.stack([turn.features for turn in batch.turns()] + after))
     assert losses[0] > 2 * losses[-1]  # what was read tells turns apart
@@ -472,11 +482,11 @@ def test_a_critic_of_observations_reads_nothing_but_what_was_read_while_collecti
 def test_what_comes_after_a_cut_counts_for_a_critic_of_observations(team: Team) -> None:
     batch = collected(team, reads_final_prompts=True)
     ppo = learner(team, critic_input="observation", critic_steps=400, bootstrap_truncated=True)
-    ppo.learn(batch, update_policies=False, status=print)
-    as_it_was = copy.deepcopy(ppo).learn(batch, update_policies=False, status=print)["critic/loss"]
+    fit_critic(ppo, batch)
+    as_it_was = fit_critic(copy.deepcopy(ppo), batch)["critic/loss"]
     for rollout in batch.rollouts:
         rollout.final_features = {agent: 2 * features for agent, features in rollout.final_features.items()}
-    assert ppo.learn(batch, update_policies=False, status=print)["critic/loss"] != as_it_was
+    assert fit_critic(ppo, batch)["critic/loss"] != as_it_was
 
 
 @pytest.mark.parametrize(
@@ -529,11 +539,11 @@ def test_where_nothing_counts_after_a_cut_it_is_an_end_and_is_not_read(
     read: list[list[str]] = []
     features = team.features
     monkeypatch.setattr(team, "features", lambda texts, **given: read.append(list(texts)) or features(texts, **given))
-    cut = learner(team, **settings).learn(batch, update_policies=False, status=print)
+    cut = fit_critic(learner(team, **settings), batch)
     assert read == [[turn.state for turn in batch.turns()]]
     for rollout in batch.rollouts:
         rollout.terminated = True
-    assert learner(team, **settings).learn(batch, update_policies=False, status=print) == cut
+    assert fit_critic(learner(team, **settings), batch) == cut
 
 
 @pytest.mark.parametrize("critic_input", ["state", "observation"])
@@ -544,14 +554,14 @@ def test_what_a_critic_thinks_of_what_follows_a_cut_is_paid_only_if_that_is_aske
     paid = [sum(amount for turn in rollout.turns for amount in turn.rewards.values()) for rollout in batch.rollouts]
     returns: dict[bool, Tensor] = {}
 
-    def kept(bootstraps: bool) -> Callable[[Tensor, Tensor, Tensor], Metrics]:
-        return lambda _features, _values, found: returns.update({bootstraps: found}) or {}
+    def kept(bootstraps: bool) -> Callable[[Reading, Tensor], Metrics]:
+        return lambda _reading, found: returns.update({bootstraps: found}) or {}
 
     for bootstraps in (True, False):
         ppo = learner(team, critic_input=critic_input, bootstrap_truncated=bootstraps, gae_lambda=1.0, gamma=1.0)
-        torch.nn.init.constant_(ppo.critic.out.bias, 100.0)
-        monkeypatch.setattr(ppo, "_fit_critic", kept(bootstraps))
-        ppo.learn(batch, update_policies=False, status=print)
+        torch.nn.init.constant_(ppo.values.critic.out.bias, 100.0)
+        monkeypatch.setattr(ppo.values, "fit", kept(bootstraps))
+        fit_critic(ppo, batch)
     assert returns[False].max() <= max(paid)
     assert (returns[True] - returns[False]).tolist() == pytest.approx([100.0] * len(returns[True]))
 

@@ -254,9 +254,9 @@ def only_torch(folder: Path, generators: dict[str, np.random.Generator], device:
 LOSSES: dict[str, tuple[object, str, object]] = {
     "the adapters": (Team, "load_adapters", lambda self, folder: None),
     "the critic": (Critic, "load", lambda self, folder: None),
-    "the adapters' optimisers": ("baselines.algorithms.marft_action", "load_optimizers", only("critic")),
-    "the critic's optimiser": ("baselines.algorithms.marft_action", "load_optimizers", only("adapter")),
-    "the generator of the updates": ("baselines.algorithms.marft_action", "load_generators", only_torch),
+    "the adapters' optimisers": ("baselines.updates.learner", "load_optimizers", only("critic")),
+    "the critic's optimiser": ("baselines.updates.learner", "load_optimizers", only("adapter")),
+    "the generator of the updates": ("baselines.updates.learner", "load_generators", only_torch),
     "the level that was reached": (Curriculum, "restore", lambda self, position: None),
 }
 
@@ -664,8 +664,8 @@ def no_room(*args: object, **options: object) -> None:
 
 WRITERS = {
     "adapters": ("baselines.policies.team.Team", "save_adapters"),
-    "optimisers": ("baselines.algorithms.marft_action", "save_optimizers"),
-    "generators": ("baselines.algorithms.marft_action", "save_generators"),
+    "optimisers": ("baselines.updates.learner", "save_optimizers"),
+    "generators": ("baselines.updates.learner", "save_generators"),
     "manifest": ("baselines.runs.checkpoints", "write_atomically"),
     "what reaches the disk": ("baselines.runs.checkpoints", "sync_file"),
     "records": ("baselines.runs.records", "append_whole"),

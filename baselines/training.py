@@ -1,0 +1,76 @@
+"""The loop that all trainers share: evaluate, collect and learn so many times, evaluate again.
+
+What makes an algorithm stands in its own file, as a `Learner`. Here everything is the same for all of them: the same
+seeds give the same instances, episodes are collected by the same sampler, and the same evaluations come before and
+after.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from baselines.evaluate import Evaluator
+from baselines.policies.team import Team
+from baselines.rollouts.batch import Batch
+from baselines.runs.experiment import Experiment, ExperimentConfig, Metrics, Status
+from baselines.runs.resume_point import ResumePoint
+from baselines.runs.resuming import open_run
+from baselines.runs.summary import Summary
+
+
+class Learner(Protocol):
+    """What an algorithm trains."""
+
+    def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
+        """Change the team by what a batch teaches; returns what to log."""
+
+    def save(self, folder: Path) -> None:
+        """Write everything that learning changes."""
+
+    def load(self, folder: Path) -> None:
+        """Take it all back, so that the next update is the one that would have come.
+
+        Raises: `CheckpointError`.
+        """
+
+
+Config = TypeVar("Config", bound=ExperimentConfig)
+
+
+def train_team(
+    config: Config,
+    make_learner: Callable[[Config, Team], Learner],
+    name: str,
+    *,
+    resume_from: ResumePoint | None = None,
+    quiet: bool = False,
+) -> Summary:
+    """Train a team from `config`; everything lands in the run's folder. `name` is the algorithm's, as people write it.
+
+    With `resume_from` a run goes on there, and ends as if it had never been stopped.
+
+    Raises: typed errors of `baselines.errors` and `marft_envs` for every setting that cannot work, before anything is
+    written.
+    """
+    experiment = Experiment.prepare(config)
+    learner = make_learner(config, experiment.team)
+    evaluator = Evaluator(config, experiment)
+    with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:
+        evaluator.untrained(run)
+        evaluator.on_the_way(run)
+        for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
+            began = time.monotonic()
+            batch = experiment.collect(iteration, run.status)
+            collected = time.monotonic()
+            metrics = learner.learn(batch, iteration=iteration, status=run.status)
+            times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
+            run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
+            experiment.climb(batch)
+            if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
+                saved_as = f"iteration-{run.num_done}"
+                run.checkpoint(saved_as, learner.save, experiment.state(), keep=config.num_checkpoints)
+            evaluator.on_the_way(run)
+        checkpoint = run.checkpoint("final", learner.save, experiment.state(), keep=config.num_checkpoints)
+        evaluator.trained(run, run.num_done)
+        return run.finish(experiment.next_steps(checkpoint))

@@ -1,0 +1,43 @@
+"""What the learners of most algorithms are made of: a team's policies, perhaps a critic, and how both are saved."""
+
+from pathlib import Path
+
+import torch
+
+from baselines.policies.team import Team
+from baselines.runs.training_state import load_generators, load_optimizers, save_generators, save_optimizers
+from baselines.updates.policies import Policies
+from baselines.updates.values import Values
+
+
+class TeamLearner:
+    """A team that learns by policy updates. An algorithm adds `learn`."""
+
+    def __init__(self, team: Team, policies: Policies, values: Values | None = None) -> None:
+        self.team = team
+        self.policies = policies
+        self.values = values
+
+    def save(self, folder: Path) -> None:
+        """Everything that an update changes: adapters, critic, their optimisers, the generators."""
+        self.team.save_adapters(folder)
+        if self.values is not None:
+            self.values.save(folder)
+        save_optimizers(folder, self._optimizers)
+        save_generators(folder, {"updates": self.policies.rng}, self.team.model.device)
+
+    def load(self, folder: Path) -> None:
+        """Take it all back, so that the next update is the one that would have come.
+
+        Raises: `CheckpointError`.
+        """
+        self.team.load_adapters(folder)
+        if self.values is not None:
+            self.values.load(folder)
+        load_optimizers(folder, self._optimizers)
+        load_generators(folder, {"updates": self.policies.rng}, self.team.model.device)
+
+    @property
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        critic = {} if self.values is None else {"critic": self.values.optimizer}
+        return {**critic, **{f"adapter/{name}": one for name, one in self.policies.optimizers.items()}}

@@ -1,0 +1,327 @@
+"""Clipped policy updates of all adapters of a team, given what every action was worth.
+
+What an algorithm hands over is one advantage per reply, or one for each of its tokens; what counts as one action
+(`steps`) decides what a ratio is taken of. Everything below is the same for all of them: frozen old log-probabilities,
+minibatches that keep what shares its beginning together, packed passes, a bound on each agent's move, and, where agents
+are updated one after another, the ratios of those before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from baselines.learning.advantages import normalise
+from baselines.learning.drift import NO_DRIFT, Drift, drift_of
+from baselines.learning.losses import approx_kl, clip_fraction, ppo_policy_loss, sequence_logprobs
+from baselines.learning.masks import length_mask, padded
+from baselines.learning.minibatches import minibatches
+from baselines.learning.rates import annealed, num_steps, set_lr, warmup
+from baselines.learning.sequential import ActingOrder, PredecessorWeights, predecessor_weights
+from baselines.policies.team import Scores, Team
+from baselines.rollouts.batch import Batch, Turn
+from baselines.rollouts.credit import predecessors_in
+from baselines.runs.experiment import Metrics, Status
+from baselines.updates.config import PolicyConfig, SequentialConfig
+
+NO_BLOCK = -1
+"""Of turns whose agent is played by others: nobody learns from them."""
+
+Steps = Literal["sum", "token", "each"]
+"""What is one action, with a ratio of its own: a reply by its probability ("sum"), a reply by the mean over its tokens'
+log-probabilities ("token"), or every single token ("each")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is learnt from a batch: its turns, and what the actions in each were worth."""
+
+    turns: Sequence[Turn]
+    instances: Sequence[str]
+    """Of each turn: what shares its beginning."""
+    advantages: Tensor
+    """(N, T): of each turn's actions; T is 1 for replies, and rows of tokens are padded on the right."""
+    joint: Tensor
+    """(N, T): of the round's joint action; read by updates one after another, where who was updated answers an agent."""
+    real: Tensor
+    """(N, T) bool: False at padding."""
+    order: ActingOrder
+
+    def normalised(self) -> "Lesson":
+        """Advantages at the same scale for every adapter."""
+        blocks = self.order.blocks[:, None].expand_as(self.real)
+        advantages, joint = (normalise(x, self.real, groups=blocks) for x in (self.advantages, self.joint))
+        return replace(self, advantages=advantages, joint=joint)
+
+
+@dataclass(slots=True)
+class Experience:
+    """What one adapter learns from in an iteration."""
+
+    turns: list[Turn]
+    plan: list[list[list[int]]]
+    """Epochs of minibatches of positions in `turns`."""
+    old: list[Tensor]
+    """Per turn, the log-probabilities of its tokens before any agent of this iteration was updated."""
+
+
+@dataclass(slots=True)
+class Step:
+    """Gradients of one minibatch were accumulated."""
+
+    averages: dict[str, float]
+    drift: Drift
+    """Between sampler and trainer, which tells of both only until the adapter has moved."""
+
+
+@dataclass(slots=True)
+class BlockUpdate:
+    """What one adapter's update did."""
+
+    metrics: Metrics
+    log_ratios: Tensor
+    """New minus old log-probability of each of the block's replies, (n,); zeros when nobody reads them."""
+
+
+class Policies:
+    """The optimisers of a team's adapters, and how they are used."""
+
+    def __init__(
+        self, config: PolicyConfig, team: Team, *, steps: Steps, sequential: SequentialConfig | None = None
+    ) -> None:
+        """`sequential`: how agents are updated one after another; None updates all from the same snapshot."""
+        self._config = config
+        self._team = team
+        self._steps = steps
+        self._sequential = sequential
+        self.optimizers = {adapter: torch.optim.Adam(team.parameters(adapter), lr=config.lr) for adapter in team.blocks}
+        self.rng = np.random.default_rng(np.random.SeedSequence([config.seed, 1]))
+
+    def order_of(self, batch: Batch) -> ActingOrder:
+        """Who acted when, and with which adapter, turn by turn."""
+        number = {adapter: position for position, adapter in enumerate(self._team.blocks)}
+        adapter_of = self._team.adapter_of
+        return ActingOrder(
+            episodes=torch.tensor([number for number, rollout in enumerate(batch.rollouts) for _ in rollout.turns]),
+            rounds=torch.tensor([turn.round for turn in batch.turns()]),
+            positions=torch.tensor([place for rollout in batch.rollouts for place in range(len(rollout.turns))]),
+            blocks=torch.tensor([number.get(adapter_of.get(turn.agent, ""), NO_BLOCK) for turn in batch.turns()]),
+            predecessors=predecessors_in(batch),
+        )
+
+    def update(
+        self,
+        batch: Batch,
+        advantages: Tensor,
+        joint: Tensor | None = None,
+        *,
+        iteration: int,
+        status: Status,
+    ) -> Metrics:
+        """Move every adapter that acted; returns what to log of each.
+
+        Shapes: advantages, joint (N,) for replies, (N, T) for tokens, right-padded; N turns in the order of
+        `Batch.turns()`. `joint`: of the whole round, see `predecessor_weights`; default: the same.
+        """
+        config = self._config
+        turns = list(batch.turns())
+        is_by_token = advantages.ndim > 1
+        advantages = advantages if is_by_token else advantages[:, None]
+        lengths = torch.tensor([len(turn.action_ids) if is_by_token else 1 for turn in turns])
+        lesson = Lesson(
+            turns=turns,
+            instances=[rollout.instance for rollout in batch.rollouts for _ in rollout.turns],
+            advantages=advantages,
+            joint=advantages if joint is None else joint.reshape(len(turns), -1),
+            real=length_mask(lengths, advantages.shape[1]),
+            order=self.order_of(batch),
+        )
+        lr = config.lr * (annealed(iteration, config.num_iterations) if config.anneal_lr else 1.0)
+        metrics = self._update_blocks(lesson.normalised() if config.normalise_advantages else lesson, lr, status)
+        return metrics | self._spreads(lesson)
+
+    def _spreads(self, lesson: Lesson) -> Metrics:
+        """How far each adapter's advantages were apart: without a spread there is nothing to learn."""
+        spreads: Metrics = {}
+        for number, adapter in enumerate(self._team.blocks):
+            own = lesson.real & (lesson.order.blocks == number)[:, None]
+            if bool(own.any()):
+                spreads[f"{adapter}/advantage_std"] = float(lesson.advantages[own].std(correction=0))
+        return spreads
+
+    def _update_blocks(self, lesson: Lesson, lr: float, status: Status) -> Metrics:
+        blocks = list(self._team.blocks)
+        number = {adapter: position for position, adapter in enumerate(blocks)}
+        mine = {adapter: lesson.order.blocks == number[adapter] for adapter in blocks}
+        acting = [adapter for adapter in blocks if bool(mine[adapter].any())]
+        experiences = {adapter: self._experience(adapter, lesson, mine[adapter]) for adapter in acting}
+        log_ratios = torch.zeros(len(lesson.turns))
+        updated: list[int] = []
+        metrics: Metrics = {}
+        for adapter in self._order(acting):
+            weighted = self._weighted(lesson, log_ratios, updated, number[adapter])
+            result = self._update_block(
+                adapter,
+                experiences[adapter],
+                weighted.advantages[mine[adapter]],
+                lr=lr,
+                needs_ratios=self._sequential is not None and len(updated) < len(acting) - 1,
+                status=status,
+            )
+            log_ratios[mine[adapter]] = result.log_ratios
+            updated.append(number[adapter])
+            for name, value in result.metrics.items():
+                metrics[f"{adapter}/{name}"] = value
+            metrics[f"{adapter}/predecessor_ess"] = weighted.effective_sample_size / max(weighted.num_turns, 1)
+            metrics[f"{adapter}/predecessor_clamped"] = weighted.clamped_share
+        total = sum(float(metrics[f"{adapter}/grad_norm"] or 0) for adapter in acting)
+        for adapter in acting:
+            metrics[f"{adapter}/grad_share"] = float(metrics[f"{adapter}/grad_norm"] or 0) / total if total else 0.0
+        return metrics
+
+    def _weighted(self, lesson: Lesson, log_ratios: Tensor, updated: Sequence[int], current: int) -> PredecessorWeights:
+        """The current block's advantages, weighted by the ratios of those updated before it, if that matters."""
+        return predecessor_weights(
+            lesson.order,
+            log_ratios,
+            lesson.advantages,
+            lesson.joint,
+            updated=[] if self._sequential is None else updated,
+            current=current,
+            max_log_ratio=1.0 if self._sequential is None else self._sequential.max_log_ratio,
+        )
+
+    def _order(self, acting: list[str]) -> list[str]:
+        match self._sequential.update_order if self._sequential else "acting":
+            case "reverse":
+                return acting[::-1]
+            case "random":
+                return [acting[position] for position in self.rng.permutation(len(acting))]
+            case _:
+                return acting
+
+    def _experience(self, adapter: str, lesson: Lesson, mine: Tensor) -> Experience:
+        """What is frozen before any agent of this iteration is updated."""
+        positions = torch.nonzero(mine).flatten().tolist()
+        own = [lesson.turns[position] for position in positions]
+        instances = [lesson.instances[position] for position in positions]
+        plan = [
+            minibatches(instances, self._config.num_minibatches, self.rng) for _ in range(self._config.update_epochs)
+        ]
+        return Experience(own, plan, self._old_logprobs(adapter, own, plan[0]))
+
+    def _old_logprobs(self, adapter: str, turns: list[Turn], first_epoch: list[list[int]]) -> list[Tensor]:
+        """Per token. What is computed again is computed in the passes of the first epoch, whose rounding it shares."""
+        source = self._config.old_logprobs
+        if source == "sampler" or (source == "auto" and self._team.dtype == torch.float32):
+            return [torch.tensor(turn.logprobs) for turn in turns]
+        passes = [part for positions in first_epoch for part in self._team.parts(turns, positions)]
+        return self._team.score_all(adapter, turns, self._config.temperature, passes)
+
+    def _update_block(
+        self,
+        adapter: str,
+        experience: Experience,
+        advantages: Tensor,
+        *,
+        lr: float,
+        needs_ratios: bool,
+        status: Status,
+    ) -> BlockUpdate:
+        """Minibatch PPO on one adapter."""
+        config = self._config
+        optimizer = self.optimizers[adapter]
+        turns, old = experience.turns, experience.old
+        steps: list[dict[str, float]] = []
+        stop_reason: str | None = None
+        drift = NO_DRIFT
+        for epoch, parts in enumerate(experience.plan):
+            for minibatch, positions in enumerate(parts):
+                status(f"updating {adapter}, epoch {epoch + 1}, minibatch {minibatch + 1}")
+                optimizer.zero_grad()
+                step = self._accumulate(adapter, experience, advantages, positions)
+                averages = step.averages
+                if not steps:
+                    drift = step.drift
+                if config.target_kl is not None and averages["kl"] > config.target_kl:
+                    stop_reason = (
+                        f"kl {averages['kl']:.3f} > {config.target_kl} at epoch {epoch + 1}, minibatch {minibatch + 1}"
+                    )
+                    break
+                norm = torch.nn.utils.clip_grad_norm_(self._team.parameters(adapter), config.max_grad_norm)
+                rising = warmup(num_steps(optimizer), config.lr_warmup) if config.lr_warmup else 1.0
+                set_lr(optimizer, lr * rising)
+                optimizer.step()
+                steps.append(averages | {"grad_norm": float(norm)})
+            if stop_reason:
+                break
+        optimizer.zero_grad()  # or every agent of the team would keep its gradients
+        log_ratios = torch.zeros(len(turns))
+        if needs_ratios:
+            new = self._team.score_all(adapter, turns, config.temperature)
+            log_ratios = torch.stack([(after - before).sum() for after, before in zip(new, old, strict=True)])
+        planned = sum(map(len, experience.plan))
+        metrics: Metrics = {
+            name: float(np.mean([step[name] for step in steps])) if steps else 0.0
+            for name in ("loss", "kl", "clip_fraction", "entropy", "grad_norm")
+        }
+        metrics |= {
+            "drift_max": drift.maximum,
+            "drift_mean": drift.mean,
+            "drift_share": drift.share,
+            "updates": len(steps),
+            "skipped_updates": planned - len(steps),
+            "stop_reason": stop_reason,
+            "tokens_in": sum(len(turn.prompt_ids) for turn in turns),
+            "tokens_out": sum(len(turn.action_ids) for turn in turns),
+        }
+        return BlockUpdate(metrics, log_ratios)
+
+    def _accumulate(self, adapter: str, experience: Experience, advantages: Tensor, positions: list[int]) -> Step:
+        """Gradients of one minibatch, a few sequences at a time.
+
+        Shapes: advantages (n, T), in the order of `experience.turns`.
+        """
+        config = self._config
+        turns, old = experience.turns, experience.old
+        averages = {"loss": 0.0, "kl": 0.0, "clip_fraction": 0.0, "entropy": 0.0}
+        differences: list[Tensor] = []
+        num_tokens = sum(len(turns[position].action_ids) for position in positions)
+        num_steps_of_all = num_tokens if self._steps == "each" else len(positions)
+        for chunk in self._team.parts(turns, positions):
+            scores = self._team.score(adapter, [turns[position] for position in chunk], config.temperature)
+            old_tokens = padded([old[position] for position in chunk], scores.logprobs.device)
+            new, before, mask = self._steps_of(scores, old_tokens)
+            worth = _aligned(advantages[chunk].to(new.device), mask)
+            policy = ppo_policy_loss(new, before, worth, mask, config.clip_coef, config.clip_coef_high)
+            # The parts of a minibatch add up to it, whatever its parts are: by actions, entropy by tokens.
+            share = int(mask.sum()) / num_steps_of_all
+            entropy = torch.where(scores.mask, scores.entropy, 0.0).sum() / num_tokens
+            loss = share * policy - config.ent_coef * entropy
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+            detached = new.detach()
+            averages["loss"] += float(loss.detach())
+            averages["entropy"] += float(entropy.detach())
+            averages["kl"] += share * float(approx_kl(detached, before, mask).k3)
+            averages["clip_fraction"] += share * float(
+                clip_fraction(detached, before, mask, config.clip_coef, config.clip_coef_high)
+            )
+            sampled = padded([torch.tensor(turns[position].logprobs) for position in chunk], scores.logprobs.device)
+            differences.append((scores.logprobs.detach() - sampled)[scores.mask])
+        return Step(averages, drift_of(torch.cat(differences)))
+
+    def _steps_of(self, scores: Scores, old_tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """New and old log-probabilities of every action, and which are real, all (B, T)."""
+        if self._steps == "each":
+            return scores.logprobs, old_tokens, scores.mask
+        new = sequence_logprobs(scores.logprobs, scores.mask, self._steps)
+        old = sequence_logprobs(old_tokens, scores.mask, self._steps)
+        return new, old, torch.ones_like(new, dtype=torch.bool)
+
+
+def _aligned(advantages: Tensor, mask: Tensor) -> Tensor:
+    """Advantages at the steps of the mask, (B, T): one of a reply is that of each of its tokens."""
+    return advantages[:, : mask.shape[1]].expand_as(mask)

@@ -1,0 +1,116 @@
+"""What turns are worth by a critic's word: read before an update, and fitted to what came of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from baselines.learning.losses import explained_variance, value_loss
+from baselines.policies.critic import Critic
+from baselines.policies.team import Team
+from baselines.rollouts.batch import Batch, Rollout, Turn
+from baselines.runs.experiment import Metrics
+from baselines.updates.config import CriticConfig
+
+CriticInput = Literal["state", "observation"]
+"""What values are read from: everything decided so far, as the untrained base reads it; or what the acting agent sees,
+as its own policy reads it when it samples, so that only what would follow a cut episode is read for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a critic made of a batch, one entry per turn in the order of `Batch.turns()`."""
+
+    values: Tensor
+    """(N,)."""
+    after: list[dict[str, float]]
+    """Per rollout, by agent, what its next turn would have been worth; empty where the episode terminated."""
+    features: Tensor
+    """(N, H): what values were read from."""
+    known: Tensor
+    """(N,) bool: turns that a critic can tell anything of. One of observations reads what policies make of them, and
+    scripts make nothing."""
+
+
+class Values:
+    """A critic and its optimiser."""
+
+    def __init__(self, config: CriticConfig, team: Team, reads: CriticInput) -> None:
+        self._config = config
+        self._team = team
+        self._reads = reads
+        self.critic = Critic.drawn(team.hidden_size, seed=config.seed).to(team.model.device)
+        self.optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr)
+
+    def read(self, batch: Batch) -> Reading:
+        """Values of all turns, and of what would have followed where an episode was cut, if that counts."""
+        turns = list(batch.turns())
+        cut = [(rollout, agent) for rollout in _cut(batch) for agent in rollout.final_states]
+        counts = self._config.bootstraps
+        features = self._features(turns, cut if counts else [])
+        with torch.no_grad():
+            read = self.critic(features).cpu()
+        after = read[len(turns) :] if counts else torch.zeros(len(cut))
+        return Reading(
+            values=read[: len(turns)],
+            after=_per_rollout(batch, after.tolist()),
+            features=features[: len(turns)],
+            known=torch.tensor([self._is_known(turn) for turn in turns]),
+        )
+
+    def fit(self, reading: Reading, returns: Tensor) -> Metrics:
+        """Move the critic towards `returns`, (N,); what is logged tells of it as it was before."""
+        known = reading.known
+        features, targets = reading.features[known], returns[known]
+        everything = torch.ones(1, len(targets), dtype=torch.bool)
+        on_device = targets[None].to(features.device)
+        loss = torch.zeros(())
+        for _ in range(self._config.critic_steps):
+            predictions = self.critic(features)[None]
+            loss = value_loss(predictions, on_device, everything.to(features.device), self._config.huber_delta)
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+            self.optimizer.step()
+        values = reading.values[known]
+        return {
+            "critic/loss": float(loss.detach()),
+            "critic/explained_variance": float(explained_variance(values[None], targets[None], everything)),
+            "critic/value_mean": float(values.mean()),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the head; its optimiser's state is saved with all others."""
+        self.critic.save(folder)
+
+    def load(self, folder: Path) -> None:
+        """Raises: `CheckpointError`."""
+        self.critic.load(folder)
+
+    def _features(self, turns: list[Turn], cut: list[tuple[Rollout, str]]) -> Tensor:
+        """What values are read from: before each turn, then where each episode was cut, (N, H)."""
+        if self._reads == "state":
+            states = [rollout.final_states[agent] for rollout, agent in cut]
+            return self._team.features([turn.state for turn in turns] + states)
+        nothing = torch.zeros(self._team.hidden_size)  # of scripts, whose values nobody asks for
+        before = [self._team.require_features(turn.features) if self._is_known(turn) else nothing for turn in turns]
+        after = [rollout.final_features.get(agent, nothing) for rollout, agent in cut]
+        return torch.stack([*before, *after]).to(self._team.model.device)
+
+    def _is_known(self, turn: Turn) -> bool:
+        return self._reads == "state" or bool(turn.action_ids)
+
+
+def _cut(batch: Batch) -> list[Rollout]:
+    return [rollout for rollout in batch.rollouts if not rollout.terminated]
+
+
+def _per_rollout(batch: Batch, next_values: Iterable[float]) -> list[dict[str, float]]:
+    """The values after each rollout by agent; nothing where the episode terminated."""
+    values = iter(next_values)
+    return [
+        {} if rollout.terminated else {agent: next(values) for agent in rollout.final_states}
+        for rollout in batch.rollouts
+    ]
