@@ -45,7 +45,7 @@ class Lesson:
     advantages: Tensor
     """(N, T): of each turn's actions; T is 1 for replies, and rows of tokens are padded on the right."""
     joint: Tensor
-    """(N, T): of the round's joint action; read by updates one after another, where who was updated answers an agent."""
+    """(N, T): of the round's joint action; read by updates one after another, where who was updated acts later."""
     real: Tensor
     """(N, T) bool: False at padding."""
     order: ActingOrder
