@@ -41,6 +41,11 @@ def text_features(texts: Sequence[str], tokenise: Tokenise, read: Read, *, max_t
     return torch.stack([found[text] for text in texts])
 
 
+def text_ids(texts: Sequence[str], tokenise: Tokenise, *, max_tokens: int) -> dict[str, list[int]]:
+    """Each distinct text's tokens as `text_features` reads them, never none: texts that begin others share them."""
+    return {text: row.ids[:end] for row in _rows(texts, tokenise, max_tokens) for text, end in row.ends.items()}
+
+
 def growing_texts(texts: Iterable[str]) -> Iterator[list[str]]:
     """The distinct texts in as few chains as they allow, each text beginning with the one before it in its chain.
 

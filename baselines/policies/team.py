@@ -25,7 +25,7 @@ from baselines.policies.chat import ChatEncoder, Conversation
 from baselines.policies.engines.hf import Reply, Request, end_ids, generate
 from baselines.policies.engines.history import History
 from baselines.policies.engines.prefill import Prompt, features_of, left_padded
-from baselines.policies.features import text_features
+from baselines.policies.features import text_features, text_ids
 from baselines.policies.loading import (
     Lora,
     adapter_name,
@@ -285,6 +285,21 @@ class Team:
         """
         with self.model.disable_adapter():
             return text_features(texts, self._plain_ids, self._read, max_tokens=max_tokens)
+
+    @torch.no_grad()
+    def token_features(
+        self, texts: Sequence[str], actions: Sequence[Sequence[int]], *, max_tokens: int = 2048
+    ) -> list[Tensor]:
+        """What the *untrained* base has made of a text, and of an action's tokens so far, before each of its tokens.
+
+        Its last hidden states, (A, H) in float32 per text: the first is that of `features`; an action without tokens
+        has it, too.
+        """
+        ids = text_ids(texts, self._plain_ids, max_tokens=max_tokens)
+        rows = [[*ids[text], *action[:-1]] for text, action in zip(texts, actions, strict=True)]
+        with self.model.disable_adapter():
+            hidden = self._read(rows)
+        return [row[-max(len(action), 1) :].float() for row, action in zip(hidden, actions, strict=True)]
 
     @torch.no_grad()
     def prompt_features(

@@ -11,6 +11,7 @@ so is the value of the next.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -18,12 +19,13 @@ from torch import Tensor
 
 from baselines.errors import ConfigError
 from baselines.learning.advantages import axis_factors, gae, joint_round_advantages
+from baselines.learning.masks import padded
 from baselines.rollouts.batch import Batch, Rollout, Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """One entry per turn of the batch, in the order of `Batch.turns()`; all (N,)."""
+    """One row per turn of the batch, in the order of `Batch.turns()`; all (N,), or (N, A) for each of its tokens."""
 
     advantages: Tensor
     """The turn's own advantage."""
@@ -35,7 +37,10 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Turns that share one time axis: their places in the batch, what each was paid, and the value after the last."""
+    """Turns that share one time axis: their places in the batch, what each was paid, and the value after the last.
+
+    Or tokens, which are steps in the same way.
+    """
 
     turns: list[int]
     rewards: list[float]
@@ -68,6 +73,52 @@ def assign_credit(
     Shapes: values (N,), one per turn.
     Raises: `ConfigError` if the axis is the team's, and agents were paid differently.
     """
+    axes = _axes(batch, bootstraps, axis, gamma)
+    found = _estimated(axes, values, gamma, gae_lambda)
+    return Credit(found["advantages"], found["joint"], found["returns"])
+
+
+def assign_token_credit(
+    batch: Batch,
+    values: Sequence[Tensor],
+    bootstraps: Sequence[Mapping[str, float]],
+    *,
+    gamma: float,
+    gae_lambda: float,
+    axis: Axis,
+) -> Credit:
+    """The same along the tokens of turns: inside a reply, as inside a round, nothing is discounted.
+
+    What a turn was paid, its last token was paid. `values`: per turn (A,), before each of its tokens; a turn without
+    tokens, such as a script's, has one step.
+
+    Shapes: of what is returned (N, A), right-padded with 0.
+    Raises: as `assign_credit`.
+    """
+    lengths = [len(value) for value in values]
+    starts = [0, *accumulate(lengths)]
+    by_token = [
+        _Axis(
+            turns=[step for turn in one.turns for step in range(starts[turn], starts[turn + 1])],
+            rewards=[
+                paid if step == lengths[turn] - 1 else 0.0
+                for turn, paid in zip(one.turns, one.rewards, strict=True)
+                for step in range(lengths[turn])
+            ],
+            times=[time for turn, time in zip(one.turns, one.times, strict=True) for _ in range(lengths[turn])],
+            end=one.end,
+            bootstrap=one.bootstrap,
+        )
+        for one in _axes(batch, bootstraps, axis, gamma)
+    ]
+    found = _estimated(by_token, torch.cat(list(values)), gamma, gae_lambda)
+    advantages, joint, returns = (
+        padded(torch.split(found[name], lengths)) for name in ("advantages", "joint", "returns")
+    )
+    return Credit(advantages, joint, returns)
+
+
+def _axes(batch: Batch, bootstraps: Sequence[Mapping[str, float]], axis: Axis, gamma: float) -> list[_Axis]:
     axes: list[_Axis] = []
     start = 0
     for rollout, next_values in zip(batch.rollouts, bootstraps, strict=True):
@@ -79,7 +130,11 @@ def assign_credit(
         else:
             axes += _own_axes(rollout, start, ends)
         start += len(rollout.turns)
+    return axes
 
+
+def _estimated(axes: Sequence[_Axis], values: Tensor, gamma: float, gae_lambda: float) -> dict[str, Tensor]:
+    """Advantages, joint ones and λ-returns of all steps, each (M,)."""
     longest = max(len(one.turns) for one in axes)
     lengths = torch.tensor([len(one.turns) for one in axes])
     rewards = _padded([one.rewards for one in axes], longest)
@@ -91,17 +146,30 @@ def assign_credit(
     ends_of_axes = torch.tensor([one.end for one in axes])
     factors = axis_factors(times, gamma, gae_lambda, lengths, ends_of_axes)
     estimate = gae(rewards, path, factors.discounts, factors.lams, lengths)
-    joint = joint_round_advantages(estimate.advantages, times, lengths)
-
-    flat = {"advantages": torch.zeros(start), "joint": torch.zeros(start), "returns": torch.zeros(start)}
+    tables = {
+        "advantages": estimate.advantages,
+        "joint": joint_round_advantages(estimate.advantages, times, lengths),
+        "returns": estimate.returns,
+    }
+    flat = {name: torch.zeros(len(values)) for name in tables}
     for row, one in enumerate(axes):
-        for name, table in (
-            ("advantages", estimate.advantages),
-            ("joint", joint),
-            ("returns", estimate.returns),
-        ):
+        for name, table in tables.items():
             flat[name][one.turns] = table[row, : len(one.turns)]
-    return Credit(advantages=flat["advantages"], joint_advantages=flat["joint"], returns=flat["returns"])
+    return flat
+
+
+def returns_to_go(batch: Batch, gamma: float, axis: Axis) -> Tensor:
+    """What was paid from each turn on, discounted as advantages are, (N,).
+
+    On the team axis it is what the team was paid from the beginning of the turn's round, on an own axis what the turn's
+    agent was paid from its turn.
+
+    Raises: `ConfigError` if the axis is the team's, and agents were paid differently.
+    """
+    nothing: list[dict[str, float]] = [dict.fromkeys(rollout.agents, 0.0) for rollout in batch.rollouts]
+    num_turns = sum(len(rollout.turns) for rollout in batch.rollouts)
+    credit = assign_credit(batch, torch.zeros(num_turns), nothing, gamma=gamma, gae_lambda=1.0, axis=axis)
+    return credit.joint_advantages if axis == "team" else credit.advantages
 
 
 def require_team_reward(batch: Batch) -> None:

@@ -22,16 +22,16 @@ as its own policy reads it when it samples, so that only what would follow a cut
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a critic made of a batch, one entry per turn in the order of `Batch.turns()`."""
+    """What a critic made of a batch: one entry per turn in the order of `Batch.turns()`, or one per token of each."""
 
     values: Tensor
-    """(N,)."""
+    """(M,)."""
     after: list[dict[str, float]]
     """Per rollout, by agent, what its next turn would have been worth; empty where the episode terminated."""
     features: Tensor
-    """(N, H): what values were read from."""
+    """(M, H): what values were read from."""
     known: Tensor
-    """(N,) bool: turns that a critic can tell anything of. One of observations reads what policies make of them, and
+    """(M,) bool: entries that a critic can tell anything of. One of observations reads what policies make of them, and
     scripts make nothing."""
 
 
@@ -61,8 +61,31 @@ class Values:
             known=torch.tensor([self._is_known(turn) for turn in turns]),
         )
 
+    def read_tokens(self, batch: Batch) -> tuple[Reading, list[int]]:
+        """Values before each token of every turn, all that was said of its reply so far included; and tokens by turn.
+
+        A turn without tokens has one value.
+        """
+        assert self._reads == "state", "a policy's hidden states behind its prompt are not kept"
+        turns = list(batch.turns())
+        before = self._team.token_features([turn.state for turn in turns], [turn.action_ids for turn in turns])
+        states = [rollout.final_states[agent] for rollout in _cut(batch) for agent in rollout.final_states]
+        counts = self._config.bootstraps and bool(states)
+        features = torch.cat([*before, self._team.features(states)] if counts else before)
+        with torch.no_grad():
+            read = self.critic(features).cpu()
+        num_steps = len(read) - (len(states) if counts else 0)
+        after = read[num_steps:] if counts else torch.zeros(len(states))
+        reading = Reading(
+            values=read[:num_steps],
+            after=_per_rollout(batch, after.tolist()),
+            features=features[:num_steps],
+            known=torch.ones(num_steps, dtype=torch.bool),
+        )
+        return reading, [len(rows) for rows in before]
+
     def fit(self, reading: Reading, returns: Tensor) -> Metrics:
-        """Move the critic towards `returns`, (N,); what is logged tells of it as it was before."""
+        """Move the critic towards `returns`, (M,); what is logged tells of it as it was before."""
         known = reading.known
         features, targets = reading.features[known], returns[known]
         everything = torch.ones(1, len(targets), dtype=torch.bool)

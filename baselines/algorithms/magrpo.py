@@ -1,0 +1,70 @@
+"""MAGRPO: agents learn at once from a team's return beside that of other plays of the same instance.
+
+No critic. The joint return from a turn on is compared with its mean over all plays of the instance that came to this
+turn, and the difference is the advantage of everybody who acted in it. Every reply is weighted by it once: one pass, no
+ratios to clip, nothing divided by a standard deviation.
+
+Source: MAGRPO, arXiv 2508.04652; its group baseline is that of GRPO, arXiv 2402.03300, without the division, as in
+Dr. GRPO, arXiv 2503.20783.
+Deviates: adapters where the original trains whole models; a minibatch holds many instances, where the original steps
+once for each; a turn's group are plays that each went their own way before it, where the original branches every turn
+into all continuations (a tree of generations, whose size is exponential in the turns).
+"""
+
+from dataclasses import dataclass
+
+from baselines.errors import ConfigError
+from baselines.learning.groups import group_advantages
+from baselines.policies.team import Team
+from baselines.rollouts.batch import Batch
+from baselines.rollouts.credit import returns_to_go
+from baselines.runs.experiment import Metrics, Status
+from baselines.runs.resume_point import ResumePoint
+from baselines.runs.summary import Summary
+from baselines.training import train_team
+from baselines.updates.config import PolicyConfig
+from baselines.updates.groups import joint_actions, require_groups
+from baselines.updates.learner import TeamLearner
+from baselines.updates.policies import Policies
+
+
+@dataclass
+class Config(PolicyConfig):
+    """Settings of MAGRPO. Every field is an option of `marft train magrpo`."""
+
+    gamma: float = 0.99
+    """Discount per round; on the clock, per simulated second."""
+    num_minibatches: int = 1
+    """Optimiser steps per pass; after the first one, replies are no longer the policy's own."""
+    clip_coef: float | None = None
+    """PPO clip range of the ratio; `None` leaves ratios as they are."""
+    normalise_advantages: bool = False
+    """Zero mean and unit variance per agent."""
+
+    def check(self) -> None:
+        super().check()
+        if not 0 <= self.gamma <= 1:
+            raise ConfigError(f"gamma is {self.gamma}; it must lie in [0, 1]")
+        require_groups(self)
+
+
+class Magrpo(TeamLearner):
+    """The learner: a team and its optimisers."""
+
+    def __init__(self, config: Config, team: Team) -> None:
+        self.config = config
+        super().__init__(team, Policies(config, team, steps="sum"))
+
+    def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
+        """Update every agent; returns what to log."""
+        returns = returns_to_go(batch, self.config.gamma, "team")
+        joint = joint_actions(batch)
+        found = group_advantages(returns[joint.first], joint.groups, divides=False)
+        metrics: Metrics = {"groups": found.num_groups, "groups_flat": found.num_flat}
+        advantages = found.advantages[joint.of_turn]
+        return metrics | self.policies.update(batch, advantages, iteration=iteration, status=status)
+
+
+def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool = False) -> Summary:
+    """Train a team by MAGRPO; see `train_team`."""
+    return train_team(config, Magrpo, "MAGRPO", resume_from=resume_from, quiet=quiet)

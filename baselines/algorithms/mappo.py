@@ -1,0 +1,61 @@
+"""MAPPO: every agent by itself with PPO, its values read from the whole state.
+
+Agents learn at once, from the same snapshot of the team. An agent's advantages lie on its own time axis: what it was
+paid from one of its turns up to the next is its own merit, and its value is bootstrapped from its own next turn. The
+critic is central: it reads everything decided so far, private views of others included.
+
+Source: MAPPO, arXiv 2103.01955; PPO, arXiv 1707.06347.
+Deviates: a whole reply is one action; the trunk of the critic is the frozen base (see `policies/critic.py`); values are
+not normalised; there is a head for all agents, which tell each other apart by the state they read.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from baselines.policies.team import Team
+from baselines.rollouts.batch import Batch
+from baselines.rollouts.credit import assign_credit
+from baselines.runs.experiment import Metrics, Status
+from baselines.runs.resume_point import ResumePoint
+from baselines.runs.summary import Summary
+from baselines.training import train_team
+from baselines.updates.config import CriticConfig, PolicyConfig
+from baselines.updates.learner import TeamLearner
+from baselines.updates.policies import Policies
+from baselines.updates.values import Values
+
+
+@dataclass
+class Config(CriticConfig, PolicyConfig):
+    """Settings of MAPPO. Every field is an option of `marft train mappo`."""
+
+    ratio: Literal["sum", "token"] = "sum"
+    """A reply's log-probability: of the whole reply, or the mean over its tokens (wants a far smaller clip_coef)."""
+
+
+class Mappo(TeamLearner):
+    """The learner: a team, its critic and their optimisers."""
+
+    values: Values
+
+    def __init__(self, config: Config, team: Team) -> None:
+        self.config = config
+        super().__init__(team, Policies(config, team, steps=config.ratio), Values(config, team, "state"))
+
+    def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
+        """Update the critic and, unless it is still warming up, every agent; returns what to log."""
+        config = self.config
+        status("reading values")
+        reading = self.values.read(batch)
+        credit = assign_credit(
+            batch, reading.values, reading.after, gamma=config.gamma, gae_lambda=config.gae_lambda, axis="own"
+        )
+        metrics = self.values.fit(reading, credit.returns)
+        if iteration < config.critic_warmup:
+            return metrics | {"policy/skipped": "critic warm-up"}
+        return metrics | self.policies.update(batch, credit.advantages, iteration=iteration, status=status)
+
+
+def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool = False) -> Summary:
+    """Train a team by MAPPO; see `train_team`."""
+    return train_team(config, Mappo, "MAPPO", resume_from=resume_from, quiet=quiet)

@@ -1,0 +1,48 @@
+"""Advantages without a critic: a return beside those of its group.
+
+Plays of one instance tell what the instance is worth, so their mean is a baseline. A group of one, or one whose returns
+are all alike, teaches nothing: those are counted.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from baselines.learning.advantages import MIN_SCALE
+from baselines.learning.shapes import assert_alike
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAdvantages:
+    """What each member is worth beside its group, and how many groups told nothing."""
+
+    advantages: Tensor
+    """(N,)."""
+    num_groups: int
+    num_flat: int
+    """Groups in which all returns are alike; those of one member are among them."""
+
+
+@torch.no_grad()
+def group_advantages(returns: Tensor, groups: Tensor, *, divides: bool) -> GroupAdvantages:
+    """Returns minus the mean of their group; `divides` also by its standard deviation.
+
+    Shapes: returns (N,), groups (N,) integer ids.
+    Source: GRPO, arXiv 2402.03300, section 4.1; without dividing, Dr. GRPO, arXiv 2503.20783, section 3.
+    Deviates: the standard deviation is that of the group itself (divided by its size, not by one less), as Dr. MAS,
+    arXiv 2602.08847, writes it.
+    """
+    assert_alike((1,), returns, groups)
+    ids = torch.unique(groups, return_inverse=True)[1]
+    sizes = torch.bincount(ids).to(returns.dtype)
+    means = torch.zeros_like(sizes).index_add(0, ids, returns) / sizes
+    centred = returns - means[ids]
+    scales = (torch.zeros_like(sizes).index_add(0, ids, centred.square()) / sizes).sqrt()
+    is_flat = scales <= MIN_SCALE
+    advantages = torch.where(is_flat[ids], 0.0, centred)  # not what is left of rounding
+    return GroupAdvantages(
+        advantages=advantages / (scales[ids] + MIN_SCALE) if divides else advantages,
+        num_groups=len(sizes),
+        num_flat=int(is_flat.sum()),
+    )
