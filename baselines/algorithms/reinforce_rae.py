@@ -88,7 +88,7 @@ class ReinforceRae(TeamLearner):
             self.baselines = {str(name): float(value) for name, value in read.items()}
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise CheckpointError(
-                f"cannot read the baselines {folder / BASELINES}: {error!r}; go on from another one"
+                f"cannot read the baselines {folder / BASELINES}: {error!r}; go on from another checkpoint"
             ) from error
 
 

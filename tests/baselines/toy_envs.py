@@ -84,13 +84,14 @@ class Paced(ClockMG):
 
 
 class Uppercase(FlexMG):
-    """One round: the team earns the share of capitals in the writer's text, times that in the editor's."""
+    """One round: the team earns the share of capitals in the writer's text, times that in the editor's; or the mean."""
 
     metadata = {"name": "uppercase_v0"}  # noqa: RUF012  # PettingZoo declares it so
     source = "uppercase"
 
-    def __init__(self, *, horizon: int = 1, **base: object) -> None:
+    def __init__(self, *, mean: bool = False, horizon: int = 1, **base: object) -> None:
         super().__init__(horizon=horizon, **{"team": PAIR, **base})
+        self.mean = mean
 
     def start(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
         self.number = int(rng.integers(10_000))
@@ -103,7 +104,8 @@ class Uppercase(FlexMG):
         self.shares[agent] = sum("A" <= letter <= "Z" for letter in action) / max(len(action), 1)
 
     def end_round(self) -> Outcome:
-        return Outcome(rewards=self.shares["writer_0"] * self.shares["editor_0"], terminated=True)
+        writer, editor = self.shares["writer_0"], self.shares["editor_0"]
+        return Outcome(rewards=(writer + editor) / 2 if self.mean else writer * editor, terminated=True)
 
     def instance_key(self) -> str:
         return str(self.number)
