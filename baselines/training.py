@@ -36,6 +36,7 @@ class Learner(Protocol):
 
 
 Config = TypeVar("Config", bound=ExperimentConfig)
+Collect = Callable[[Experiment, int, Status], Batch]
 
 
 def train_team(
@@ -45,8 +46,11 @@ def train_team(
     *,
     resume_from: ResumePoint | None = None,
     quiet: bool = False,
+    collect: Collect = Experiment.collect,
 ) -> Summary:
     """Train a team from `config`; everything lands in the run's folder. `name` is the algorithm's, as people write it.
+
+    `collect` makes the batch of an iteration; by default the team plays.
 
     With `resume_from` a run goes on there, and ends as if it had never been stopped.
 
@@ -61,7 +65,7 @@ def train_team(
         evaluator.on_the_way(run)
         for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
             began = time.monotonic()
-            batch = experiment.collect(iteration, run.status)
+            batch = collect(experiment, iteration, run.status)
             collected = time.monotonic()
             metrics = learner.learn(batch, iteration=iteration, status=run.status)
             times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}

@@ -43,7 +43,8 @@ class DrMas(TeamLearner):
 
     def __init__(self, config: Config, team: Team) -> None:
         self.config = config
-        super().__init__(team, Policies(config, team, steps="each"))
+        self.policies = Policies(config, team, steps="each")
+        super().__init__(team, self.policies.optimizers)
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update every agent; returns what to log."""

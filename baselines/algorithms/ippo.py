@@ -43,7 +43,8 @@ class Ippo(TeamLearner):
 
     def __init__(self, config: Config, team: Team) -> None:
         self.config = config
-        super().__init__(team, Policies(config, team, steps=config.ratio), Values(config, team, "observation"))
+        self.policies = Policies(config, team, steps=config.ratio)
+        super().__init__(team, self.policies.optimizers, Values(config, team, "observation"))
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update the critic and, unless it is still warming up, every agent; returns what to log."""

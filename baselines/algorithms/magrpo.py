@@ -53,7 +53,8 @@ class Magrpo(TeamLearner):
 
     def __init__(self, config: Config, team: Team) -> None:
         self.config = config
-        super().__init__(team, Policies(config, team, steps="sum"))
+        self.policies = Policies(config, team, steps="sum")
+        super().__init__(team, self.policies.optimizers)
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update every agent; returns what to log."""

@@ -40,7 +40,8 @@ class Mappo(TeamLearner):
 
     def __init__(self, config: Config, team: Team) -> None:
         self.config = config
-        super().__init__(team, Policies(config, team, steps=config.ratio), Values(config, team, "state"))
+        self.policies = Policies(config, team, steps=config.ratio)
+        super().__init__(team, self.policies.optimizers, Values(config, team, "state"))
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update the critic and, unless it is still warming up, every agent; returns what to log."""

@@ -56,8 +56,8 @@ class MarftAction(TeamLearner):
     def __init__(self, config: Config, team: Team) -> None:
         self.config = config
         sequential = config if config.update == "sequential" else None
-        policies = Policies(config, team, steps=config.ratio, sequential=sequential)
-        super().__init__(team, policies, Values(config, team, config.critic_input))
+        self.policies = Policies(config, team, steps=config.ratio, sequential=sequential)
+        super().__init__(team, self.policies.optimizers, Values(config, team, config.critic_input))
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update the critic and, unless it is still warming up, every agent; returns what to log."""

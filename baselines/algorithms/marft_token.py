@@ -47,8 +47,8 @@ class MarftToken(TeamLearner):
     def __init__(self, config: Config, team: Team) -> None:
         self.config = config
         sequential = config if config.update == "sequential" else None
-        policies = Policies(config, team, steps="each", sequential=sequential)
-        super().__init__(team, policies, Values(config, team, "state"))
+        self.policies = Policies(config, team, steps="each", sequential=sequential)
+        super().__init__(team, self.policies.optimizers, Values(config, team, "state"))
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update the critic and, unless it is still warming up, every agent; returns what to log."""

@@ -56,7 +56,8 @@ class ReinforceRae(TeamLearner):
         self.config = config
         self.baselines: dict[str, float] = {}
         """Level and role -> moving average of returns."""
-        super().__init__(team, Policies(config, team, steps="sum"))
+        self.policies = Policies(config, team, steps="sum")
+        super().__init__(team, self.policies.optimizers)
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update every agent; returns what to log."""

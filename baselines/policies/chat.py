@@ -94,6 +94,11 @@ class ChatEncoder:
             )
         return rendered
 
+    def reply_ids(self, text: str) -> list[int]:
+        """Token ids of a reply with this text, and of its end; control tokens in the text are split."""
+        ids = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return [*ids, self.tokenizer.eos_token_id]
+
     def encode(self, skeleton: str, contents: Sequence[str]) -> list[int]:
         """Token ids of a (part of a) skeleton with `contents[n]` in placeholder n."""
         ids: list[int] = []

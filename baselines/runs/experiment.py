@@ -234,8 +234,8 @@ class Experiment:
         folder = config.run_dir or default_folder(config)
         return cls(config, team, collector, curriculum, folder)
 
-    def collect(self, iteration: int, status: Status) -> Batch:
-        """Play this iteration's episodes."""
+    def tasks(self, iteration: int) -> list[Task]:
+        """This iteration's episodes; the same for every algorithm, as far as the curriculum is."""
         config = self.config
         num_instances = -(-config.episodes_per_iteration // config.samples_per_instance)
         seeds = _stream(config.seed, _EPISODES, iteration).integers(2**62, size=num_instances)
@@ -243,7 +243,12 @@ class Experiment:
         drawn = [(int(seed), self.curriculum.draw(levels)) for seed in seeds]
         samples = range(config.samples_per_instance)
         tasks = [Task(seed, level, sample) for seed, level in drawn for sample in samples]
-        tasks = tasks[: config.episodes_per_iteration]
+        return tasks[: config.episodes_per_iteration]
+
+    def collect(self, iteration: int, status: Status) -> Batch:
+        """Play this iteration's episodes."""
+        config = self.config
+        tasks = self.tasks(iteration)
         sampling = replace(sampling_for(config, config.temperature), seed=self._sampling_seed(iteration))
         status(f"collecting {len(tasks)} episodes")
         return self.collector.collect(tasks, sampling, lambda done: status(f"collecting {done}/{len(tasks)}"))

@@ -1,4 +1,4 @@
-"""Settings that algorithms share, in parts: of clipped policy updates, of updates one after another, of a critic.
+"""Settings that algorithms share, in parts: of optimisers, of policy updates, of sequential ones, of a critic.
 
 An algorithm's `Config` inherits the parts that it has, and adds its own. A default of its own is a field written again.
 """
@@ -11,8 +11,8 @@ from baselines.runs.experiment import ExperimentConfig
 
 
 @dataclass
-class PolicyConfig(ExperimentConfig):
-    """How adapters move, given what every action was worth."""
+class OptimizerConfig(ExperimentConfig):
+    """How adapters are moved along a gradient."""
 
     lr: float = 5e-4
     """Learning rate of the adapters."""
@@ -27,14 +27,25 @@ class PolicyConfig(ExperimentConfig):
     """Passes over the batch per agent and iteration."""
     num_minibatches: int = 2
     """Optimiser steps per pass."""
+    max_grad_norm: float = 1.0
+    """Gradient norm bound per agent."""
+
+    def check(self) -> None:
+        super().check()
+        require_at_least(self, update_epochs=1, num_minibatches=1, lr_warmup=0)
+        require_above_zero(self, "lr", "max_grad_norm")
+
+
+@dataclass
+class PolicyConfig(OptimizerConfig):
+    """How a policy moves, given what every action was worth."""
+
     clip_coef: float | None = 0.2
     """PPO clip range of the ratio; `None` leaves ratios as they are."""
     clip_coef_high: float | None = None
     """Upper clip range, if another."""
     ent_coef: float = 0.03
     """Weight of the mean token entropy in the objective."""
-    max_grad_norm: float = 1.0
-    """Gradient norm bound per agent."""
     target_kl: float | None = 0.5
     """An agent's update ends once its actions have moved so far (k3 estimate, nats per action)."""
     normalise_advantages: bool = True
@@ -45,8 +56,7 @@ class PolicyConfig(ExperimentConfig):
 
     def check(self) -> None:
         super().check()
-        require_at_least(self, update_epochs=1, num_minibatches=1, lr_warmup=0)
-        require_above_zero(self, "lr", "clip_coef", "max_grad_norm")
+        require_above_zero(self, "clip_coef")
 
 
 @dataclass

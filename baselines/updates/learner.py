@@ -1,4 +1,4 @@
-"""What the learners of most algorithms are made of: a team's policies, perhaps a critic, and how both are saved."""
+"""What the learners of most algorithms are made of: a team, its optimisers, perhaps a critic, and how all is saved."""
 
 from pathlib import Path
 
@@ -6,16 +6,16 @@ import torch
 
 from baselines.policies.team import Team
 from baselines.runs.training_state import load_generators, load_optimizers, save_generators, save_optimizers
-from baselines.updates.policies import Policies
+from baselines.updates.optimizers import AdapterOptimizers
 from baselines.updates.values import Values
 
 
 class TeamLearner:
-    """A team that learns by policy updates. An algorithm adds `learn`."""
+    """A team that learns along gradients. An algorithm adds `learn`."""
 
-    def __init__(self, team: Team, policies: Policies, values: Values | None = None) -> None:
+    def __init__(self, team: Team, optimizers: AdapterOptimizers, values: Values | None = None) -> None:
         self.team = team
-        self.policies = policies
+        self.optimizers = optimizers
         self.values = values
 
     def save(self, folder: Path) -> None:
@@ -23,8 +23,8 @@ class TeamLearner:
         self.team.save_adapters(folder)
         if self.values is not None:
             self.values.save(folder)
-        save_optimizers(folder, self._optimizers)
-        save_generators(folder, {"updates": self.policies.rng}, self.team.model.device)
+        save_optimizers(folder, self._named_optimizers)
+        save_generators(folder, {"updates": self.optimizers.rng}, self.team.model.device)
 
     def load(self, folder: Path) -> None:
         """Take it all back, so that the next update is the one that would have come.
@@ -34,10 +34,10 @@ class TeamLearner:
         self.team.load_adapters(folder)
         if self.values is not None:
             self.values.load(folder)
-        load_optimizers(folder, self._optimizers)
-        load_generators(folder, {"updates": self.policies.rng}, self.team.model.device)
+        load_optimizers(folder, self._named_optimizers)
+        load_generators(folder, {"updates": self.optimizers.rng}, self.team.model.device)
 
     @property
-    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+    def _named_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         critic = {} if self.values is None else {"critic": self.values.optimizer}
-        return {**critic, **{f"adapter/{name}": one for name, one in self.policies.optimizers.items()}}
+        return {**critic, **{f"adapter/{name}": one for name, one in self.optimizers.by_adapter.items()}}

@@ -18,14 +18,13 @@ from baselines.learning.advantages import normalise
 from baselines.learning.drift import NO_DRIFT, Drift, drift_of
 from baselines.learning.losses import approx_kl, clip_fraction, ppo_policy_loss, sequence_logprobs
 from baselines.learning.masks import length_mask, padded
-from baselines.learning.minibatches import minibatches
-from baselines.learning.rates import annealed, num_steps, set_lr, warmup
 from baselines.learning.sequential import ActingOrder, PredecessorWeights, predecessor_weights
 from baselines.policies.team import Scores, Team
 from baselines.rollouts.batch import Batch, Turn
 from baselines.rollouts.credit import predecessors_in
 from baselines.runs.experiment import Metrics, Status
 from baselines.updates.config import PolicyConfig, SequentialConfig
+from baselines.updates.optimizers import AdapterOptimizers
 
 NO_BLOCK = -1
 """Of turns whose agent is played by others: nobody learns from them."""
@@ -97,8 +96,7 @@ class Policies:
         self._team = team
         self._steps = steps
         self._sequential = sequential
-        self.optimizers = {adapter: torch.optim.Adam(team.parameters(adapter), lr=config.lr) for adapter in team.blocks}
-        self.rng = np.random.default_rng(np.random.SeedSequence([config.seed, 1]))
+        self.optimizers = AdapterOptimizers(config, team)
 
     def order_of(self, batch: Batch) -> ActingOrder:
         """Who acted when, and with which adapter, turn by turn."""
@@ -126,7 +124,6 @@ class Policies:
         Shapes: advantages, joint (N,) for replies, (N, T) for tokens, right-padded; N turns in the order of
         `Batch.turns()`. `joint`: of the whole round, see `predecessor_weights`; default: the same.
         """
-        config = self._config
         turns = list(batch.turns())
         is_by_token = advantages.ndim > 1
         advantages = advantages if is_by_token else advantages[:, None]
@@ -139,9 +136,8 @@ class Policies:
             real=length_mask(lengths, advantages.shape[1]),
             order=self.order_of(batch),
         )
-        lr = config.lr * (annealed(iteration, config.num_iterations) if config.anneal_lr else 1.0)
-        metrics = self._update_blocks(lesson.normalised() if config.normalise_advantages else lesson, lr, status)
-        return metrics | self._spreads(lesson)
+        scaled = lesson.normalised() if self._config.normalise_advantages else lesson
+        return self._update_blocks(scaled, self.optimizers.lr(iteration), status) | self._spreads(lesson)
 
     def _spreads(self, lesson: Lesson) -> Metrics:
         """How far each adapter's advantages were apart: without a spread there is nothing to learn."""
@@ -199,7 +195,7 @@ class Policies:
             case "reverse":
                 return acting[::-1]
             case "random":
-                return [acting[position] for position in self.rng.permutation(len(acting))]
+                return [acting[position] for position in self.optimizers.rng.permutation(len(acting))]
             case _:
                 return acting
 
@@ -208,9 +204,7 @@ class Policies:
         positions = torch.nonzero(mine).flatten().tolist()
         own = [lesson.turns[position] for position in positions]
         instances = [lesson.instances[position] for position in positions]
-        plan = [
-            minibatches(instances, self._config.num_minibatches, self.rng) for _ in range(self._config.update_epochs)
-        ]
+        plan = self.optimizers.plan(instances)
         return Experience(own, plan, self._old_logprobs(adapter, own, plan[0]))
 
     def _old_logprobs(self, adapter: str, turns: list[Turn], first_epoch: list[list[int]]) -> list[Tensor]:
@@ -233,7 +227,7 @@ class Policies:
     ) -> BlockUpdate:
         """Minibatch PPO on one adapter."""
         config = self._config
-        optimizer = self.optimizers[adapter]
+        optimizer = self.optimizers.by_adapter[adapter]
         turns, old = experience.turns, experience.old
         steps: list[dict[str, float]] = []
         stop_reason: str | None = None
@@ -251,11 +245,7 @@ class Policies:
                         f"kl {averages['kl']:.3f} > {config.target_kl} at epoch {epoch + 1}, minibatch {minibatch + 1}"
                     )
                     break
-                norm = torch.nn.utils.clip_grad_norm_(self._team.parameters(adapter), config.max_grad_norm)
-                rising = warmup(num_steps(optimizer), config.lr_warmup) if config.lr_warmup else 1.0
-                set_lr(optimizer, lr * rising)
-                optimizer.step()
-                steps.append(averages | {"grad_norm": float(norm)})
+                steps.append(averages | {"grad_norm": self.optimizers.step(adapter, lr)})
             if stop_reason:
                 break
         optimizer.zero_grad()  # or every agent of the team would keep its gradients

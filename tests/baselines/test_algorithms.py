@@ -87,7 +87,7 @@ def learnt(
     chosen = {"temperature": TEMPERATURE, "num_minibatches": 1, "lr": 0.01, "target_kl": None, **settings}
     learner = LEARNERS[algorithm](module_of(algorithm).Config(**chosen), team)
     if by_sgd:
-        learner.policies.optimizers = {name: torch.optim.SGD(team.parameters(name)) for name in team.blocks}
+        learner.optimizers.by_adapter = {name: torch.optim.SGD(team.parameters(name)) for name in team.blocks}
     metrics = learner.learn(batch, iteration=0, status=lambda _: None)
     after = [p.detach().clone() for adapter in team.blocks for p in team.parameters(adapter)]
     with torch.no_grad():

@@ -29,7 +29,7 @@ from baselines.runs.experiment import Experiment, Metrics, load_team
 from baselines.runs.records import read_records
 from baselines.runs.run import load_checkpoint
 from baselines.runs.trained_settings import trained_settings
-from baselines.updates import policies
+from baselines.updates import optimizers, policies
 from baselines.updates.policies import Experience
 from baselines.updates.values import Reading
 from tests.baselines.toy_envs import Letters
@@ -177,7 +177,7 @@ def test_gradients_are_clipped_agent_by_agent_and_their_shares_add_up(team: Team
         left = torch.cat([parameter.grad.flatten() for parameter in team.parameters(adapter)])
         stepped[adapter] = float(left.norm())
 
-    for adapter, optimizer in ppo.policies.optimizers.items():
+    for adapter, optimizer in ppo.optimizers.by_adapter.items():
         optimizer.register_step_pre_hook(lambda *_, adapter=adapter: note(adapter))
     metrics = ppo.learn(collected(team), iteration=0, status=print)
     norms = [metrics[f"{adapter}/grad_norm"] for adapter in AGENTS]
@@ -384,14 +384,14 @@ def test_the_learning_rate_rises_with_the_steps_of_each_adapter_and_goes_on_from
     settings = {"lr": 0.01, "lr_warmup": 5, "num_minibatches": 2, "target_kl": None}
     ppo = learner(team, **settings)
     rates: list[float] = []
-    for optimizer in ppo.policies.optimizers.values():
+    for optimizer in ppo.optimizers.by_adapter.values():
         optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
     ppo.learn(batch, iteration=0, status=print)
     assert rates == pytest.approx([0.002, 0.004] * len(AGENTS))
     ppo.save(tmp_path)
     again = learner(team, **settings)
     again.load(tmp_path)
-    for optimizer in again.policies.optimizers.values():
+    for optimizer in again.optimizers.by_adapter.values():
         optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
     for _ in range(2):
         again.learn(batch, iteration=0, status=print)
@@ -403,7 +403,7 @@ def test_an_annealed_learning_rate_falls_to_nothing_over_the_iterations(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates: list[float] = []
-    monkeypatch.setattr(policies, "set_lr", lambda _, lr: rates.append(lr))
+    monkeypatch.setattr(optimizers, "set_lr", lambda _, lr: rates.append(lr))
     settings = {"lr": 0.1, "num_minibatches": 1, "num_iterations": 4, "eval_instances": 0}
     train(config(tiny_model, tmp_path / "run", anneal_lr=True, **settings), quiet=True)
     assert rates[:: len(AGENTS)] == pytest.approx([0.1, 0.075, 0.05, 0.025])
