@@ -198,14 +198,15 @@ class Evaluator:
         if self._tasks and config.few_shot and isinstance(trained_on, FlexMG):
             self._examples = few_shot_examples(trained_on, experiment.level, config.few_shot)
 
-    def untrained(self, run: Run) -> None:
+    def before(self, run: Run) -> None:
         """The team before training, and the same with examples in its prompt.
 
-        Fresh adapters change nothing, so this is the base model.
+        Fresh adapters change nothing, so this is the base model, unless the team begins where another run ended.
         """
-        self._record(run, 0, "untrained", self._experiment.team)
+        name = "untrained" if self._config.init_from is None else "initial"
+        self._record(run, 0, name, self._experiment.team)
         if self._examples:
-            self._record(run, 0, "untrained_few_shot", self._experiment.team, self._examples)
+            self._record(run, 0, f"{name}_few_shot", self._experiment.team, self._examples)
 
     def trained(self, run: Run, num_iterations: int) -> None:
         """The team as it is now."""

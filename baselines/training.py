@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from baselines.evaluate import Evaluator
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
+from baselines.runs.checkpoint_loading import load_checkpoint
 from baselines.runs.experiment import Experiment, ExperimentConfig, Metrics, Status
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.resuming import open_run
@@ -58,10 +59,12 @@ def train_team(
     written.
     """
     experiment = Experiment.prepare(config)
+    if config.init_from is not None and (resume_from is None or resume_from.checkpoint is None):
+        experiment.team.load_adapters(load_checkpoint(config.init_from).path)
     learner = make_learner(config, experiment.team)
     evaluator = Evaluator(config, experiment)
     with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:
-        evaluator.untrained(run)
+        evaluator.before(run)
         evaluator.on_the_way(run)
         for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
             began = time.monotonic()

@@ -67,6 +67,9 @@ class ExperimentConfig:
     """Base model: a known name, a local folder or a Hugging Face id."""
     adapters: Literal["per_agent", "shared"] = "per_agent"
     """One LoRA adapter for each agent, or one for the team."""
+    init_from: Path | None = None
+    """A run or checkpoint whose adapters the team begins with, such as one of imitation; its model, its agents and its
+    LoRA settings must be this run's. Critic and optimisers begin anew."""
     replace: dict[str, str] = field(default_factory=dict)
     """Agents, or all of a role, that others play and that are not trained: `untrained`, a script (reference, silent,
     random or echo), or the same agent of another run or checkpoint, by its folder."""

@@ -8,6 +8,7 @@
 import importlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.algorithms import dr_mas, ippo, magrpo, mappo, marft_action, marft_token, reinforce_rae
+from baselines.algorithms import dr_mas, imitation, ippo, magrpo, mappo, marft_action, marft_token, reinforce_rae
 from baselines.commands.train import algorithms
 from baselines.errors import CheckpointError, ConfigError
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.rollouts.demonstrate import demonstrate
 from baselines.runs.experiment import Experiment, Metrics
 from baselines.runs.records import read_records
 from baselines.runs.resume_point import find_resume_point
 from tests.baselines.outcomes import outcome
-from tests.baselines.toy_envs import PAIR, Letters, Paced, Uppercase
+from tests.baselines.toy_envs import PAIR, Letters, ToldLetters
 
 LoadTeam = Callable[..., Team]
 LEARNERS: dict[str, type] = {
     "dr_mas": dr_mas.DrMas,
+    "imitation": imitation.Imitation,
     "ippo": ippo.Ippo,
     "magrpo": magrpo.Magrpo,
     "mappo": mappo.Mappo,
@@ -47,7 +50,7 @@ def module_of(algorithm: str) -> Any:
 
 def config(algorithm: str, tiny_model: Path, folder: Path, **settings: object) -> Any:
     chosen = {
-        "env_id": "tests.baselines.toy_envs:Letters",
+        "env_id": "tests.baselines.toy_envs:ToldLetters",
         "model": str(tiny_model),
         "run_dir": folder,
         "num_iterations": 3,
@@ -84,7 +87,8 @@ def learnt(
     `by_sgd`: steps along the gradient itself. Adam makes as long a step of any gradient, also of what rounding leaves.
     """
     before = {adapter: [p.detach().clone() for p in team.parameters(adapter)] for adapter in team.blocks}
-    chosen = {"temperature": TEMPERATURE, "num_minibatches": 1, "lr": 0.01, "target_kl": None, **settings}
+    bound = {} if algorithm == "imitation" else {"target_kl": None}
+    chosen = {"temperature": TEMPERATURE, "num_minibatches": 1, "lr": 0.01, **bound, **settings}
     learner = LEARNERS[algorithm](module_of(algorithm).Config(**chosen), team)
     if by_sgd:
         learner.optimizers.by_adapter = {name: torch.optim.SGD(team.parameters(name)) for name in team.blocks}
@@ -108,13 +112,13 @@ def test_every_algorithm_is_tested_here() -> None:
     assert set(LEARNERS) == set(algorithms())
 
 
-@pytest.mark.parametrize("algorithm", LEARNERS)
+@pytest.mark.parametrize("algorithm", sorted({*LEARNERS} - {"imitation"}))
 def test_every_algorithm_teaches_a_team(algorithm: str, tiny_model: Path, tmp_path: Path) -> None:
     settings = config(
         algorithm,
         tiny_model,
         tmp_path / "run",
-        env_id="tests.baselines.toy_envs:Uppercase",
+        env_id="tests.baselines.toy_envs:ToldUppercase",
         env_options={"mean": True},
         num_iterations=20,
         episodes_per_iteration=32,
@@ -131,6 +135,42 @@ def test_every_algorithm_teaches_a_team(algorithm: str, tiny_model: Path, tmp_pa
     assert np.mean(returns[-3:]) > 0.25
 
 
+def test_imitation_teaches_what_the_reference_writes(tiny_model: Path, tmp_path: Path) -> None:
+    env_id = "tests.baselines.toy_envs:ToldUppercase"
+    settings = config("imitation", tiny_model, tmp_path / "run", env_id=env_id, num_iterations=10, update_epochs=4)
+    imitation.train(settings, quiet=True)
+    untrained, trained = read_records(tmp_path / "run" / "evaluations.jsonl")
+    losses = [record["writer_0/loss"] for record in read_records(tmp_path / "run" / "metrics.jsonl")]
+    # This model says a token again rather than another one, whatever the rate; so it writes AB, and does not end there.
+    assert losses[0] > 3 and losses[-1] < 2.3
+    assert untrained["mean"] == 0.0 and trained["mean"] == pytest.approx((2 / 3) ** 2)
+
+
+def test_imitation_makes_the_reference_more_probable_token_by_token(load_team: LoadTeam) -> None:
+    team = load_team("writer_0", "editor_0")
+    make = lambda: ToldLetters(team=PAIR, horizon=2)  # noqa: E731
+    batch = demonstrate(make, team, [Task(0), Task(1)], Sampling(TEMPERATURE, 8))
+    (told,) = {(turn.text, tuple(turn.action_ids)) for turn in batch.turns()}
+    assert told == ("AB", (*team.tokenizer("AB")["input_ids"], team.tokenizer.eos_token_id))
+    played = collected(team, make, instances=2, samples=1)
+    for demonstrated, own in zip(batch.turns(), played.turns(), strict=True):
+        if demonstrated.round == 0 and demonstrated.agent == "writer_0":  # nothing has been said before
+            assert demonstrated.prompt_ids == own.prompt_ids
+    metrics, _ = learnt("imitation", team, batch, temperature=0.3)
+    turns = [turn for turn in batch.turns() if turn.agent == "writer_0"]
+    logprobs = torch.cat(team.score_all("writer_0", turns, 1.0))
+    assert metrics["writer_0/loss"] == pytest.approx(-float(logprobs.mean()), rel=1e-4)
+
+
+def test_what_cannot_be_imitated_is_told(tiny_model: Path, tmp_path: Path) -> None:
+    settings = config("imitation", tiny_model, tmp_path / "run", eval_instances=0)
+    with pytest.raises(ConfigError, match=r"writes 3 tokens \('AB'\), but its replies end after 2; give --max-new-tok"):
+        imitation.train(replace(settings, max_new_tokens=2), quiet=True)
+    without = replace(settings, env_id="tests.baselines.toy_envs:Letters", run_dir=tmp_path / "other")
+    with pytest.raises(ConfigError, match="there is nothing to imitate"):
+        imitation.train(without, quiet=True)
+
+
 class PulledPlugError(Exception):
     """Stops a run."""
 
@@ -142,15 +182,15 @@ def test_every_algorithm_goes_on_bit_for_bit(
     module = module_of(algorithm)
     module.train(config(algorithm, tiny_model, tmp_path / "undisturbed"), quiet=True)
     stopped = config(algorithm, tiny_model, tmp_path / "stopped")
-    collect = Experiment.collect
+    tasks = Experiment.tasks
 
-    def collect_or_stop(self: Experiment, iteration: int, status: Any) -> Batch:
+    def tasks_or_stop(self: Experiment, iteration: int) -> list[Task]:
         if iteration == 2:
             raise PulledPlugError
-        return collect(self, iteration, status)
+        return tasks(self, iteration)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Experiment, "collect", collect_or_stop)
+        patch.setattr(Experiment, "tasks", tasks_or_stop)
         with pytest.raises(PulledPlugError):
             module.train(stopped, quiet=True)
     torch.manual_seed(77)  # whatever another process would have drawn
@@ -162,7 +202,9 @@ def test_every_algorithm_goes_on_bit_for_bit(
 def test_every_algorithm_trains_on_the_clock_and_beside_agents_that_others_play(
     algorithm: str, tiny_model: Path, tmp_path: Path
 ) -> None:
-    clock = config(algorithm, tiny_model, tmp_path / "clock", env_id="tests.baselines.toy_envs:Paced", num_iterations=1)
+    clock = config(
+        algorithm, tiny_model, tmp_path / "clock", env_id="tests.baselines.toy_envs:ToldPaced", num_iterations=1
+    )
     module_of(algorithm).train(clock, quiet=True)
     company = {"editor": "echo", "critic_0": "untrained"}
     beside = config(algorithm, tiny_model, tmp_path / "beside", replace=company, num_iterations=1)
@@ -172,7 +214,7 @@ def test_every_algorithm_trains_on_the_clock_and_beside_agents_that_others_play(
     assert record["writer_0/grad_norm"] > 0
 
 
-@pytest.mark.parametrize("algorithm", sorted({*LEARNERS} - {"magrpo", "marft_action", "marft_token"}))
+@pytest.mark.parametrize("algorithm", ["dr_mas", "ippo", "mappo", "reinforce_rae"])
 def test_agents_that_are_each_on_their_own_may_be_paid_differently(load_team: LoadTeam, algorithm: str) -> None:
     team = load_team("writer_0", "editor_0", "critic_0")
     metrics, _ = learnt(algorithm, team, collected(team, lambda: Letters(selfish=True)))
@@ -191,6 +233,28 @@ def test_groups_of_one_are_refused_before_anything_is_loaded(algorithm: str, tmp
     settings = config(algorithm, tmp_path / "no model", tmp_path / "run", samples_per_instance=1)
     with pytest.raises(ConfigError, match=r"samples_per_instance is 1; .* there must be at least 2"):
         module_of(algorithm).train(settings, quiet=True)
+
+
+@pytest.mark.parametrize("algorithm", LEARNERS)
+def test_every_algorithm_may_begin_where_another_run_ended(algorithm: str, tiny_model: Path, tmp_path: Path) -> None:
+    before = config("marft_action", tiny_model, tmp_path / "before", num_iterations=1)
+    marft_action.train(before, quiet=True)
+    after = config(algorithm, tiny_model, tmp_path / "after", init_from=tmp_path / "before", num_iterations=1)
+    module_of(algorithm).train(after, quiet=True)
+    *_, trained = read_records(tmp_path / "before" / "evaluations.jsonl")
+    initial, *_ = read_records(tmp_path / "after" / "evaluations.jsonl")
+    assert (trained["name"], initial["name"]) == ("trained", "initial")
+    assert trained["mean"] == initial["mean"]
+
+
+def test_what_no_run_can_begin_with_is_told_before_anything_is_written(tiny_model: Path, tmp_path: Path) -> None:
+    marft_action.train(config("marft_action", tiny_model, tmp_path / "before", lora_rank=4), quiet=True)
+    after = config("mappo", tiny_model, tmp_path / "after", init_from=tmp_path / "before")
+    with pytest.raises(CheckpointError, match="does not fit the model"):
+        mappo.train(after, quiet=True)
+    with pytest.raises(CheckpointError, match="nowhere"):
+        mappo.train(replace(after, init_from=tmp_path / "nowhere"), quiet=True)
+    assert not (tmp_path / "after").exists()
 
 
 # --- 2. What each makes of returns, by hand ---
@@ -412,8 +476,3 @@ def test_a_reply_weighs_by_its_tokens_in_dr_mas_and_as_one_in_magrpo(load_team: 
     tokens = len(other.action_ids)
     assert losses["magrpo"] == pytest.approx(0.0, abs=1e-4)
     assert losses["dr_mas"] == pytest.approx(-(1 - tokens) / (1 + tokens), abs=1e-4)
-
-
-def test_toys_that_are_used_here_have_what_they_need() -> None:
-    assert Uppercase().possible_agents == ["writer_0", "editor_0"]
-    assert Paced().possible_agents == ["quick_0", "slow_0"]

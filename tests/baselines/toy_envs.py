@@ -109,3 +109,22 @@ class Uppercase(FlexMG):
 
     def instance_key(self) -> str:
         return str(self.number)
+
+
+class Told:
+    """What makes a toy tell what a perfect agent would write."""
+
+    def reference_action(self, agent: str) -> str:
+        return "AB"
+
+
+class ToldLetters(Told, Letters):
+    """Letters, with a reference."""
+
+
+class ToldUppercase(Told, Uppercase):
+    """Uppercase, with a reference."""
+
+
+class ToldPaced(Told, Paced):
+    """Paced, with a reference."""
