@@ -1,12 +1,26 @@
 """Dr. MAS: GRPO for teams, every agent measured by its own statistics.
 
-No critic. All plays of an instance are a group, and in it each agent has a mean and a standard deviation of its own,
-over all of its turns there: whoever acts more often in plays that went well counts them more often. A reply's advantage
-is its play's return in these terms, the same for each of its tokens, whose ratios are clipped one by one.
+| | |
+|---|---|
+| axis | group: instance and agent |
+| critic | none |
+| update | all agents at once |
+| one action | a token |
+| reward | to each its own |
+
+All plays of an instance are a group, and in it each agent k has a mean and a standard deviation of its own, over all of
+its turns there: `A = (R - μ_k) / σ_k`, R being the return of the turn's episode. Whoever acts more often in plays that
+went well counts them more often. The advantage is the same for each token of a reply, whose ratios are clipped one by
+one: the mean of `min(ρ A, clip(ρ, 1 - ε, 1 + ε) A)` over all tokens is maximised. Groups whose returns are all alike
+teach nothing, and are counted.
 
 Source: Dr. MAS, arXiv 2602.08847, equation 5; GRPO, arXiv 2402.03300.
-Deviates: no divergence from a reference model is charged by default; adapters in place of whole models; an average is
-taken over all tokens of a minibatch, so that a long reply weighs as much as its tokens.
+
+Deviates:
+
+- No divergence from a reference model is charged.
+- Adapters in place of whole models.
+- The average is taken over all tokens of a minibatch, so that a long reply weighs as much as its tokens.
 """
 
 from dataclasses import dataclass
@@ -24,6 +38,12 @@ from baselines.updates.config import PolicyConfig
 from baselines.updates.groups import numbered, require_groups
 from baselines.updates.learner import TeamLearner
 from baselines.updates.policies import Policies
+
+METRICS = {
+    "groups": "groups of plays that are compared with each other",
+    "groups_flat": "groups whose returns are all alike, so that nothing is learnt from them",
+}
+"""What is logged besides what all policy updates log."""
 
 
 @dataclass

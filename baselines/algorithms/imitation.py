@@ -1,11 +1,21 @@
 """Imitation: supervised learning of what the environment's reference writes.
 
+| | |
+|---|---|
+| axis | none |
+| critic | none |
+| update | all agents at once |
+| one action | a token |
+| reward | not read |
+
 Not reinforcement learning, but what it is compared with, and what it may begin from (`--init-from`). Every iteration
-plays episodes as the reference plays them, and makes each agent's own adapter give its replies more probability, token
-by token, the end of a reply included. Where an environment does not tell what a perfect agent would write, it is
-refused.
+plays episodes as the reference plays them, and makes each agent's own adapter give its replies more probability: minus
+the mean log-probability of a token is minimised, the end of a reply included. Where an environment does not tell what a
+perfect agent would write, it is refused. What `train/return` shows here is the reference's.
 
 Source: behaviour cloning, Pomerleau, 1989; as fine-tuning of language models, arXiv 2203.02155, section 3.
+
+Deviates: at temperature 1, whatever temperature is played at: what is wanted is the text.
 """
 
 from collections.abc import Sequence

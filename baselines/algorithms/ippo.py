@@ -1,11 +1,25 @@
 """IPPO: every agent by itself with PPO, its values read from what it sees.
 
+| | |
+|---|---|
+| axis | every agent's own turns |
+| critic | of observations |
+| update | all agents at once |
+| one action | a reply |
+| reward | to each its own |
+
 As `mappo`, but nothing is central: an agent's critic reads its own observation, through the agent's own policy, whose
-hidden state is at hand when it samples. To each agent the others are part of its environment.
+hidden state is at hand when it samples. To each agent the others are part of its environment. Advantages and updates
+are those of `mappo`: `δ_t = r_t + γ^n V_{t+1} - V_t` and `A_t = δ_t + (γ λ)^n A_{t+1}` over an agent's turns t, n
+rounds apart, then the clipped surrogate.
 
 Source: IPPO, arXiv 2011.09533; PPO, arXiv 1707.06347.
-Deviates: a whole reply is one action; the critic's trunk is the policy of the iteration, which the critic does not
-train.
+
+Deviates:
+
+- A whole reply is one action, as in `marft_action`, so that only axis, critic and update differ.
+- The critic's trunk is the policy of the iteration, which the critic does not train: its gradient would move the
+  adapter, and what the policy read would be lost.
 """
 
 from dataclasses import dataclass

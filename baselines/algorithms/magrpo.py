@@ -1,14 +1,27 @@
 """MAGRPO: agents learn at once from a team's return beside that of other plays of the same instance.
 
-No critic. The joint return from a turn on is compared with its mean over all plays of the instance that came to this
-turn, and the difference is the advantage of everybody who acted in it. Every reply is weighted by it once: one pass, no
-ratios to clip, nothing divided by a standard deviation.
+| | |
+|---|---|
+| axis | group: instance and round |
+| critic | none |
+| update | all agents at once, a single step |
+| one action | a reply |
+| reward | one for the team |
 
-Source: MAGRPO, arXiv 2508.04652; its group baseline is that of GRPO, arXiv 2402.03300, without the division, as in
-Dr. GRPO, arXiv 2503.20783.
-Deviates: adapters where the original trains whole models; a minibatch holds many instances, where the original steps
-once for each; a turn's group are plays that each went their own way before it, where the original branches every turn
-into all continuations (a tree of generations, whose size is exponential in the turns).
+The joint return from a round on, `G = Σ γ^t r_t`, is compared with its mean over all plays of the instance that came to
+this round, and the difference `A = G - mean(G)` is the advantage of everybody who acted in it. Every reply is weighted
+by it once, by the gradient of `A · log π(reply)`: one pass, no ratios to clip, nothing divided by a standard deviation.
+Groups whose returns are all alike teach nothing, and are counted.
+
+Source: MAGRPO, arXiv 2508.04652; its group baseline is that of GRPO, arXiv 2402.03300, without the division, as in Dr.
+GRPO, arXiv 2503.20783.
+
+Deviates:
+
+- Adapters, where the original trains whole models.
+- A minibatch holds many instances, where the original steps once for each.
+- A round's group are plays that each went their own way before it, where the original branches every turn into all
+  continuations: a tree of generations whose size is exponential in the turns.
 """
 
 from dataclasses import dataclass
@@ -26,6 +39,12 @@ from baselines.updates.config import PolicyConfig
 from baselines.updates.groups import joint_actions, require_groups
 from baselines.updates.learner import TeamLearner
 from baselines.updates.policies import Policies
+
+METRICS = {
+    "groups": "groups of plays that are compared with each other",
+    "groups_flat": "groups whose returns are all alike, so that nothing is learnt from them",
+}
+"""What is logged besides what all policy updates log."""
 
 
 @dataclass

@@ -1,12 +1,27 @@
 """MAPPO: every agent by itself with PPO, its values read from the whole state.
 
+| | |
+|---|---|
+| axis | every agent's own turns |
+| critic | of the state |
+| update | all agents at once |
+| one action | a reply |
+| reward | to each its own |
+
 Agents learn at once, from the same snapshot of the team. An agent's advantages lie on its own time axis: what it was
-paid from one of its turns up to the next is its own merit, and its value is bootstrapped from its own next turn. The
-critic is central: it reads everything decided so far, private views of others included.
+paid from one of its turns up to the next is its own merit, and its value is bootstrapped from its own next turn:
+`δ_t = r_t + γ^n V_{t+1} - V_t` and `A_t = δ_t + (γ λ)^n A_{t+1}` over its turns t, n rounds apart. The critic is
+central: it reads everything decided so far, private views of others included. Then clipped PPO: the mean of
+`min(ρ A, clip(ρ, 1 - ε, 1 + ε) A)` over an agent's replies is maximised, ρ being the reply's ratio new/old.
 
 Source: MAPPO, arXiv 2103.01955; PPO, arXiv 1707.06347.
-Deviates: a whole reply is one action; the trunk of the critic is the frozen base (see `policies/critic.py`); values are
-not normalised; there is a head for all agents, which tell each other apart by the state they read.
+
+Deviates:
+
+- A whole reply is one action, as in `marft_action`, so that only axis and update differ.
+- The critic's trunk is the frozen base with adapters off (`policies/critic.py`), which costs no memory of its own; one
+  head serves all agents, which tell each other apart by the state they read.
+- Values are not normalised: returns of our tasks lie between 0 and 1.
 """
 
 from dataclasses import dataclass

@@ -1,20 +1,35 @@
 """MARFT-A: multi-agent reinforcement fine-tuning with a whole reply as one action.
 
+| | |
+|---|---|
+| axis | the team's turns in acting order |
+| critic | of the state; of observations by `--critic-input observation`, then on every agent's own axis |
+| update | one agent after another; all at once by `--update simultaneous` |
+| one action | a reply |
+| reward | one for the team |
+
 Every agent of a team is fine-tuned with clipped PPO on one team reward. One iteration:
 
 1. *Collect* episodes with the current team at temperature T, all ready agents of all environment copies in one batch.
-2. *Credit*: values of a state critic, generalised advantages along the team's turns in acting order; discount and λ are
-   paid once a round.
-3. *Critic*: fit the head to the λ-returns.
-4. *Agents, one after another*: each agent's advantages are weighted by the ratios of those already updated
-   (`learning/sequential.py`), then a few epochs of minibatch PPO on its own adapter, stopped early when it has moved
-   `target_kl` from where it was.
+2. *Credit*: values V of a state critic, generalised advantages along the team's turns, k = 0, 1, … in acting order:
+   `δ_k = r_k + d_k V_{k+1} - V_k` and `A_k = δ_k + d_k λ_k A_{k+1}`, where `d_k = γ` and `λ_k = λ` at the end of a
+   round, and both are 1 inside it.
+3. *Critic*: fit the head to the λ-returns `A_k + V_k`.
+4. *Agents, one after another*: maximise the mean of `min(ρ w A, clip(ρ, 1 - ε, 1 + ε) w A)` over an agent's replies,
+   where ρ is the reply's ratio new/old, and w the product of the ratios of those already updated that acted in its
+   round (`learning/sequential.py`); stopped early when the agent has moved `target_kl` from where it was.
 
 Source: MARFT, arXiv 2504.16129 (action level); PPO, arXiv 1707.06347; sequential updates, HAPPO, arXiv 2109.11251, and
 A2PO, arXiv 2302.06205.
-Deviates from the reference implementation: predecessor ratios where it only rotates through the agents; no discount per
-agent hop; the sampler is the policy (whole vocabulary) where it samples from the top 50; the end-of-sequence token is
-trained; truncated episodes can be bootstrapped.
+
+Deviates from the reference implementation:
+
+- Predecessor ratios, where it only rotates through the agents. They are clamped, in which it deviates from HAPPO, too:
+  one long reply could outweigh a batch.
+- No discount per agent hop: the number of agents is no hidden discount.
+- The sampler is the policy (whole vocabulary, one temperature), where it samples from the top 50.
+- The end-of-sequence token is trained: or agents never learn to stop.
+- Truncated episodes can be bootstrapped; by default the horizon is the end, since the return within it is reported.
 """
 
 from dataclasses import dataclass

@@ -1,17 +1,30 @@
 """MARFT-T: multi-agent reinforcement fine-tuning with every token as an action.
 
-As `marft_action`, one token at a time: a central critic values the state before each token, all that was said of the
-reply so far included; generalised advantages run along the tokens of a team in acting order, across its agents; each
-token has a ratio of its own, which is clipped by itself. Discount and λ are paid once a round: inside a reply, as
-inside a round, they are 1, so the first token of a long reply hears of a final reward unshrunk.
+| | |
+|---|---|
+| axis | the team's tokens in acting order |
+| critic | of the state, and of what was said of the reply so far |
+| update | one agent after another; all at once by `--update simultaneous` |
+| one action | a token |
+| reward | one for the team |
+
+As `marft_action`, one token at a time. A critic values the state before each token. Generalised advantages run along
+the tokens of a team, across its agents: `δ_k = r_k + d_k V_{k+1} - V_k` and `A_k = δ_k + d_k λ_k A_{k+1}`, where
+discount and λ are paid at the end of a round alone. Inside a reply, as inside a round, both are 1, so the first token
+of a long reply hears of a final reward unshrunk; what a turn was paid, its last token was paid. Each token has a ratio
+of its own, which is clipped by itself, and an average is taken over all tokens of a minibatch.
 
 Agents are updated one after another. What an updated agent means for the next one's tokens is the ratio of its replies,
 the product over all their tokens (`learning/sequential.py`).
 
 Source: MARFT, arXiv 2504.16129 (token level); PPO, arXiv 1707.06347; sequential updates, HAPPO, arXiv 2109.11251.
-Deviates from the reference implementation: no discount per token and agent hop (there a reward of 1 reaches the first
-of 512 tokens as 0.006); predecessor ratios where it only rotates through the agents; the end-of-sequence token is
-trained; a turn without tokens (of a script) is one step.
+
+Deviates from the reference implementation:
+
+- No discount per token and agent hop: there a reward of 1 reaches the first of 512 tokens as `0.99^512 = 0.006`.
+- Predecessor ratios, where it only rotates through the agents; they are clamped.
+- The sampler is the policy, and the end-of-sequence token is trained.
+- A turn without tokens, such as a script's, is one step.
 """
 
 from dataclasses import dataclass

@@ -1,12 +1,25 @@
 """REINFORCE with role-conditioned advantages: each role is measured by what it has earned lately.
 
-Neither critic nor groups. A role's baseline, at each level of difficulty, is a moving average of its returns; what an
-episode earned it beyond that is the advantage of all its turns there. As every role has its own, agents with opposed
-interests, of whom one always earns what another loses, all have something to learn from.
+| | |
+|---|---|
+| axis | an agent's episode |
+| critic | none; a moving average for each role |
+| update | all agents at once, a single step |
+| one action | a reply |
+| reward | to each its own |
 
-Source: SPIRAL, arXiv 2506.24119, section on role-conditioned advantage estimation, with its decay of 0.95; REINFORCE,
+A role's baseline, at each level of difficulty, is a moving average of its returns, `b ← α b + (1 - α) R`, moved by
+every episode before it is used. What an episode earned the role beyond it, `A = R - b`, is the advantage of all its
+turns there, each weighted once by the gradient of `A · log π(reply)`. As every role has its own baseline, agents with
+opposed interests, of whom one always earns what another loses, all have something to learn from.
+
+Source: SPIRAL, arXiv 2506.24119, section on role-conditioned advantage estimation, with its decay α of 0.95; REINFORCE,
 Williams, 1992.
-Deviates: adapters in place of one whole model; agents of a role share its baseline, and each has its own adapter.
+
+Deviates:
+
+- Adapters in place of one whole model that plays all roles; `--adapters shared` has one for all.
+- Agents of a role share its baseline.
 """
 
 import json
@@ -28,6 +41,10 @@ from baselines.updates.learner import TeamLearner
 from baselines.updates.policies import Policies
 
 BASELINES = "baselines.json"
+METRICS = {
+    "baseline/{level}/{role}": "moving average of the role's returns at a level; `all` where there are no levels"
+}
+"""What is logged besides what all policy updates log."""
 
 
 @dataclass

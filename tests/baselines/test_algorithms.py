@@ -7,6 +7,7 @@
 
 import importlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from baselines.runs.records import read_records
 from baselines.runs.resume_point import find_resume_point
 from tests.baselines.outcomes import outcome
 from tests.baselines.toy_envs import PAIR, Letters, ToldLetters
+from tests.docs_scripts import script
 
 LoadTeam = Callable[..., Team]
 LEARNERS: dict[str, type] = {
@@ -196,6 +198,18 @@ def test_every_algorithm_goes_on_bit_for_bit(
     torch.manual_seed(77)  # whatever another process would have drawn
     module.train(stopped, resume_from=find_resume_point(tmp_path / "stopped"), quiet=True)
     assert outcome(tmp_path / "stopped") == outcome(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("algorithm", LEARNERS)
+def test_every_number_that_is_logged_is_explained(algorithm: str, tiny_model: Path, tmp_path: Path) -> None:
+    module_of(algorithm).train(config(algorithm, tiny_model, tmp_path / "run", num_iterations=1), quiet=True)
+    (record,) = read_records(tmp_path / "run" / "metrics.jsonl")
+    explained = script("make_algorithms").metrics_of(module_of(algorithm))
+    patterns = {name: re.compile(re.sub(r"{\w+}", "[^/]+", name)) for name in explained}
+    logged = record.keys() - {"iteration", "wall_s", "cpu_s"}
+    assert {name for name in logged if not any(pattern.fullmatch(name) for pattern in patterns.values())} == set()
+    unseen = {name for name, pattern in patterns.items() if not any(pattern.fullmatch(seen) for seen in logged)}
+    assert unseen <= {"policy/skipped"}  # of a warm-up
 
 
 @pytest.mark.parametrize("algorithm", LEARNERS)
