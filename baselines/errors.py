@@ -11,6 +11,7 @@
        │  └─ WrongDownloadError  (ValueError)    what came is not what was pinned
        ├─ TemplateError          (ValueError)    a chat template that rewrites what was said before
        ├─ CheckpointError        (ValueError)    a checkpoint that is absent, unreadable, or of something else
+       ├─ DivergedError          (ArithmeticError)  a loss or a gradient that is no number
        └─ DiskFullError          (OSError)       no room left
 
 Each message names the value, the rule and the way out; each type is also the built-in that an experienced
@@ -86,6 +87,13 @@ class TemplateError(BaselinesError, ValueError):
 
 class CheckpointError(BaselinesError, ValueError):
     """A checkpoint is absent, unreadable, or of another model or team. Way out: what would fit."""
+
+
+class DivergedError(BaselinesError, ArithmeticError):
+    """A loss or a gradient became infinite or no number at all; no step was made of it.
+
+    Way out: the batch that did it, the checkpoint before it, and which settings make steps smaller.
+    """
 
 
 class DiskFullError(BaselinesError, OSError):

@@ -14,6 +14,7 @@ from baselines.evaluate import Evaluator
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
 from baselines.runs.checkpoint_loading import load_checkpoint
+from baselines.runs.diverged import kept_if_diverged
 from baselines.runs.experiment import Experiment, ExperimentConfig, Metrics, Status
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.resuming import open_run
@@ -70,7 +71,8 @@ def train_team(
             began = time.monotonic()
             batch = collect(experiment, iteration, run.status)
             collected = time.monotonic()
-            metrics = learner.learn(batch, iteration=iteration, status=run.status)
+            with kept_if_diverged(run.folder, batch, iteration):
+                metrics = learner.learn(batch, iteration=iteration, status=run.status)
             times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
             run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
             experiment.climb(batch)

@@ -244,6 +244,18 @@ def approx_kl(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> KlEstimat
     )
 
 
+def reference_kl(logprobs: Tensor, reference_logprobs: Tensor, mask: Tensor) -> Tensor:
+    """KL(policy || reference) per step, estimated from the policy's own samples, with gradients to `logprobs`.
+
+    Ratio - 1 - log ratio, the ratio being reference over policy: never negative, 0 where both agree.
+
+    Shapes: all (B, T) -> scalar.
+    Source: GRPO, arXiv 2402.03300, eq. 4; there, too, its gradient is that of the estimate, not of the divergence.
+    """
+    log_ratios = _log_ratios(reference_logprobs, logprobs, mask)
+    return masked_mean(log_ratios.expm1() - log_ratios, mask)
+
+
 @torch.no_grad()
 def clip_fraction(
     logprobs: Tensor,

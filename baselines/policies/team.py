@@ -268,6 +268,12 @@ class Team:
                 found[position] = row[: len(sequences[position].action_ids)]
         return [found[position] for position in range(len(sequences))]
 
+    @torch.no_grad()
+    def score_untrained(self, adapter: str, sequences: Sequence[TokenSequence], temperature: float) -> list[Tensor]:
+        """As `score_all`, of the base model without the adapter."""
+        with self.model.disable_adapter():
+            return self.score_all(adapter, sequences, temperature)
+
     def parts(self, sequences: Sequence[TokenSequence], positions: Sequence[int]) -> list[list[int]]:
         """Positions in the groups that one forward pass each takes: those that share most, or are of similar length."""
         if self.compute.path == "plain":

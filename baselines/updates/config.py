@@ -53,10 +53,18 @@ class PolicyConfig(OptimizerConfig):
     old_logprobs: Literal["auto", "sampler", "trainer"] = "auto"
     """Where the frozen log-probabilities come from: as they were when tokens were drawn, or computed again, over the
     same passes as the update. In float32 the two agree; elsewhere they do not, and "auto" computes them again."""
+    max_sampler_ratio: float | None = None
+    """Where sampler and trainer disagree: weigh each action by trainer's over sampler's probability of it, at most by
+    so much (2 is usual). It counts where old log-probabilities are computed again; by default nothing is weighed."""
+    reference_kl_coef: float = 0.0
+    """Weight of the divergence from the untrained base in the objective: nats per token, k3 estimate. Above 0 a team
+    stays near the language it began with, at the cost of a forward pass without gradient for each batch."""
 
     def check(self) -> None:
         super().check()
-        require_above_zero(self, "clip_coef")
+        require_above_zero(self, "clip_coef", "max_sampler_ratio")
+        if self.reference_kl_coef < 0:
+            raise ConfigError(f"reference_kl_coef is {self.reference_kl_coef}; it must be at least 0")
 
 
 @dataclass
@@ -95,6 +103,11 @@ class CriticConfig(ExperimentConfig):
     """Full-batch steps on the value head per iteration; features are computed once, so they are nearly free."""
     huber_delta: float = 10.0
     """Critic errors beyond it count linearly, in units of return."""
+    value_clip_coef: float | None = None
+    """How far a value may move in an iteration and still gain by it, in units of return; by default any distance."""
+    normalise_values: bool = False
+    """Let the head fit returns at mean 0 and variance 1, as they have been lately, and scale what it says back. For
+    environments whose returns lie far from 0 to 1, or whose scale changes."""
 
     @property
     def bootstraps(self) -> bool:
@@ -107,7 +120,7 @@ class CriticConfig(ExperimentConfig):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must lie in [0, 1]")
         require_at_least(self, critic_warmup=0, critic_steps=0)
-        require_above_zero(self, "critic_lr", "huber_delta")
+        require_above_zero(self, "critic_lr", "huber_delta", "value_clip_coef")
 
 
 def require_at_least(config: object, **least: int) -> None:

@@ -42,6 +42,8 @@ METRICS: Mapping[type[ExperimentConfig], Mapping[str, str]] = {
         "{adapter}/drift_max": "largest difference between sampler's and trainer's log-probability of a token, in nats",
         "{adapter}/drift_mean": "its mean, of absolute values",
         "{adapter}/drift_share": "share of tokens whose probability is off by more than 5 %",
+        "{adapter}/sampler_weight": "mean weight of an action under --max-sampler-ratio",
+        "{adapter}/reference_kl": "divergence from the untrained base in nats per token, under --reference-kl-coef",
         "{adapter}/predecessor_ess": (
             "effective sample size under the ratios of agents already updated, as a share of the turns; 1 where there "
             "are none"

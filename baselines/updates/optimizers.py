@@ -5,10 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from baselines.errors import DivergedError
 from baselines.learning.minibatches import minibatches
 from baselines.learning.rates import annealed, num_steps, set_lr, warmup
 from baselines.policies.team import Team
 from baselines.updates.config import OptimizerConfig
+
+
+def require_finite(what: str, value: torch.Tensor) -> None:
+    """Raises: `DivergedError` if it is not a number."""
+    if not bool(torch.isfinite(value.detach()).all()):
+        raise DivergedError(
+            f"{what} became {float(value.detach())}; no step was made of it. Begin again with smaller steps (--lr, "
+            "--max-grad-norm, --target-kl), or in float32"
+        )
 
 
 class AdapterOptimizers:
@@ -37,6 +47,7 @@ class AdapterOptimizers:
         config = self._config
         optimizer = self.by_adapter[adapter]
         norm = torch.nn.utils.clip_grad_norm_(self._team.parameters(adapter), config.max_grad_norm)
+        require_finite(f"the gradient of {adapter}", norm)
         rising = warmup(num_steps(optimizer), config.lr_warmup) if config.lr_warmup else 1.0
         set_lr(optimizer, lr * rising)
         optimizer.step()

@@ -16,15 +16,15 @@ from torch import Tensor
 
 from baselines.learning.advantages import normalise
 from baselines.learning.drift import NO_DRIFT, Drift, drift_of
-from baselines.learning.losses import approx_kl, clip_fraction, ppo_policy_loss, sequence_logprobs
+from baselines.learning.losses import approx_kl, clip_fraction, ppo_policy_loss, reference_kl, sequence_logprobs
 from baselines.learning.masks import length_mask, padded
 from baselines.learning.sequential import ActingOrder, PredecessorWeights, predecessor_weights
-from baselines.policies.team import Scores, Team
+from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Turn
 from baselines.rollouts.credit import predecessors_in
 from baselines.runs.experiment import Metrics, Status
 from baselines.updates.config import PolicyConfig, SequentialConfig
-from baselines.updates.optimizers import AdapterOptimizers
+from baselines.updates.optimizers import AdapterOptimizers, require_finite
 
 NO_BLOCK = -1
 """Of turns whose agent is played by others: nobody learns from them."""
@@ -65,6 +65,8 @@ class Experience:
     """Epochs of minibatches of positions in `turns`."""
     old: list[Tensor]
     """Per turn, the log-probabilities of its tokens before any agent of this iteration was updated."""
+    untrained: list[Tensor] | None = None
+    """Per turn, what the base model gives them; None where nobody asks."""
 
 
 @dataclass(slots=True)
@@ -205,7 +207,11 @@ class Policies:
         own = [lesson.turns[position] for position in positions]
         instances = [lesson.instances[position] for position in positions]
         plan = self.optimizers.plan(instances)
-        return Experience(own, plan, self._old_logprobs(adapter, own, plan[0]))
+        old = self._old_logprobs(adapter, own, plan[0])
+        untrained = None
+        if self._config.reference_kl_coef:
+            untrained = self._team.score_untrained(adapter, own, self._config.temperature)
+        return Experience(own, plan, old, untrained)
 
     def _old_logprobs(self, adapter: str, turns: list[Turn], first_epoch: list[list[int]]) -> list[Tensor]:
         """Per token. What is computed again is computed in the passes of the first epoch, whose rounding it shares."""
@@ -227,6 +233,9 @@ class Policies:
     ) -> BlockUpdate:
         """Minibatch PPO on one adapter."""
         config = self._config
+        trust = self._sampler_weights(experience)
+        if trust is not None:
+            advantages = _aligned(advantages, trust) * trust
         optimizer = self.optimizers.by_adapter[adapter]
         turns, old = experience.turns, experience.old
         steps: list[dict[str, float]] = []
@@ -256,7 +265,7 @@ class Policies:
         planned = sum(map(len, experience.plan))
         metrics: Metrics = {
             name: float(np.mean([step[name] for step in steps])) if steps else 0.0
-            for name in ("loss", "kl", "clip_fraction", "entropy", "grad_norm")
+            for name in ("loss", "kl", "clip_fraction", "entropy", "grad_norm", *_told(experience))
         }
         metrics |= {
             "drift_max": drift.maximum,
@@ -268,6 +277,8 @@ class Policies:
             "tokens_in": sum(len(turn.prompt_ids) for turn in turns),
             "tokens_out": sum(len(turn.action_ids) for turn in turns),
         }
+        if trust is not None:
+            metrics["sampler_weight"] = float(trust[trust > 0].mean())
         return BlockUpdate(metrics, log_ratios)
 
     def _accumulate(self, adapter: str, experience: Experience, advantages: Tensor, positions: list[int]) -> Step:
@@ -278,19 +289,27 @@ class Policies:
         config = self._config
         turns, old = experience.turns, experience.old
         averages = {"loss": 0.0, "kl": 0.0, "clip_fraction": 0.0, "entropy": 0.0}
+        if experience.untrained is not None:
+            averages["reference_kl"] = 0.0
         differences: list[Tensor] = []
         num_tokens = sum(len(turns[position].action_ids) for position in positions)
         num_steps_of_all = num_tokens if self._steps == "each" else len(positions)
         for chunk in self._team.parts(turns, positions):
             scores = self._team.score(adapter, [turns[position] for position in chunk], config.temperature)
             old_tokens = padded([old[position] for position in chunk], scores.logprobs.device)
-            new, before, mask = self._steps_of(scores, old_tokens)
+            new, before, mask = self._steps_of(scores.logprobs, old_tokens, scores.mask)
             worth = _aligned(advantages[chunk].to(new.device), mask)
             policy = ppo_policy_loss(new, before, worth, mask, config.clip_coef, config.clip_coef_high)
             # The parts of a minibatch add up to it, whatever its parts are: by actions, entropy by tokens.
             share = int(mask.sum()) / num_steps_of_all
             entropy = torch.where(scores.mask, scores.entropy, 0.0).sum() / num_tokens
             loss = share * policy - config.ent_coef * entropy
+            if experience.untrained is not None:
+                untrained = padded([experience.untrained[position] for position in chunk], new.device)
+                away = reference_kl(scores.logprobs, untrained, scores.mask) * (scores.mask.sum() / num_tokens)
+                loss = loss + config.reference_kl_coef * away
+                averages["reference_kl"] += float(away.detach())
+            require_finite(f"the loss of {adapter}", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
             detached = new.detach()
             averages["loss"] += float(loss.detach())
@@ -303,15 +322,35 @@ class Policies:
             differences.append((scores.logprobs.detach() - sampled)[scores.mask])
         return Step(averages, drift_of(torch.cat(differences)))
 
-    def _steps_of(self, scores: Scores, old_tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _sampler_weights(self, experience: Experience) -> Tensor | None:
+        """By how much each action counts, (n, 1) or (n, A), 0 at padding: trainer's over sampler's probability of it.
+
+        Source: Ionides, "Truncated importance sampling", 2008; between sampler and trainer, Yao et al., "Your efficient
+        RL framework secretly brings you off-policy RL training", 2025.
+        """
+        most = self._config.max_sampler_ratio
+        if most is None:
+            return None
+        trained, sampled = padded(experience.old), padded([torch.tensor(turn.logprobs) for turn in experience.turns])
+        lengths = torch.tensor([len(turn.action_ids) for turn in experience.turns])
+        tokens = length_mask(lengths, sampled.shape[1])
+        new, old, mask = self._steps_of(trained, sampled, tokens)
+        return torch.where(mask, (new - old).exp().clamp(max=most), 0.0)
+
+    def _steps_of(self, new_tokens: Tensor, old_tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """New and old log-probabilities of every action, and which are real, all (B, T)."""
         if self._steps == "each":
-            return scores.logprobs, old_tokens, scores.mask
-        new = sequence_logprobs(scores.logprobs, scores.mask, self._steps)
-        old = sequence_logprobs(old_tokens, scores.mask, self._steps)
+            return new_tokens, old_tokens, mask
+        new = sequence_logprobs(new_tokens, mask, self._steps)
+        old = sequence_logprobs(old_tokens, mask, self._steps)
         return new, old, torch.ones_like(new, dtype=torch.bool)
 
 
-def _aligned(advantages: Tensor, mask: Tensor) -> Tensor:
-    """Advantages at the steps of the mask, (B, T): one of a reply is that of each of its tokens."""
-    return advantages[:, : mask.shape[1]].expand_as(mask)
+def _told(experience: Experience) -> tuple[str, ...]:
+    """What is averaged besides what always is."""
+    return () if experience.untrained is None else ("reference_kl",)
+
+
+def _aligned(advantages: Tensor, steps: Tensor) -> Tensor:
+    """Advantages of all steps, (B, T), of which `steps` has the shape: one of a reply is that of each of its tokens."""
+    return advantages[:, : steps.shape[1]].expand_as(steps)

@@ -14,6 +14,7 @@ from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.runs.experiment import Metrics
 from baselines.updates.config import CriticConfig
+from baselines.updates.optimizers import require_finite
 
 CriticInput = Literal["state", "observation"]
 """What values are read from: everything decided so far, as the untrained base reads it; or what the acting agent sees,
@@ -42,7 +43,8 @@ class Values:
         self._config = config
         self._team = team
         self._reads = reads
-        self.critic = Critic.drawn(team.hidden_size, seed=config.seed).to(team.model.device)
+        self.critic = Critic.drawn(team.hidden_size, seed=config.seed, normalises=config.normalise_values)
+        self.critic.to(team.model.device)
         self.optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr)
 
     def read(self, batch: Batch) -> Reading:
@@ -89,11 +91,21 @@ class Values:
         known = reading.known
         features, targets = reading.features[known], returns[known]
         everything = torch.ones(1, len(targets), dtype=torch.bool)
-        on_device = targets[None].to(features.device)
+        if self.critic.normalises:
+            self.critic.follow(targets)
+        unit = self.critic.scale.std
+        clip = self._config.value_clip_coef
+        wanted, old = (values[None].to(features.device) / unit for values in (targets, reading.values[known]))
         loss = torch.zeros(())
         for _ in range(self._config.critic_steps):
-            predictions = self.critic(features)[None]
-            loss = value_loss(predictions, on_device, everything.to(features.device), self._config.huber_delta)
+            loss = value_loss(
+                self.critic(features)[None] / unit,
+                wanted,
+                everything.to(features.device),
+                self._config.huber_delta / unit,
+                *(() if clip is None else (old, clip / unit)),
+            )
+            require_finite("the critic's loss", loss)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
             self.optimizer.step()
