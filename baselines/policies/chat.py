@@ -151,6 +151,12 @@ class Conversation:
         self._num_messages = len(merged)
         return list(self._ids)
 
+    def fork(self) -> "Conversation":
+        """Another one that goes on from here by itself."""
+        twin = Conversation(self._encoder)
+        twin._ids, twin._skeleton, twin._num_messages = list(self._ids), self._skeleton, self._num_messages
+        return twin
+
     def record(self, action_ids: Sequence[int]) -> None:
         """Append the tokens that were sampled for the turn that `prompt` opened."""
         self._ids += action_ids

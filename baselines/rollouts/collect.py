@@ -49,7 +49,7 @@ class Sampling:
 
 
 @dataclass(slots=True)
-class _Seat:
+class Seat:
     """One environment copy, the conversations of its agents and what is kept of them."""
 
     game: Game
@@ -59,6 +59,15 @@ class _Seat:
     histories: dict[str, History] = field(default_factory=dict)
     num_turns: dict[str, int] = field(default_factory=dict)
     """Of each agent, in this episode."""
+
+    def fork(self, sample: int) -> "Seat":
+        """Another copy that stands where this one does, and goes on by itself as play number `sample`.
+
+        Raises: `EnvironmentKindError` if the environment cannot be copied.
+        """
+        conversations = {agent: conversation.fork() for agent, conversation in self.conversations.items()}
+        task = replace(self.task, sample=sample)
+        return Seat(self.game.fork(), self.number, task, conversations, {}, dict(self.num_turns))
 
 
 class Collector:
@@ -83,7 +92,7 @@ class Collector:
         self._team = team
         self._scripts = scripts or {}
         games = [scripted_game(make_env(), scripts) if scripts else as_game(make_env()) for _ in range(num_envs)]
-        self._seats = [_Seat(game) for game in games]
+        self._seats = [Seat(game) for game in games]
         self._reads_final_prompts = reads_final_prompts
         self._examples = examples or {}
         self.agents = self._seats[0].game.agents
@@ -115,7 +124,43 @@ class Collector:
                 seat.histories = {}  # before the next call adapters may move
         return Batch([finished[number] for number in sorted(finished)])
 
-    def _begin(self, seat: _Seat, waiting: Iterator[tuple[int, Task]]) -> bool:
+    # -- step by step, for those who branch ----------------------------------------------------------------------------
+
+    def begun(self, tasks: Sequence[Task]) -> list[Seat]:
+        """A seat of its own for each task, its episode begun.
+
+        Raises: `EnvironmentKindError` if the environment cannot be copied.
+        """
+        seats = []
+        for number, task in enumerate(tasks):
+            self._begin(self._seats[0], iter([(number, task)]))
+            seats.append(self._seats[0].fork(task.sample))
+        return seats
+
+    def ask(self, asked: Sequence[tuple[Seat, str]], sampling: Sampling) -> list[Turn]:
+        """Let ready agents act, all in one batch; what each did."""
+        requests = self._requests(asked, [seat for seat, _ in asked], replace(sampling, max_history_tokens=0))
+        replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
+        turns = []
+        for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
+            turns.append(_turn(agent, request, reply, seat.game))
+            self.submit(seat, agent, turns[-1])
+        return turns
+
+    def submit(self, seat: Seat, agent: str, turn: Turn) -> None:
+        """Let an agent do what is known already."""
+        seat.conversations[agent].record(turn.action_ids)
+        seat.num_turns[agent] += 1
+        seat.game.submit(agent, turn)
+
+    def play_on(self, seats: Sequence[Seat], sampling: Sampling) -> None:
+        """Play all of them to their ends."""
+        while active := [seat for seat in seats if not seat.game.done]:
+            self._tick(active, sampling)
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _begin(self, seat: Seat, waiting: Iterator[tuple[int, Task]]) -> bool:
         """Start the next task on a seat; False when there is none."""
         seat.histories = {}
         for number, task in waiting:
@@ -126,19 +171,17 @@ class Collector:
             return True
         return False
 
-    def _tick(self, active: list[_Seat], sampling: Sampling) -> None:
+    def _tick(self, active: Sequence[Seat], sampling: Sampling) -> None:
         """Ask all ready agents of all copies in one batch, then submit their actions in acting order."""
         asked = [(seat, agent) for seat in active for agent in seat.game.ready()]
         requests = self._requests(asked, active, sampling)
         replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
         for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
-            seat.conversations[agent].record(reply.action_ids)
             if reply.history is not None:
                 seat.histories[agent] = reply.history
-            seat.num_turns[agent] += 1
-            seat.game.submit(agent, _turn(agent, request, reply, seat.game))
+            self.submit(seat, agent, _turn(agent, request, reply, seat.game))
 
-    def _rollouts(self, done: Sequence[_Seat], sampling: Sampling) -> dict[int, Rollout]:
+    def _rollouts(self, done: Sequence[Seat], sampling: Sampling) -> dict[int, Rollout]:
         """The finished episodes by their numbers; the next prompts of all that were cut are read together."""
         rollouts = {seat.number: seat.game.rollout() for seat in done}
         if not self._reads_final_prompts:
@@ -161,7 +204,7 @@ class Collector:
                 rollouts[seat.number].final_features[agent] = row.clone()  # a row of its own, as in a reply
         return rollouts
 
-    def _final_prompt(self, seat: _Seat, agent: str, rollout: Rollout) -> list[int]:
+    def _final_prompt(self, seat: Seat, agent: str, rollout: Rollout) -> list[int]:
         """What the agent's next prompt would have been, as far as it was told anything yet."""
         if seat.game.appends:
             messages = self._with_examples(agent, seat.game.messages(agent))
@@ -169,9 +212,7 @@ class Collector:
         asked: Message = {"role": "user", "content": rollout.final_observations[agent]}
         return self._team.conversation().prompt(self._with_examples(agent, [asked]))
 
-    def _requests(
-        self, asked: Sequence[tuple[_Seat, str]], active: Sequence[_Seat], sampling: Sampling
-    ) -> list[Request]:
+    def _requests(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Request]:
         """What is asked of the team, with what was kept of earlier turns; replies keep theirs while there is room."""
         histories = [seat.histories.pop(agent, None) for seat, agent in asked]
         kept = sum(len(history.ids) for seat in active for history in seat.histories.values())
@@ -189,7 +230,7 @@ class Collector:
         """Whether anything may be read after what an agent says now."""
         return game.appends and (game.may_act_again or self._reads_final_prompts)
 
-    def _request(self, seat: _Seat, agent: str, sampling: Sampling, history: History | None) -> Request:
+    def _request(self, seat: Seat, agent: str, sampling: Sampling, history: History | None) -> Request:
         if not seat.game.appends:
             seat.conversations[agent] = self._team.conversation()
         return Request(

@@ -6,8 +6,10 @@ one user message, the environment's own `state()` is what the critic reads if it
 turn is a round of its own.
 """
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import replace
+from typing import Protocol, Self
 
 import gymnasium
 from pettingzoo import AECEnv
@@ -60,6 +62,12 @@ class Game(Protocol):
 
     def rollout(self) -> Rollout:
         """The finished episode."""
+
+    def fork(self) -> Self:
+        """Another game that stands where this one does; what is done in one is not seen in the other.
+
+        Raises: `EnvironmentKindError` if the environment cannot be copied.
+        """
 
 
 class FlexGame:
@@ -139,6 +147,13 @@ class FlexGame:
             end_us=env.now_us if isinstance(env, ClockMG) else 0,
             unfinished={agent: turn.text for agent, left in submitted.items() for turn in left},
         )
+
+    def fork(self) -> Self:
+        twin = copy.copy(self)
+        twin.env = copy.deepcopy(self.env)
+        own = {agent: [replace(turn, rewards={}) for turn in turns] for agent, turns in self._submitted.items()}
+        twin._submitted = own  # noqa: SLF001  # a game of the same kind
+        return twin
 
 
 class AECGame:
@@ -229,6 +244,15 @@ class AECGame:
             info={},
             time="turns",
         )
+
+    def fork(self) -> Self:
+        try:
+            return copy.deepcopy(self)
+        except Exception as error:  # whatever an environment of somebody else raises: it cannot be copied
+            raise EnvironmentKindError(
+                f"{self.env} cannot be copied in the middle of an episode ({error!r}); an algorithm that tries several "
+                "actions from the same state needs that. Give it a __deepcopy__, or train by another algorithm"
+            ) from error
 
 
 def _text_reader(env: AECEnv[str, object, object], agent: str) -> Callable[[object], str]:

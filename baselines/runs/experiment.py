@@ -250,14 +250,14 @@ class Experiment:
 
     def collect(self, iteration: int, status: Status) -> Batch:
         """Play this iteration's episodes."""
-        config = self.config
-        tasks = self.tasks(iteration)
-        sampling = replace(sampling_for(config, config.temperature), seed=self._sampling_seed(iteration))
+        tasks, sampling = self.tasks(iteration), self.sampling(iteration)
         status(f"collecting {len(tasks)} episodes")
         return self.collector.collect(tasks, sampling, lambda done: status(f"collecting {done}/{len(tasks)}"))
 
-    def _sampling_seed(self, iteration: int) -> int:
-        return int(_stream(self.config.seed, _SAMPLER, 0, iteration).integers(2**62))
+    def sampling(self, iteration: int) -> Sampling:
+        """How this iteration's replies are drawn."""
+        seed = int(_stream(self.config.seed, _SAMPLER, 0, iteration).integers(2**62))
+        return replace(sampling_for(self.config, self.config.temperature), seed=seed)
 
     def batch_metrics(self, batch: Batch) -> Metrics:
         """What a batch says before anything is learnt from it."""

@@ -18,7 +18,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.algorithms import dr_mas, imitation, ippo, magrpo, mappo, marft_action, marft_token, reinforce_rae
+from baselines.algorithms import (
+    at_grpo,
+    dr_mas,
+    imitation,
+    ippo,
+    magrpo,
+    mappo,
+    marft_action,
+    marft_token,
+    reinforce_rae,
+)
 from baselines.commands.train import algorithms
 from baselines.errors import CheckpointError, ConfigError
 from baselines.policies.team import Team
@@ -34,6 +44,7 @@ from tests.docs_scripts import script
 
 LoadTeam = Callable[..., Team]
 LEARNERS: dict[str, type] = {
+    "at_grpo": at_grpo.AtGrpo,
     "dr_mas": dr_mas.DrMas,
     "imitation": imitation.Imitation,
     "ippo": ippo.Ippo,
@@ -123,7 +134,7 @@ def test_every_algorithm_teaches_a_team(algorithm: str, tiny_model: Path, tmp_pa
         env_id="tests.baselines.toy_envs:ToldUppercase",
         env_options={"mean": True},
         num_iterations=20,
-        episodes_per_iteration=32,
+        episodes_per_iteration=8 if algorithm == "at_grpo" else 32,
         samples_per_instance=4,
         num_envs=32,
         temperature=1.0,

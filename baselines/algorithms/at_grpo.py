@@ -1,0 +1,127 @@
+"""AT-GRPO: every agent's every turn is compared with other actions from the very same state.
+
+| | |
+|---|---|
+| axis | group: agent and turn, by branches from one state |
+| critic | none |
+| update | all agents at once |
+| one action | a token |
+| reward | to each its own |
+
+Plays that share an instance have gone their own ways by the second turn, so they are no group any more. Here every turn
+is one: K actions are drawn from the same state, copies of the environment are played to their ends with each, and
+`A = (R - mean(R)) / std(R)` over the K returns. The episode goes on with the action that came to most, so later turns
+are learnt where earlier ones went well. The advantage is the same for each token of a reply, whose ratios are clipped
+one by one. Groups whose returns are all alike teach nothing, and are counted.
+
+An episode of n turns takes n K plays, most of them short: what it costs is logged as `plays`.
+
+Source: AT-GRPO, arXiv 2510.11062; GRPO, arXiv 2402.03300.
+
+Deviates:
+
+- An action's return is what the team came to when it played on from it, where the original scores each candidate by a
+  reward of its own, which environments that pay at the end do not have.
+- No mixture of a team's and an agent's reward: the environment pays what it pays.
+- Adapters in place of whole models.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from baselines.errors import ConfigError
+from baselines.learning.groups import group_advantages
+from baselines.policies.team import Team
+from baselines.rollouts.batch import Batch, Rollout
+from baselines.rollouts.tree import Branches, Tree, TreeCollector
+from baselines.runs.experiment import Experiment, Metrics, Status
+from baselines.runs.resume_point import ResumePoint
+from baselines.runs.summary import Summary
+from baselines.training import train_team
+from baselines.updates.config import PolicyConfig, require_at_least
+from baselines.updates.learner import TeamLearner
+from baselines.updates.policies import Policies
+
+METRICS = {
+    "groups": "turns whose actions were compared with each other",
+    "groups_flat": "of these, where all actions came to the same, so that nothing is learnt from them",
+    "plays": "branches that were played to their ends",
+}
+"""What is logged besides what all policy updates log."""
+
+
+@dataclass
+class Config(PolicyConfig):
+    """Settings of AT-GRPO. Every field is an option of `marft train at_grpo`."""
+
+    num_branches: int = 4
+    """Actions that are tried at every turn."""
+    episodes_per_iteration: int = 16
+    """Episodes collected before each update; each takes `num_branches` plays for each of its turns."""
+    samples_per_instance: int = 1
+    """Episodes that begin with the same instance."""
+    normalise_advantages: bool = False
+    """Zero mean and unit variance per agent over the whole batch, besides that in each group."""
+
+    def check(self) -> None:
+        super().check()
+        require_at_least(self, num_branches=2)
+
+
+class AtGrpo(TeamLearner):
+    """The learner: a team and its optimisers."""
+
+    def __init__(self, config: Config, team: Team) -> None:
+        self.config = config
+        self.policies = Policies(config, team, steps="each")
+        super().__init__(team, self.policies.optimizers)
+
+    def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
+        """Update every agent; returns what to log."""
+        if not isinstance(batch, Tree):
+            raise ConfigError("AT-GRPO learns from branches; collect by a TreeCollector")
+        tried = [(number, branches, turn) for number, branches in enumerate(batch.branches) for turn in branches.turns]
+        found = group_advantages(
+            torch.tensor([amount for branches in batch.branches for amount in branches.returns]),
+            torch.tensor([number for number, _, _ in tried]),
+            divides=True,
+        )
+        metrics: Metrics = {"groups": found.num_groups, "groups_flat": found.num_flat, "plays": len(tried)}
+        actions = Batch(
+            [_alone(branches, place) for branches in batch.branches for place in range(len(branches.turns))]
+        )
+        return metrics | self.policies.update(actions, found.advantages, iteration=iteration, status=status)
+
+
+def _alone(branches: Branches, place: int) -> Rollout:
+    """One action, as an episode that holds nothing else."""
+    turn = branches.turns[place]
+    return Rollout(
+        turns=[replace(turn, rewards={turn.agent: branches.returns[place]})],
+        agents=(turn.agent,),
+        terminated=True,
+        final_states={},
+        final_observations={},
+        seed=0,
+        level=branches.level,
+        instance=branches.instance,
+        info={},
+        time="turns",
+    )
+
+
+def _collect(experiment: Experiment, iteration: int, status: Status) -> Tree:
+    """This iteration's trees."""
+    config = experiment.config
+    assert isinstance(config, Config)
+    tasks = experiment.tasks(iteration)
+    collector = TreeCollector(experiment.collector, config.num_branches)
+    return collector.collect(
+        tasks, experiment.sampling(iteration), lambda done: status(f"collecting {done}/{len(tasks)} trees")
+    )
+
+
+def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool = False) -> Summary:
+    """Train a team by AT-GRPO; see `train_team`."""
+    return train_team(config, AtGrpo, "AT-GRPO", resume_from=resume_from, quiet=quiet, collect=_collect)
