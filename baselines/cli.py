@@ -59,6 +59,7 @@ def _command(arguments: list[str]) -> "Command":
         from baselines.commands import (
             check,
             curve,
+            diagnose,
             envs,
             evaluate,
             models,
@@ -81,6 +82,7 @@ def _command(arguments: list[str]) -> "Command":
             "probe": probe.Probe,
             "train": _train_help,
             "evaluate": evaluate.Evaluate,
+            "diagnose": diagnose.Diagnose,
             "replay": replay.Replay,
             "render": render.Render,
             "curve": curve.Curve,

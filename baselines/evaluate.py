@@ -14,6 +14,7 @@ from baselines.policies.team import Team
 from baselines.rollouts.batch import Rollout
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.games import as_game
+from baselines.rollouts.scripted import Script
 from baselines.runs.company import Company
 from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env, sampling_for
 from baselines.runs.intervals import Interval, bootstrap_interval
@@ -119,9 +120,12 @@ def play_held_out(
     *,
     split: Literal["train", "test"] = "test",
     examples: Mapping[str, Sequence[Message]] | None = None,
+    scripts: Mapping[str, Script] | None = None,
     status: Status = lambda text: None,
 ) -> Evaluation:
     """Greedy play of held-out tasks, all of one level, under the settings of a run.
+
+    `scripts` play agents besides those that the settings name.
 
     `split` is "train" for levels that have too few instances to hold some out.
     """
@@ -131,7 +135,7 @@ def play_held_out(
         team,
         num_envs=min(config.num_envs, len(tasks)),
         examples=examples,
-        scripts=Company.named(config.replace, as_game(make()).agents).scripts,
+        scripts={**Company.named(config.replace, as_game(make()).agents).scripts, **(scripts or {})},
     )
     return evaluate_team(collector, tasks, sampling_for(config, 0.0), status)
 
