@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from baselines.errors import ConfigError
 from baselines.evaluate import held_out_tasks, play_held_out
 from baselines.policies.team import Team
 from baselines.rollouts.collect import Task
@@ -37,7 +38,7 @@ class Variant:
     agents: tuple[str, ...]
     """Who is not played as trained."""
     kind: str
-    """as trained, untrained, says nothing, reference, swapped, or the folder of another run."""
+    """as trained, untrained, says nothing, reference, swapped, or the name of another run."""
     adapters: Mapping[str, str]
     """Agent -> the adapter that it acts with here."""
     scripts: Mapping[str, Script]
@@ -72,10 +73,10 @@ class Finding:
         }
 
 
-def variants(team: Team, env: FlexMG, partners: Mapping[Path, Path] | None = None) -> list[Variant]:
+def variants(team: Team, env: FlexMG, partners: Mapping[str, Path] | None = None) -> list[Variant]:
     """As trained; every trained agent untrained, mute and as the reference; every two swapped; partners' agents.
 
-    `partners`: folders of other runs, and where their adapters lie. Adapters are loaded into the team, which acts as
+    `partners`: names of other runs, and where their adapters lie. Adapters are loaded into the team, which acts as
     before.
 
     Raises: `CheckpointError` if a partner lacks an agent.
@@ -92,10 +93,10 @@ def variants(team: Team, env: FlexMG, partners: Mapping[Path, Path] | None = Non
         if own[one] != own[other]:
             swapped = {one: own[other], other: own[one]}
             found.append(Variant(f"{one} and {other} swapped", (one, other), "swapped", swapped, {}))
-    for folder, checkpoint in (partners or {}).items():
+    for name, checkpoint in (partners or {}).items():
         for agent in trained:
             adapters = {agent: _loaded(team, agent, checkpoint)}
-            found.append(Variant(f"{agent} of {folder.name}", (agent,), str(folder), adapters, {}))
+            found.append(Variant(f"{agent} of {name}", (agent,), name, adapters, {}))
     return found
 
 
@@ -141,18 +142,18 @@ def diagnose(
 
     `metric`: what the environment reports; by default the team's return.
 
-    Raises: `ConfigError`, `OptionError` where nothing is held out.
+    Raises: `OptionError` where nothing is held out, `ConfigError` for a metric that the environment does not report.
     """
     env = make_env(config.env_id, "test", config.env_options, level=config.level)
     tasks = held_out_tasks(env, config.level, num_instances)
-    values: dict[str, list[float]] = {}
+    values: list[list[float]] = []
     for number, variant in enumerate(chosen, start=1):
         status(f"{number}/{len(chosen)}: {variant.name}")
-        values[variant.name] = _played(config, team, variant, tasks, metric)
-    trained = np.array(values[AS_TRAINED])
+        values.append(_played(config, team, variant, tasks, metric))
+    trained = np.array(values[[variant.kind for variant in chosen].index(AS_TRAINED)])
     return [
-        Finding(variant, _interval(values[variant.name]), _interval((trained - values[variant.name]).tolist()))
-        for variant in chosen
+        Finding(variant, _interval(found), _interval((trained - found).tolist()))
+        for variant, found in zip(chosen, values, strict=True)
     ]
 
 
@@ -164,6 +165,12 @@ def _played(
         played = play_held_out(config, team, tasks, scripts=variant.scripts)
     if metric is None:
         return [rollout.team_return for rollout in played.rollouts]
+    reported = sorted({name for rollout in played.rollouts for name in rollout.info})
+    if metric not in reported:
+        raise ConfigError(
+            f"{config.env_id} reports no {metric!r} at the end of an episode; it reports "
+            f"{', '.join(reported) or 'nothing'}. Leave --metric out to compare returns"
+        )
     return [rollout.info.get(metric, 0.0) for rollout in played.rollouts]
 
 
@@ -193,7 +200,10 @@ def shares(metrics: Sequence[Record]) -> list[Share]:
     updated = (name.partition("/")[0] for record in late for name in record if name.endswith("/updates"))
     adapters = list(dict.fromkeys(updated))
     means = {adapter: {name: _mean(late, f"{adapter}/{name}") for name in FIGURES} for adapter in adapters}
-    tokens = {adapter: means[adapter]["tokens_out"] or 0.0 for adapter in adapters}
+    written = {
+        adapter: [number_of(record.get(f"{adapter}/tokens_out")) or 0.0 for record in late] for adapter in adapters
+    }
+    tokens = {adapter: sum(counts) for adapter, counts in written.items()}
     total = sum(tokens.values()) or 1.0
     return [
         Share(

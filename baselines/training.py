@@ -6,19 +6,21 @@ after.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from baselines.errors import CheckpointError
 from baselines.evaluate import Evaluator
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
-from baselines.runs.checkpoint_loading import load_checkpoint
+from baselines.runs.checkpoint_loading import Checkpoint, load_checkpoint
 from baselines.runs.diverged import kept_if_diverged
-from baselines.runs.experiment import Experiment, ExperimentConfig, Metrics, Status
+from baselines.runs.experiment import CIRCUMSTANCES, Experiment, ExperimentConfig, Metrics, Status
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.resuming import open_run
 from baselines.runs.summary import Summary
+from baselines.runs.trained_settings import trained_settings
 
 
 class Learner(Protocol):
@@ -37,6 +39,27 @@ class Learner(Protocol):
         """
 
 
+_LORA = ("adapters", "lora_rank", "lora_alpha", "lora_targets", "lora_last_layers")
+
+
+def require_same_base(experiment: Experiment, checkpoint: Checkpoint) -> None:
+    """Raises: `CheckpointError` if its adapters were trained on another base, or under other LoRA settings."""
+    before = trained_settings(checkpoint)
+    for name in _LORA:
+        if getattr(before, name) != getattr(experiment.config, name):
+            raise CheckpointError(
+                f"{checkpoint.path} was trained with {name} {getattr(before, name)!r}, not "
+                f"{getattr(experiment.config, name)!r}; begin with the same"
+            )
+    circumstances = checkpoint.state.get(CIRCUMSTANCES)
+    base = circumstances.get("model") if isinstance(circumstances, Mapping) else None
+    if base != experiment.circumstances["model"]:
+        raise CheckpointError(
+            f"{checkpoint.path} was trained on {before.model} in {before.dtype}, whose weights are not those of "
+            f"{experiment.config.model} in {experiment.config.dtype}; begin with the same base model"
+        )
+
+
 Config = TypeVar("Config", bound=ExperimentConfig)
 Collect = Callable[[Experiment, int, Status], Batch]
 
@@ -49,10 +72,12 @@ def train_team(
     resume_from: ResumePoint | None = None,
     quiet: bool = False,
     collect: Collect = Experiment.collect,
+    rehearse: Callable[[Experiment], object] | None = None,
 ) -> Summary:
     """Train a team from `config`; everything lands in the run's folder. `name` is the algorithm's, as people write it.
 
-    `collect` makes the batch of an iteration; by default the team plays.
+    `collect` makes the batch of an iteration; by default the team plays. `rehearse` tries what may not work with an
+    environment, before anything is written.
 
     With `resume_from` a run goes on there, and ends as if it had never been stopped.
 
@@ -61,7 +86,10 @@ def train_team(
     """
     experiment = Experiment.prepare(config)
     if config.init_from is not None and (resume_from is None or resume_from.checkpoint is None):
+        require_same_base(experiment, load_checkpoint(config.init_from))
         experiment.team.load_adapters(load_checkpoint(config.init_from).path)
+    if rehearse is not None:
+        rehearse(experiment)
     learner = make_learner(config, experiment.team)
     evaluator = Evaluator(config, experiment)
     with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:

@@ -14,7 +14,8 @@ is one: K actions are drawn from the same state, copies of the environment are p
 are learnt where earlier ones went well. The advantage is the same for each token of a reply, whose ratios are clipped
 one by one. Groups whose returns are all alike teach nothing, and are counted.
 
-An episode of n turns takes n K plays, most of them short: what it costs is logged as `plays`.
+An episode of n turns takes n K plays, most of them short: what it costs is logged as `plays`. Turns of agents that
+nobody trains do not branch.
 
 Source: AT-GRPO, arXiv 2510.11062; GRPO, arXiv 2402.03300.
 
@@ -26,15 +27,15 @@ Deviates:
 - Adapters in place of whole models.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from baselines.errors import ConfigError
 from baselines.learning.groups import group_advantages
 from baselines.policies.team import Team
-from baselines.rollouts.batch import Batch, Rollout
-from baselines.rollouts.tree import Branches, Tree, TreeCollector
+from baselines.rollouts.batch import Batch
+from baselines.rollouts.tree import Tree, TreeCollector
 from baselines.runs.experiment import Experiment, Metrics, Status
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
@@ -61,6 +62,10 @@ class Config(PolicyConfig):
     """Episodes collected before each update; each takes `num_branches` plays for each of its turns."""
     samples_per_instance: int = 1
     """Episodes that begin with the same instance."""
+    target_kl: float | None = 0.1
+    """An agent's update ends once its tokens have moved so far (k3 estimate, nats per token)."""
+    ent_coef: float = 0.0
+    """Weight of the mean token entropy in the objective; the original has none."""
     normalise_advantages: bool = False
     """Zero mean and unit variance per agent over the whole batch, besides that in each group."""
 
@@ -88,27 +93,8 @@ class AtGrpo(TeamLearner):
             divides=True,
         )
         metrics: Metrics = {"groups": found.num_groups, "groups_flat": found.num_flat, "plays": len(tried)}
-        actions = Batch(
-            [_alone(branches, place) for branches in batch.branches for place in range(len(branches.turns))]
-        )
+        actions = Batch(list(batch.learnt_from()))
         return metrics | self.policies.update(actions, found.advantages, iteration=iteration, status=status)
-
-
-def _alone(branches: Branches, place: int) -> Rollout:
-    """One action, as an episode that holds nothing else."""
-    turn = branches.turns[place]
-    return Rollout(
-        turns=[replace(turn, rewards={turn.agent: branches.returns[place]})],
-        agents=(turn.agent,),
-        terminated=True,
-        final_states={},
-        final_observations={},
-        seed=0,
-        level=branches.level,
-        instance=branches.instance,
-        info={},
-        time="turns",
-    )
 
 
 def _collect(experiment: Experiment, iteration: int, status: Status) -> Tree:
@@ -116,12 +102,20 @@ def _collect(experiment: Experiment, iteration: int, status: Status) -> Tree:
     config = experiment.config
     assert isinstance(config, Config)
     tasks = experiment.tasks(iteration)
-    collector = TreeCollector(experiment.collector, config.num_branches)
+    trained = [agent for agents in experiment.team.blocks.values() for agent in agents]
+    collector = TreeCollector(experiment.collector, config.num_branches, agents=trained)
     return collector.collect(
         tasks, experiment.sampling(iteration), lambda done: status(f"collecting {done}/{len(tasks)} trees")
     )
 
 
+def _rehearse(experiment: Experiment) -> None:
+    """Raises: `EnvironmentKindError` if the environment cannot be copied."""
+    experiment.collector.begun(experiment.tasks(0)[:1])
+
+
 def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool = False) -> Summary:
     """Train a team by AT-GRPO; see `train_team`."""
-    return train_team(config, AtGrpo, "AT-GRPO", resume_from=resume_from, quiet=quiet, collect=_collect)
+    return train_team(
+        config, AtGrpo, "AT-GRPO", resume_from=resume_from, quiet=quiet, collect=_collect, rehearse=_rehearse
+    )

@@ -18,7 +18,7 @@ Source: Dr. MAS, arXiv 2602.08847, equation 5; GRPO, arXiv 2402.03300.
 
 Deviates:
 
-- No divergence from a reference model is charged.
+- No divergence from a reference model is charged by default (`--reference-kl-coef`).
 - Adapters in place of whole models.
 - The average is taken over all tokens of a minibatch, so that a long reply weighs as much as its tokens.
 """
@@ -50,6 +50,10 @@ METRICS = {
 class Config(PolicyConfig):
     """Settings of Dr. MAS. Every field is an option of `marft train dr_mas`."""
 
+    target_kl: float | None = 0.1
+    """An agent's update ends once its tokens have moved so far (k3 estimate, nats per token)."""
+    ent_coef: float = 0.0
+    """Weight of the mean token entropy in the objective; the original has none."""
     normalise_advantages: bool = False
     """Zero mean and unit variance per agent over the whole batch, besides that in each group."""
 
@@ -68,14 +72,19 @@ class DrMas(TeamLearner):
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update every agent; returns what to log."""
+        trained = {agent for agents in self.team.blocks.values() for agent in agents}
         turns = [(rollout, turn.agent) for rollout in batch.rollouts for turn in rollout.turns]
+        learning = torch.tensor([agent in trained for _, agent in turns])
+        own = [(rollout, agent) for rollout, agent in turns if agent in trained]
         found = group_advantages(
-            torch.tensor([rollout.returns[agent] for rollout, agent in turns]),
-            numbered((rollout.instance, agent) for rollout, agent in turns),
+            torch.tensor([rollout.returns[agent] for rollout, agent in own]),
+            numbered((rollout.instance, agent) for rollout, agent in own),
             divides=True,
         )
+        advantages = torch.zeros(len(turns))
+        advantages[learning] = found.advantages
         metrics: Metrics = {"groups": found.num_groups, "groups_flat": found.num_flat}
-        return metrics | self.policies.update(batch, found.advantages, iteration=iteration, status=status)
+        return metrics | self.policies.update(batch, advantages, iteration=iteration, status=status)
 
 
 def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool = False) -> Summary:

@@ -18,7 +18,7 @@ Source: behaviour cloning, Pomerleau, 1989; as fine-tuning of language models, a
 Deviates: at temperature 1, whatever temperature is played at: what is wanted is the text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ import torch
 
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Turn
+from baselines.rollouts.collect import Task
 from baselines.rollouts.demonstrate import demonstrate
 from baselines.runs.experiment import Experiment, Metrics, Status, make_env, sampling_for
 from baselines.runs.resume_point import ResumePoint
@@ -42,6 +43,9 @@ class Config(OptimizerConfig):
 
     samples_per_instance: int = 1
     """Episodes that play the same instance: the reference plays it the same way each time."""
+    curriculum: bool = False
+    """Climb the environment's levels up to `level`. The reference earns at once what opens the next, so that each is
+    what is mostly seen for one iteration."""
 
 
 class Imitation(TeamLearner):
@@ -97,17 +101,29 @@ class Imitation(TeamLearner):
 
 def _collect(experiment: Experiment, iteration: int, status: Status) -> Batch:
     """This iteration's episodes, played by the reference."""
-    config = experiment.config
     tasks = experiment.tasks(iteration)
+    return _demonstrated(experiment, tasks, lambda done: status(f"demonstrating {done}/{len(tasks)}"))
+
+
+def _rehearse(experiment: Experiment) -> None:
+    """Raises: typed errors where the environment has nothing to imitate."""
+    _demonstrated(experiment, experiment.tasks(0)[:1], lambda done: None)
+
+
+def _demonstrated(experiment: Experiment, tasks: Sequence[Task], progress: Callable[[int], None]) -> Batch:
+    config = experiment.config
     return demonstrate(
         lambda: make_env(config.env_id, "train", config.env_options),
         experiment.team,
         tasks,
         sampling_for(config, config.temperature),
-        lambda done: status(f"demonstrating {done}/{len(tasks)}"),
+        progress,
+        scripts=experiment.collector.scripts,
     )
 
 
 def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool = False) -> Summary:
     """Train a team by imitation; see `train_team`."""
-    return train_team(config, Imitation, "Imitation", resume_from=resume_from, quiet=quiet, collect=_collect)
+    return train_team(
+        config, Imitation, "Imitation", resume_from=resume_from, quiet=quiet, collect=_collect, rehearse=_rehearse
+    )

@@ -18,6 +18,7 @@ Source: IPPO, arXiv 2011.09533; PPO, arXiv 1707.06347.
 Deviates:
 
 - A whole reply is one action, as in `marft_action`, so that only axis, critic and update differ.
+- One value head serves all agents; what it reads is each one's own.
 - The critic's trunk is the policy of the iteration, which the critic does not train: its gradient would move the
   adapter, and what the policy read would be lost.
 """

@@ -30,7 +30,7 @@ from baselines.errors import ConfigError
 from baselines.learning.groups import group_advantages
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
-from baselines.rollouts.credit import returns_to_go
+from baselines.rollouts.credit import require_team_reward, returns_to_go
 from baselines.runs.experiment import Metrics, Status
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
@@ -57,6 +57,8 @@ class Config(PolicyConfig):
     """Optimiser steps per pass; after the first one, replies are no longer the policy's own."""
     clip_coef: float | None = None
     """PPO clip range of the ratio; `None` leaves ratios as they are."""
+    ent_coef: float = 0.0
+    """Weight of the mean token entropy in the objective; the original has none."""
     normalise_advantages: bool = False
     """Zero mean and unit variance per agent."""
 
@@ -77,6 +79,7 @@ class Magrpo(TeamLearner):
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update every agent; returns what to log."""
+        require_team_reward(batch, ("clock", "turns"))
         returns = returns_to_go(batch, self.config.gamma, "team")
         joint = joint_actions(batch)
         found = group_advantages(returns[joint.first], joint.groups, divides=False)

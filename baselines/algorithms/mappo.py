@@ -20,8 +20,8 @@ Deviates:
 
 - A whole reply is one action, as in `marft_action`, so that only axis and update differ.
 - The critic's trunk is the frozen base with adapters off (`policies/critic.py`), which costs no memory of its own; one
-  head serves all agents, which tell each other apart by the state they read.
-- Values are not normalised: returns of our tasks lie between 0 and 1.
+  head serves all agents, and reads behind the state who is about to act.
+- Values are not normalised by default (`--normalise-values`): returns of our tasks lie between 0 and 1.
 """
 
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Mappo(TeamLearner):
     def __init__(self, config: Config, team: Team) -> None:
         self.config = config
         self.policies = Policies(config, team, steps=config.ratio)
-        super().__init__(team, self.policies.optimizers, Values(config, team, "state"))
+        super().__init__(team, self.policies.optimizers, Values(config, team, "state", names_agents=True))
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update the critic and, unless it is still warming up, every agent; returns what to log."""

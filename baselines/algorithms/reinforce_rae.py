@@ -57,6 +57,8 @@ class Config(PolicyConfig):
     """Optimiser steps per pass; after the first one, replies are no longer the policy's own."""
     clip_coef: float | None = None
     """PPO clip range of the ratio; `None` leaves ratios as they are."""
+    ent_coef: float = 0.0
+    """Weight of the mean token entropy in the objective; the original has none."""
     normalise_advantages: bool = False
     """Zero mean and unit variance per agent."""
 

@@ -16,7 +16,7 @@ class Curve:
     """Draw the learning curve of a run again, from what it has recorded so far; or those of several in one picture."""
 
     run_dirs: Positional[Annotated[tuple[Path, ...], shown("RUN_DIR [RUN_DIR ...]")]]
-    """Folder of the run; of several runs, a line each: returns, evaluations, and the entropy of every agent."""
+    """Folder of the run; of several runs, a line each: returns, evaluations, entropies of the first agents."""
     output: Annotated[Path | None, shown("PATH")] = None
     """The PNG file to write; by default curve.png in the run's folder, or, for several, curves.png where you are."""
 

@@ -65,8 +65,10 @@ class Diagnose:
         page = self.output or (self.run_dir / PAGE if is_run else Path(PAGE))
         if page.is_dir():
             raise ConfigError(f"--output is {page}, a folder; name a file in it, such as {page / PAGE}")
-        findings = self._play(cast)
+        if not page.parent.is_dir():
+            raise ConfigError(f"--output is {page}, but there is no folder {page.parent}; make it, or choose another")
         parts = shares(read_records(self.run_dir / METRICS))
+        findings = self._play(cast)
         try:
             with disk_full_explained(page, "free some space and try again"):
                 page.write_text(self._page(cast, findings, parts), encoding="utf-8")
@@ -76,7 +78,7 @@ class Diagnose:
             told = {
                 "checkpoint": str(cast.checkpoint),
                 "metric": self.metric or "return",
-                "instances": self.instances,
+                "instances": findings[0].value.num_instances,
                 "variants": [finding.record() for finding in findings],
                 "training": [
                     {"adapter": share.adapter, "token_share": share.token_share, **share.figures} for share in parts
@@ -92,6 +94,7 @@ class Diagnose:
         from baselines.diagnose import diagnose, variants
         from baselines.runs.company import partner_checkpoint
         from baselines.runs.experiment import make_env
+        from baselines.runs.summary import names_of
 
         settings = cast.settings
         env = make_env(settings.env_id, "test", settings.env_options, level=settings.level)
@@ -100,7 +103,7 @@ class Diagnose:
                 f"{settings.env_id} is no FlexMG environment, so nobody's place can be taken in it; `marft evaluate` "
                 "plays it"
             )
-        folders = {folder: partner_checkpoint(folder) for folder in self.partners}
+        folders = {name: partner_checkpoint(folder) for name, folder in names_of(self.partners).items()}
         with working(f"loading {cast.title}"):
             team = cast.load(list(env.possible_agents))
             chosen = variants(team, env, folders)
@@ -177,6 +180,10 @@ def _drop(finding: "Finding") -> tuple[str, str]:
     return f"{drop.mean:.3f}", f"{drop.low:.3f}–{drop.high:.3f}"
 
 
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}"  # noqa: PLR2004  # of counts every digit
+
+
 def _part(share: "Share") -> tuple[str, ...]:
-    figures = [f"{share.figures[name]:.2g}" if name in share.figures else "-" for name in _FIGURES]
+    figures = [_shown(share.figures[name]) if name in share.figures else "-" for name in _FIGURES]
     return (share.adapter, f"{share.token_share:.2f}", *figures)

@@ -12,6 +12,9 @@ from torch import Tensor
 from baselines.learning.advantages import MIN_SCALE
 from baselines.learning.shapes import assert_alike
 
+ROUNDING_STEPS = 8
+"""Units in the last place within which returns count as equal: those of a few sums of rewards."""
+
 
 @dataclass(frozen=True, slots=True)
 class GroupAdvantages:
@@ -34,15 +37,17 @@ def group_advantages(returns: Tensor, groups: Tensor, *, divides: bool) -> Group
     arXiv 2602.08847, writes it.
     """
     assert_alike((1,), returns, groups)
+    exact = returns.double()  # the mean of equal returns is that return
     ids = torch.unique(groups, return_inverse=True)[1]
-    sizes = torch.bincount(ids).to(returns.dtype)
-    means = torch.zeros_like(sizes).index_add(0, ids, returns) / sizes
-    centred = returns - means[ids]
+    sizes = torch.bincount(ids).to(exact.dtype)
+    means = torch.zeros_like(sizes).index_add(0, ids, exact) / sizes
+    centred = exact - means[ids]
     scales = (torch.zeros_like(sizes).index_add(0, ids, centred.square()) / sizes).sqrt()
-    is_flat = scales <= MIN_SCALE
+    largest = torch.zeros_like(sizes).scatter_reduce(0, ids, exact.abs(), reduce="amax")
+    is_flat = scales <= ROUNDING_STEPS * torch.finfo(returns.dtype).eps * largest
     advantages = torch.where(is_flat[ids], 0.0, centred)  # not what is left of rounding
     return GroupAdvantages(
-        advantages=advantages / (scales[ids] + MIN_SCALE) if divides else advantages,
+        advantages=(advantages / (scales[ids] + MIN_SCALE) if divides else advantages).to(returns.dtype),
         num_groups=len(sizes),
         num_flat=int(is_flat.sum()),
     )

@@ -97,7 +97,15 @@ class ChatEncoder:
     def reply_ids(self, text: str) -> list[int]:
         """Token ids of a reply with this text, and of its end; control tokens in the text are split."""
         ids = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        return [*ids, self.tokenizer.eos_token_id]
+        return [*ids, self._end_of_reply]
+
+    @property
+    def _end_of_reply(self) -> int:
+        """The token by which the template ends what an assistant says; the end of sequence, if it does not."""
+        said: list[Message] = [{"role": "user", "content": "u"}, {"role": "assistant", "content": _OPEN}]
+        after = self._apply(said, add_generation_prompt=False).rpartition(_OPEN)[2]
+        ids = self.tokenizer(after, add_special_tokens=False)["input_ids"][:1]
+        return int(ids[0]) if ids and ids[0] in self.end_ids else int(self.tokenizer.eos_token_id)
 
     def encode(self, skeleton: str, contents: Sequence[str]) -> list[int]:
         """Token ids of a (part of a) skeleton with `contents[n]` in placeholder n."""

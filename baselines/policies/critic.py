@@ -46,7 +46,7 @@ class Critic(nn.Module):
         super().__init__()
         self.normalises = normalises
         if normalises:
-            self.register_buffer("moments", torch.zeros(3))
+            self.register_buffer("moments", torch.zeros(3, dtype=torch.float64))
         self.normalise = nn.LayerNorm(hidden_size)
         self.hidden = nn.Linear(hidden_size, width)
         self.out = nn.Linear(width, 1)
@@ -78,7 +78,8 @@ class Critic(nn.Module):
         """
         is_first = not bool(self.moments[2])
         before = self.scale
-        seen = torch.stack([returns.mean(), returns.square().mean(), torch.ones_like(returns.mean())])
+        exact = returns.double()  # the variance is a small difference of large squares where returns are far from 0
+        seen = torch.stack([exact.mean(), exact.square().mean(), torch.ones_like(exact.mean())])
         self.moments.mul_(DECAY).add_(seen.to(self.moments.device), alpha=1 - DECAY)
         if is_first:
             return

@@ -108,6 +108,10 @@ class Batch:
         for rollout in self.rollouts:
             yield from rollout.turns
 
+    def learnt_from(self) -> Iterator[Rollout]:
+        """The episodes whose turns are learnt from."""
+        yield from self.rollouts
+
     def positions(self, agents: Sequence[str]) -> list[int]:
         """Where the turns of `agents` stand in `turns()`."""
         chosen = frozenset(agents)

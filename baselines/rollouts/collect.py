@@ -96,6 +96,8 @@ class Collector:
         self._reads_final_prompts = reads_final_prompts
         self._examples = examples or {}
         self.agents = self._seats[0].game.agents
+        self.num_envs = num_envs
+        self.scripts: Mapping[str, Script] = self._scripts
 
     def collect(
         self,
@@ -154,9 +156,12 @@ class Collector:
         seat.game.submit(agent, turn)
 
     def play_on(self, seats: Sequence[Seat], sampling: Sampling) -> None:
-        """Play all of them to their ends."""
+        """Play all of them to their ends; nothing is kept of what models read."""
         while active := [seat for seat in seats if not seat.game.done]:
             self._tick(active, sampling)
+            for seat in active:
+                if seat.game.done:
+                    seat.histories = {}
 
     # ------------------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ there are own axes, whose steps take as long as they take: what is paid t second
 so is the value of the next.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
@@ -20,7 +20,7 @@ from torch import Tensor
 from baselines.errors import ConfigError
 from baselines.learning.advantages import axis_factors, gae, joint_round_advantages
 from baselines.learning.masks import padded
-from baselines.rollouts.batch import Batch, Rollout, Turn
+from baselines.rollouts.batch import Batch, Rollout, Time, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ class _Axis:
 Axis = Literal["team", "own"]
 
 US_PER_S = 1_000_000
+_CLOCK: tuple[Time, ...] = ("clock",)
+_WAYS_OUT = (
+    "Have the environment pay everybody the same, or train where every agent is on its own: by mappo, ippo, dr_mas or "
+    "reinforce_rae, or by marft_action with --critic-input observation and --update simultaneous"
+)
 
 
 def assign_credit(
@@ -172,17 +177,19 @@ def returns_to_go(batch: Batch, gamma: float, axis: Axis) -> Tensor:
     return credit.joint_advantages if axis == "team" else credit.advantages
 
 
-def require_team_reward(batch: Batch) -> None:
-    """Raises: `ConfigError` if agents of one Flex-MG were paid differently: then no joint action has one advantage."""
+def require_team_reward(batch: Batch, times: Collection[Time] = _CLOCK) -> None:
+    """Raises: `ConfigError` if agents were paid differently: then no joint action has one advantage.
+
+    `times`: kinds of time, besides rounds, in which that is wanted.
+    """
     for rollout in batch.rollouts:
         if rollout.time == "rounds":
             for turn in rollout.turns:
                 _team_reward(rollout, turn)
-        elif rollout.time == "clock" and len(set(rollout.returns.values())) > 1:
+        elif len(set(rollout.returns.values())) > 1 and rollout.time in times:
             raise ConfigError(
-                f"agents were paid differently ({rollout.returns}), but updates one after another need one team "
-                "reward. Have the environment pay everybody the same, or train with --update simultaneous, where every "
-                "agent is on its own"
+                f"agents were paid differently ({rollout.returns}), but what learns as a team needs one reward. "
+                f"{_WAYS_OUT}"
             )
 
 
@@ -191,8 +198,7 @@ def _team_reward(rollout: Rollout, turn: Turn) -> float:
     if len(paid) > 1:
         raise ConfigError(
             f"agents were paid differently in round {turn.round} ({turn.rewards}), but a team's advantage needs one "
-            "team reward. Have the environment pay everybody the same, or train with --critic-input observation and "
-            "--update simultaneous, where every agent is on its own"
+            f"team reward. {_WAYS_OUT}"
         )
     return paid.pop()
 

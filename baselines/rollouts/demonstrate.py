@@ -1,13 +1,13 @@
 """Episodes as the environment's reference plays them, in the tokens of a team: what imitation learns from."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from baselines.errors import ConfigError
+from baselines.errors import ConfigError, EnvironmentKindError
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.rollouts.collect import Sampling, Task
-from baselines.rollouts.games import as_game
-from baselines.rollouts.scripted import ScriptedGame, scripted_game
+from baselines.rollouts.games import FlexGame, as_game
+from baselines.rollouts.scripted import Script, ScriptedGame, scripted_game
 from marft_envs import FlexMG
 
 
@@ -17,15 +17,20 @@ def demonstrate(
     tasks: Iterable[Task],
     sampling: Sampling,
     progress: Callable[[int], None] = lambda num_done: None,
+    *,
+    scripts: Mapping[str, Script] | None = None,
 ) -> Batch:
     """Every task once, all agents playing their reference; those of the team with prompts and replies as token ids.
+
+    `scripts` play agents that are none of the team's.
 
     Raises: `EnvironmentKindError` for anything but a `FlexMG`; `ConfigError` where the environment does not tell what a
     perfect agent would write, or where that is longer than a reply may be.
     """
-    agents = as_game(make_env()).agents
-    others = {agent: _reference for agent in agents if agent not in team.adapter_of}
-    game = scripted_game(make_env(), others)
+    env = make_env()
+    if not isinstance(as_game(env), FlexGame):
+        raise EnvironmentKindError(f"{env} is no FlexMG environment, so it has no reference that could be imitated")
+    game = scripted_game(env, scripts or {})
     rollouts: list[Rollout] = []
     for task in tasks:
         rollouts.append(_demonstrated(game, team, task, sampling))

@@ -9,7 +9,7 @@ turn is a round of its own.
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import gymnasium
 from pettingzoo import AECEnv
@@ -150,7 +150,7 @@ class FlexGame:
 
     def fork(self) -> Self:
         twin = copy.copy(self)
-        twin.env = copy.deepcopy(self.env)
+        twin.env = _copied(self.env)
         own = {agent: [replace(turn, rewards={}) for turn in turns] for agent, turns in self._submitted.items()}
         twin._submitted = own  # noqa: SLF001  # a game of the same kind
         return twin
@@ -246,13 +246,25 @@ class AECGame:
         )
 
     def fork(self) -> Self:
-        try:
-            return copy.deepcopy(self)
-        except Exception as error:  # whatever an environment of somebody else raises: it cannot be copied
-            raise EnvironmentKindError(
-                f"{self.env} cannot be copied in the middle of an episode ({error!r}); an algorithm that tries several "
-                "actions from the same state needs that. Give it a __deepcopy__, or train by another algorithm"
-            ) from error
+        twin = copy.copy(self)
+        twin.env = _copied(self.env)
+        turns = [replace(turn) for turn in self._turns]
+        twin._turns = turns  # noqa: SLF001  # a game of the same kind
+        return twin
+
+
+Env = TypeVar("Env")
+
+
+def _copied(env: Env) -> Env:
+    """Raises: `EnvironmentKindError` if it cannot be copied."""
+    try:
+        return copy.deepcopy(env)
+    except Exception as error:  # whatever an environment of somebody else raises: it cannot be copied
+        raise EnvironmentKindError(
+            f"{env} cannot be copied in the middle of an episode ({error!r}); an algorithm that tries several actions "
+            "from the same state needs that. Give it a __deepcopy__, or train by another algorithm"
+        ) from error
 
 
 def _text_reader(env: AECEnv[str, object, object], agent: str) -> Callable[[object], str]:

@@ -5,7 +5,7 @@ own, and each is played to its end by the same team; what it came to there is th
 with the action whose branch came to most.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from baselines.rollouts.batch import Batch, Rollout, Turn
@@ -29,58 +29,100 @@ class Tree(Batch):
 
     branches: list[Branches]
 
+    def learnt_from(self) -> Iterator[Rollout]:
+        """Every action that was tried, as an episode that holds nothing else."""
+        for branches in self.branches:
+            for turn, amount in zip(branches.turns, branches.returns, strict=True):
+                yield _alone(turn, amount, branches)
+
+
+def _alone(turn: Turn, amount: float, branches: Branches) -> Rollout:
+    return Rollout(
+        turns=[replace(turn, rewards={turn.agent: amount})],
+        agents=(turn.agent,),
+        terminated=True,
+        final_states={},
+        final_observations={},
+        seed=0,
+        level=branches.level,
+        instance=branches.instance,
+        info={},
+        time="turns",
+    )
+
 
 @dataclass(slots=True)
 class _Trunk:
     """An episode on its way."""
 
     seat: Seat
+    number: int
+    """Place of its task."""
     num_branches: int = 0
     """That have forked off so far: each draws its replies under a number of its own."""
 
 
-class TreeCollector:
-    """Plays episodes with branches, many trunks at once."""
+_MOST_BRANCHES = 1_000_000
+"""Of a trunk: plays of one instance number theirs so far apart."""
 
-    def __init__(self, collector: Collector, num_branches: int) -> None:
+
+class TreeCollector:
+    """Plays episodes with branches, as many at once as there are environment copies for."""
+
+    def __init__(self, collector: Collector, num_branches: int, *, agents: Collection[str]) -> None:
+        """`agents`: whose turns branch; others take theirs once, on the trunk and in the branches alike."""
         self._collector = collector
         self._num_branches = num_branches
+        self._agents = agents
 
     def collect(
         self, tasks: Sequence[Task], sampling: Sampling, progress: Callable[[int], None] = lambda num_done: None
     ) -> Tree:
         """Grow a tree for every task. `progress` is told how many have ended, after every turn."""
-        trunks = [_Trunk(seat) for seat in self._collector.begun(tasks)]
-        first: list[Rollout] = []
+        first: dict[int, list[Rollout]] = {}
         found: list[Branches] = []
-        growing = trunks
-        while growing := [trunk for trunk in growing if not trunk.seat.game.done]:
-            is_first = not found
-            for branches, rollouts in self._branch(growing, sampling):
-                found.append(branches)
-                first += rollouts if is_first else []
-            progress(sum(trunk.seat.game.done for trunk in trunks))
-        return Tree(first, found)
+        at_once = max(1, self._collector.num_envs // (self._num_branches + 1))
+        for begin in range(0, len(tasks), at_once):
+            some = range(begin, min(begin + at_once, len(tasks)))
+            seats = self._collector.begun([tasks[number] for number in some])
+            trunks = [_Trunk(seat, number) for seat, number in zip(seats, some, strict=True)]
+            while growing := [trunk for trunk in trunks if not trunk.seat.game.done]:
+                for trunk, branches, rollouts in self._grown(growing, sampling):
+                    found.append(branches)
+                    first.setdefault(trunk.number, rollouts)
+                progress(begin + sum(trunk.seat.game.done for trunk in trunks))
+        return Tree([rollout for number in sorted(first) for rollout in first[number]], found)
 
-    def _branch(self, trunks: Sequence[_Trunk], sampling: Sampling) -> list[tuple[Branches, list[Rollout]]]:
-        """Try actions of the next agent of every trunk, play all branches to their ends, and let the trunks go on."""
-        agents = [trunk.seat.game.ready()[0] for trunk in trunks]
-        forks = [self._forks(trunk) for trunk in trunks]
-        asked = [(fork, agent) for own, agent in zip(forks, agents, strict=True) for fork in own]
-        turns = self._collector.ask(asked, sampling)
-        said = {id(fork): replace(turn, rewards={}) for (fork, _), turn in zip(asked, turns, strict=True)}
+    def _grown(self, trunks: Sequence[_Trunk], sampling: Sampling) -> list[tuple[_Trunk, Branches, list[Rollout]]]:
+        """One turn of every trunk, whose next agent branches if it is one of ours."""
+        turns = [(trunk, trunk.seat.game.ready()[0]) for trunk in trunks]
+        others = [(trunk.seat, agent) for trunk, agent in turns if agent not in self._agents]
+        if others:
+            self._collector.ask(others, sampling)
+        return self._branched([(trunk, agent) for trunk, agent in turns if agent in self._agents], sampling)
+
+    def _branched(
+        self, turns: Sequence[tuple[_Trunk, str]], sampling: Sampling
+    ) -> list[tuple[_Trunk, Branches, list[Rollout]]]:
+        """Try actions of an agent of every trunk, play all branches to their ends, and let the trunks go on."""
+        forks = [self._forks(trunk) for trunk, _ in turns]
+        asked = [(fork, agent) for own, (_, agent) in zip(forks, turns, strict=True) for fork in own]
+        if not asked:
+            return []
+        acted = self._collector.ask(asked, sampling)
+        said = {id(fork): replace(turn, rewards={}) for (fork, _), turn in zip(asked, acted, strict=True)}
         self._collector.play_on([fork for own in forks for fork in own], sampling)
         grown = []
-        for trunk, agent, own in zip(trunks, agents, forks, strict=True):
+        for (trunk, agent), own in zip(turns, forks, strict=True):
             rollouts = [fork.game.rollout() for fork in own]
             returns = [rollout.returns[agent] for rollout in rollouts]
             tried = [said[id(fork)] for fork in own]
-            grown.append((Branches(tried, returns, rollouts[0].instance, rollouts[0].level), rollouts))
+            grown.append((trunk, Branches(tried, returns, rollouts[0].instance, rollouts[0].level), rollouts))
             best = tried[max(range(len(own)), key=returns.__getitem__)]
             self._collector.submit(trunk.seat, agent, replace(best, rewards={}))
         return grown
 
     def _forks(self, trunk: _Trunk) -> list[Seat]:
-        begin = trunk.num_branches
+        begin = trunk.seat.task.sample * _MOST_BRANCHES + 1 + trunk.num_branches
         trunk.num_branches += self._num_branches
-        return [trunk.seat.fork(number) for number in range(begin, trunk.num_branches)]
+        return [trunk.seat.fork(number) for number in range(begin, begin + self._num_branches)]

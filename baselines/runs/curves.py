@@ -1,7 +1,7 @@
 """Several runs in one picture, a colour for each: what differs between seeds, or between settings.
 
 Above: the return, smoothed, and the evaluations before and after. Below, a panel per agent: how much its policy still
-explores (entropy), which shows who of a team settled too early.
+explores (entropy), which shows who of a team settled too early; of the first four, where there are more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baselines.errors import CheckpointError
 from baselines.runs.curve import title_of
 from baselines.runs.panels import INK, figure_of, line_style, save, say, set_ranges
 from baselines.runs.records import Record, agents_in, read_records
 from baselines.runs.series import EvaluationPoint, Series, bands, evaluation_points, pieces, series, smooth
-from baselines.runs.summary import EVALUATIONS, METRICS
+from baselines.runs.summary import EVALUATIONS, METRICS, names_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +39,7 @@ def draw_curves(folders: Sequence[Path], target: Path) -> Path:
         MissingExtraError: matplotlib is not installed.
         CheckpointError: a record is damaged, or two of the folders are the same.
     """
-    runs = {name: _drawn(folder) for name, folder in _names(folders).items()}
+    runs = {name: _drawn(folder) for name, folder in names_of(folders).items()}
     shown = _agents(runs)[:_MOST_AGENTS]
     lower = shown or [""]
     with figure_of([["return"] * len(lower), lower], height_ratios=[2.2, 1]) as (figure, axes):
@@ -49,7 +48,8 @@ def draw_curves(folders: Sequence[Path], target: Path) -> Path:
             _draw_entropies(axes[agent], runs, agent)
         if not shown:
             say(axes[""], "nothing recorded of any agent")
-        lines = {str(line.get_label()): line for line in axes["return"].lines if line.get_label() in runs}
+        handles, labels = axes["return"].get_legend_handles_labels()
+        lines = dict(zip(labels, handles, strict=True))
         if lines:
             columns = min(_LEGEND_COLUMNS, len(lines))
             figure.legend(lines.values(), list(lines), loc="outside lower center", ncols=columns, frameon=False)
@@ -57,19 +57,6 @@ def draw_curves(folders: Sequence[Path], target: Path) -> Path:
         title = "; ".join(titles)
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, wrap=True)
         return save(figure, target)
-
-
-def _names(folders: Sequence[Path]) -> dict[str, Path]:
-    """What each run is called: its folder's name, or the whole path where that would not tell two apart."""
-    whole = [folder.resolve() for folder in folders]
-    if len(set(whole)) < len(whole):
-        twice = next(folder for folder in whole if whole.count(folder) > 1)
-        raise CheckpointError(f"the run {twice} is named twice; each is drawn once")
-    last = [folder.name for folder in whole]
-    return {
-        folder.name if last.count(folder.name) == 1 else str(given): given
-        for folder, given in zip(whole, folders, strict=True)
-    }
 
 
 def _drawn(folder: Path) -> _Drawn:
@@ -95,7 +82,10 @@ def _draw_returns(axes: "Axes", runs: Mapping[str, _Drawn]) -> None:
             x, y = [point.num_done for point in run.evaluations], [point.mean for point in run.evaluations]
             below = [point.mean - point.low for point in run.evaluations]
             above = [point.high - point.mean for point in run.evaluations]
-            axes.errorbar(x, y, [below, above], fmt="s", color=style["color"], elinewidth=1.2, capsize=3, zorder=4)
+            label = None if len(run.curve.x) else name
+            axes.errorbar(
+                x, y, [below, above], fmt="s", color=style["color"], elinewidth=1.2, capsize=3, zorder=4, label=label
+            )
     if not points and not any(len(run.curve.x) for run in runs.values()):
         say(axes, "nothing recorded yet")
     what = "lines: return while training, smoothed; squares: greedy evaluations, 95 % intervals"

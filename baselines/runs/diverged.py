@@ -9,6 +9,7 @@ from pathlib import Path
 from baselines.errors import DivergedError
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.runs.disk import write_atomically
+from baselines.runs.records import to_json
 
 DIVERGED = "diverged.jsonl"
 _LEFT_OUT = frozenset({"features", "final_features"})
@@ -25,7 +26,8 @@ def kept_if_diverged(folder: Path, batch: Batch, iteration: int) -> Iterator[Non
         yield
     except DivergedError as error:
         path = folder / DIVERGED
-        lines = [json.dumps({"iteration": iteration, **_told(rollout)}) for rollout in batch.rollouts]
+        told = [{"iteration": iteration, **_told(rollout)} for rollout in batch.learnt_from()]
+        lines = [json.dumps(to_json(rollout), ensure_ascii=False, allow_nan=False) for rollout in told]
         write_atomically(path, ("\n".join(lines) + "\n").encode())
         raise DivergedError(f"{error}. The batch of iteration {iteration} is in {path}") from error
 

@@ -89,6 +89,8 @@ def require_same_results(before: ExperimentConfig, after: ExperimentConfig, poin
 def _changed(before: ExperimentConfig, after: ExperimentConfig) -> list[str]:
     """Names of the settings that differ and should not; the folder is where it is found."""
     free = {*_FREE, "run_dir"}
+    if getattr(before, "anneal_lr", False):  # the rate of an iteration follows from how many there are
+        free.discard("num_iterations")
     names = [setting.name for setting in fields(before) if setting.name not in free]
     return [name for name in names if getattr(before, name) != getattr(after, name)]
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from baselines.errors import CheckpointError
 from baselines.runs.checkpoint_loading import latest_checkpoint
 from baselines.runs.checkpoints import CHECKPOINTS
 from baselines.runs.progress import duration, short
@@ -97,6 +98,22 @@ def provenance(title: str) -> Record:
         "packages": packages(),
         "machine": f"{platform.system()} {platform.machine()}",
         "num_cpus": os.cpu_count(),
+    }
+
+
+def names_of(folders: Sequence[Path]) -> dict[str, Path]:
+    """What runs are called beside each other: by their folders, or by whole paths where that would not tell two apart.
+
+    Raises: `CheckpointError` if a folder is named twice.
+    """
+    whole = [folder.resolve() for folder in folders]
+    if len(set(whole)) < len(whole):
+        twice = next(folder for folder in whole if whole.count(folder) > 1)
+        raise CheckpointError(f"the run {twice} is named twice; each is looked at once")
+    last = [folder.name for folder in whole]
+    return {
+        folder.name if last.count(folder.name) == 1 else str(given): given
+        for folder, given in zip(whole, folders, strict=True)
     }
 
 

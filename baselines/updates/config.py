@@ -62,7 +62,14 @@ class PolicyConfig(OptimizerConfig):
 
     def check(self) -> None:
         super().check()
-        require_above_zero(self, "clip_coef", "max_sampler_ratio")
+        require_above_zero(self, "clip_coef", "clip_coef_high", "target_kl", "max_sampler_ratio")
+        if self.clip_coef_high is not None and self.clip_coef is None:
+            raise ConfigError("clip_coef_high is given without clip_coef; give both, or leave both out")
+        if self.max_sampler_ratio is not None and self.old_logprobs == "sampler":
+            raise ConfigError(
+                "max_sampler_ratio weighs by what the trainer computes again, but old_logprobs is sampler; use auto or "
+                "trainer"
+            )
         if self.reference_kl_coef < 0:
             raise ConfigError(f"reference_kl_coef is {self.reference_kl_coef}; it must be at least 0")
 
@@ -120,6 +127,11 @@ class CriticConfig(ExperimentConfig):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must lie in [0, 1]")
         require_at_least(self, critic_warmup=0, critic_steps=0)
+        if self.critic_warmup and self.critic_warmup >= self.num_iterations:
+            raise ConfigError(
+                f"critic_warmup is {self.critic_warmup} and num_iterations {self.num_iterations}, so no agent would be "
+                "trained; give more iterations, or a shorter warm-up"
+            )
         require_above_zero(self, "critic_lr", "huber_delta", "value_clip_coef")
 
 

@@ -62,3 +62,8 @@ def require_groups(config: ExperimentConfig) -> None:
             f"samples_per_instance is {config.samples_per_instance}; plays of an instance are compared with each "
             "other, so there must be at least 2"
         )
+    if config.episodes_per_iteration % config.samples_per_instance:
+        raise ConfigError(
+            f"episodes_per_iteration is {config.episodes_per_iteration}, which is no multiple of samples_per_instance, "
+            f"{config.samples_per_instance}; the last instance would have fewer plays than the others"
+        )

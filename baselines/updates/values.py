@@ -39,10 +39,12 @@ class Reading:
 class Values:
     """A critic and its optimiser."""
 
-    def __init__(self, config: CriticConfig, team: Team, reads: CriticInput) -> None:
+    def __init__(self, config: CriticConfig, team: Team, reads: CriticInput, *, names_agents: bool = False) -> None:
+        """`names_agents`: whether a state says at its end who is about to act, for values that are an agent's own."""
         self._config = config
         self._team = team
         self._reads = reads
+        self._names_agents = names_agents
         self.critic = Critic.drawn(team.hidden_size, seed=config.seed, normalises=config.normalise_values)
         self.critic.to(team.model.device)
         self.optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr)
@@ -95,7 +97,9 @@ class Values:
             self.critic.follow(targets)
         unit = self.critic.scale.std
         clip = self._config.value_clip_coef
-        wanted, old = (values[None].to(features.device) / unit for values in (targets, reading.values[known]))
+        with torch.no_grad():  # as they are now: what is known of returns may just have moved them
+            old = self.critic(features)[None] / unit
+        wanted = targets[None].to(features.device) / unit
         loss = torch.zeros(())
         for _ in range(self._config.critic_steps):
             loss = value_loss(
@@ -127,12 +131,15 @@ class Values:
     def _features(self, turns: list[Turn], cut: list[tuple[Rollout, str]]) -> Tensor:
         """What values are read from: before each turn, then where each episode was cut, (N, H)."""
         if self._reads == "state":
-            states = [rollout.final_states[agent] for rollout, agent in cut]
-            return self._team.features([turn.state for turn in turns] + states)
+            before = [self._told(turn.state, turn.agent) for turn in turns]
+            return self._team.features(before + [self._told(one.final_states[agent], agent) for one, agent in cut])
         nothing = torch.zeros(self._team.hidden_size)  # of scripts, whose values nobody asks for
-        before = [self._team.require_features(turn.features) if self._is_known(turn) else nothing for turn in turns]
+        own = [self._team.require_features(turn.features) if self._is_known(turn) else nothing for turn in turns]
         after = [rollout.final_features.get(agent, nothing) for rollout, agent in cut]
-        return torch.stack([*before, *after]).to(self._team.model.device)
+        return torch.stack([*own, *after]).to(self._team.model.device)
+
+    def _told(self, state: str, agent: str) -> str:
+        return f"{state}\n\n{agent} is about to act." if self._names_agents else state
 
     def _is_known(self, turn: Turn) -> bool:
         return self._reads == "state" or bool(turn.action_ids)

@@ -30,7 +30,7 @@ from baselines.algorithms import (
     reinforce_rae,
 )
 from baselines.commands.train import algorithms
-from baselines.errors import CheckpointError, ConfigError
+from baselines.errors import CheckpointError, ConfigError, EnvironmentKindError
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task
@@ -177,11 +177,16 @@ def test_imitation_makes_the_reference_more_probable_token_by_token(load_team: L
 
 def test_what_cannot_be_imitated_is_told(tiny_model: Path, tmp_path: Path) -> None:
     settings = config("imitation", tiny_model, tmp_path / "run", eval_instances=0)
+    missing = tmp_path / "run"
     with pytest.raises(ConfigError, match=r"writes 3 tokens \('AB'\), but its replies end after 2; give --max-new-tok"):
         imitation.train(replace(settings, max_new_tokens=2), quiet=True)
     without = replace(settings, env_id="tests.baselines.toy_envs:Letters", run_dir=tmp_path / "other")
     with pytest.raises(ConfigError, match="there is nothing to imitate"):
         imitation.train(without, quiet=True)
+    foreign = replace(without, env_id="tests.foreign_env:Echo")
+    with pytest.raises(EnvironmentKindError, match="no reference that could be imitated"):
+        imitation.train(foreign, quiet=True)
+    assert not missing.exists() and not (tmp_path / "other").exists()
 
 
 class PulledPlugError(Exception):
@@ -258,6 +263,11 @@ def test_groups_of_one_are_refused_before_anything_is_loaded(algorithm: str, tmp
     settings = config(algorithm, tmp_path / "no model", tmp_path / "run", samples_per_instance=1)
     with pytest.raises(ConfigError, match=r"samples_per_instance is 1; .* there must be at least 2"):
         module_of(algorithm).train(settings, quiet=True)
+    uneven = replace(settings, samples_per_instance=4, episodes_per_iteration=6)
+    with pytest.raises(
+        ConfigError, match="episodes_per_iteration is 6, which is no multiple of samples_per_instance, 4"
+    ):
+        module_of(algorithm).train(uneven, quiet=True)
 
 
 @pytest.mark.parametrize("algorithm", LEARNERS)
@@ -273,10 +283,15 @@ def test_every_algorithm_may_begin_where_another_run_ended(algorithm: str, tiny_
 
 
 def test_what_no_run_can_begin_with_is_told_before_anything_is_written(tiny_model: Path, tmp_path: Path) -> None:
-    marft_action.train(config("marft_action", tiny_model, tmp_path / "before", lora_rank=4), quiet=True)
+    marft_action.train(config("marft_action", tiny_model, tmp_path / "before", num_iterations=1), quiet=True)
     after = config("mappo", tiny_model, tmp_path / "after", init_from=tmp_path / "before")
-    with pytest.raises(CheckpointError, match="does not fit the model"):
-        mappo.train(after, quiet=True)
+    for name, value in (("lora_rank", 4), ("lora_alpha", 32), ("lora_targets", ("q_proj",)), ("adapters", "shared")):
+        with pytest.raises(CheckpointError, match=f"was trained with {name} .*; begin with the same"):
+            mappo.train(replace(after, **{name: value}), quiet=True)
+    with pytest.raises(
+        CheckpointError, match=r"whose weights are not those of .* in bfloat16; begin with the same base"
+    ):
+        mappo.train(replace(after, dtype="bfloat16"), quiet=True)
     with pytest.raises(CheckpointError, match="nowhere"):
         mappo.train(replace(after, init_from=tmp_path / "nowhere"), quiet=True)
     assert not (tmp_path / "after").exists()
@@ -400,7 +415,7 @@ def test_mappo_reads_states_and_ippo_what_agents_see(load_team: LoadTeam, monkey
     learnt("ippo", team, batch)
     assert not read
     learnt("mappo", team, batch)
-    assert read == [turn.state for turn in batch.turns()]
+    assert read == [f"{turn.state}\n\n{turn.agent} is about to act." for turn in batch.turns()]
 
 
 # --- 3. Where two are the same ---
@@ -451,7 +466,7 @@ def test_a_single_agent_makes_marft_a_and_mappo_ppo_on_replies(load_team: LoadTe
     settings = {"update_epochs": 3, "clip_coef": 0.05, "ent_coef": 0.0, "lr": 0.1, "by_sgd": True}
     _, by_marft = learnt("marft_action", team, batch, **settings)
     _, by_mappo = learnt("mappo", team, batch, **settings)
-    assert same(by_marft, by_mappo)
+    assert same(by_marft, by_mappo)  # values are 0 yet, whatever they are read from
     # Written out: values are 0 before any training, so advantages are returns, shifted and scaled.
     returns = torch.tensor([0.1, 0.7, 0.3, 0.0, 0.9, 0.4])
     advantages = (returns - returns.mean()) / (returns.std(correction=0) + 1e-5)

@@ -15,9 +15,11 @@ import pytest
 from baselines.algorithms import marft_action
 from baselines.cli import main
 from baselines.diagnose import AS_TRAINED, diagnose, shares, variants
+from baselines.errors import ConfigError
 from baselines.policies.team import Team
 from baselines.runs.diagnosis_page import Bar, Table, diagnosis_page
 from baselines.runs.experiment import ExperimentConfig
+from marft_envs import Outcome
 from tests.baselines.test_algorithms import config
 from tests.baselines.toy_envs import PAIR, Letters, ToldLetters
 
@@ -76,15 +78,19 @@ def test_a_mute_agent_costs_what_its_characters_were_paid(team: Team) -> None:
     own, mute, reference = diagnose(settings, team, chosen, num_instances=5)
     assert own.drop.mean == 0.0 and not own.is_felt
     # The critic is the last, so others say the same; the reference writes two letters.
-    assert own.value.mean - mute.value.mean == pytest.approx(mute.drop.mean)
     assert reference.value.mean - mute.value.mean == pytest.approx(0.02)
-    assert mute.is_felt == (mute.drop.low > 0)
+    assert mute.drop.mean == pytest.approx(0.04) and mute.is_felt  # four tokens, of a byte each
+    assert own.value.mean == pytest.approx(mute.value.mean + 0.04)
 
 
 def test_what_the_environment_reports_may_be_compared(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = ExperimentConfig(env_id=ENV, max_new_tokens=2, env_options={"horizon": 1})
-    (own,) = diagnose(settings, team, variants(team, ToldLetters())[:1], num_instances=3, metric="unknown")
-    assert own.value.mean == 0.0
+    own_only = variants(team, ToldLetters())[:1]
+    monkeypatch.setattr(ToldLetters, "end_round", lambda env: Outcome(rewards=1.0, info={"luck": 0.25}))
+    (own,) = diagnose(settings, team, own_only, num_instances=3, metric="luck")
+    assert own.value.mean == 0.25
+    with pytest.raises(ConfigError, match="reports no 'lock' at the end of an episode; it reports luck"):
+        diagnose(settings, team, own_only, num_instances=3, metric="lock")
 
 
 def test_shares_are_those_of_the_last_quarter() -> None:
@@ -98,6 +104,13 @@ def test_shares_are_those_of_the_last_quarter() -> None:
     assert (one.token_share, other.token_share) == (0.75, 0.25)
     assert other.figures == {"grad_share": pytest.approx(0.1), "tokens_out": 10.0}
     assert shares([]) == []
+
+
+def test_an_agent_that_seldom_acts_has_written_little() -> None:
+    records = [{"iteration": k, "a_0/updates": 1, "a_0/tokens_out": 100} for k in range(12)]
+    records[11] |= {"b_0/updates": 1, "b_0/tokens_out": 100}
+    _, other = shares([{"iteration": 0}] * 36 + records)
+    assert other.token_share == pytest.approx(1 / 13)
 
 
 # --- 3. The command ---
@@ -117,11 +130,13 @@ def test_the_command_prints_a_table_and_writes_a_page(
 def test_the_same_as_json_and_a_partner_that_is_the_team_itself_changes_nothing(
     run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["diagnose", str(run_dir), str(run_dir), "--instances", "3", "--json"]) == 0
+    same = run_dir / "checkpoints" / "final"
+    assert main(["diagnose", str(run_dir), str(run_dir), str(same), "--instances", "3", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
+    assert told["instances"] == 3
     assert (run_dir / "diagnosis.html").is_file()
-    partners = [row for row in told["variants"] if row["kind"] == str(run_dir)]
-    assert len(partners) == 3 and all(row["drop"] == 0.0 for row in partners)
+    partners = [row for row in told["variants"] if row["kind"] in ("run", "final")]
+    assert len(partners) == 6 and all(row["drop"] == 0.0 for row in partners)
     assert np.isclose(sum(row["token_share"] for row in told["training"]), 1.0)
 
 
@@ -132,6 +147,8 @@ def test_the_same_as_json_and_a_partner_that_is_the_team_itself_changes_nothing(
         pytest.param(["nowhere"], "nowhere", id="no run"),
         pytest.param(["RUN", "nowhere"], "nowhere", id="no partner"),
         pytest.param(["RUN", "--output", "."], "a folder; name a file in it", id="into a folder"),
+        pytest.param(["RUN", "--output", "no/such/p.html"], "there is no folder no/such", id="where nothing is"),
+        pytest.param(["RUN", "RUN", "RUN"], "named twice", id="a partner twice"),
     ],
 )
 def test_what_cannot_be_diagnosed_is_told(

@@ -1,6 +1,6 @@
 """Branches from one state: what is tried, what it comes to, and how the trunk goes on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -22,9 +22,19 @@ def team(load_team: LoadTeam) -> Team:
     return load_team("writer_0", "editor_0")
 
 
-def grown(team: Team, make: Callable[[], object], *, trees: int = 2, branches: int = 3) -> Tree:
-    collector = Collector(make, team, num_envs=1)  # type: ignore[arg-type]
-    return TreeCollector(collector, branches).collect([Task(seed) for seed in range(trees)], SAMPLING)
+def grown(
+    team: Team,
+    make: Callable[[], object],
+    *,
+    trees: int = 2,
+    branches: int = 3,
+    tasks: Sequence[Task] = (),
+    agents: Sequence[str] = (),
+    num_envs: int = 64,
+) -> Tree:
+    collector = Collector(make, team, num_envs=num_envs)  # type: ignore[arg-type]
+    tree = TreeCollector(collector, branches, agents=agents or team.adapter_of)
+    return tree.collect(tasks or [Task(seed) for seed in range(trees)], SAMPLING)
 
 
 def test_every_turn_of_the_trunk_has_its_branches_from_one_state(team: Team) -> None:
@@ -67,6 +77,32 @@ def test_the_same_seed_grows_the_same_tree_whatever_grows_beside_it(team: Team) 
     assert [[turn.text for turn in branches.turns] for branches in mine] == [
         [turn.text for turn in branches.turns] for branches in alone.branches
     ]
+
+
+def test_two_trees_of_one_instance_are_two_trees(team: Team) -> None:
+    tree = grown(team, lambda: Letters(team=PAIR, horizon=1), tasks=[Task(5, sample=0), Task(5, sample=1)])
+    one, other = tree.branches[:2]
+    assert one.instance == other.instance
+    assert [turn.text for turn in one.turns] != [turn.text for turn in other.turns]
+
+
+def test_how_many_grow_at_once_changes_nothing(team: Team) -> None:
+    def texts(num_envs: int) -> dict[str, list[str]]:
+        tree = grown(team, lambda: Letters(team=PAIR, horizon=2), trees=3, num_envs=num_envs)
+        return {
+            f"{branches.instance} {branches.turns[0].agent} {number}": [turn.text for turn in branches.turns]
+            for instance in {branches.instance for branches in tree.branches}
+            for number, branches in enumerate(one for one in tree.branches if one.instance == instance)
+        }
+
+    assert texts(1) == texts(64)
+
+
+def test_turns_of_agents_that_nobody_trains_do_not_branch(team: Team) -> None:
+    tree = grown(team, lambda: Letters(team=PAIR, horizon=2), agents=["editor_0"])
+    assert {branches.turns[0].agent for branches in tree.branches} == {"editor_0"}
+    assert len(tree.branches) == 2 * 2
+    assert len(tree.rollouts) == 2 * 3 and all(len(rollout.turns) == 4 for rollout in tree.rollouts)
 
 
 def test_trees_grow_on_the_clock(load_team: LoadTeam) -> None:
