@@ -89,7 +89,8 @@ class ExperimentConfig:
     """Least precision of float32 matrix products, as torch names it. On GPUs "high" and "medium" allow TensorFloat32;
     on CPUs "medium" lets oneDNN choose: bfloat16 inside on some processors, its own float32 kernels on others."""
     attn_implementation: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None = None
-    """How attention is computed; default: what Transformers chooses. On CPUs eager suits matmul_precision medium."""
+    """How attention is computed; default: what Transformers chooses. On CPUs eager suits matmul_precision medium, where
+    prompts are short."""
     update_path: Literal["packed", "plain"] = "packed"
     """How log-probabilities and features are computed: each distinct token once, or each sequence by itself. The
     numbers are the same; plain is the reference, and for models whose attention is not full."""
