@@ -34,6 +34,7 @@ ABOUT = f"""# Gallery
 
 Every environment as its reference plays it: the instance of seed {SEED} at the first level, and who reads whom. Each
 name leads to its page, which has options, levels, teams and rules. [Flex-MG in code](flex_mg.md) explains the words.
+[Learning to work together](collaboration.md) tells what a small model learns of two of them.
 
 - [What talking is worth](#what-talking-is-worth)
 {{families}}
