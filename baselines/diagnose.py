@@ -82,7 +82,7 @@ def variants(team: Team, env: FlexMG, partners: Mapping[str, Path] | None = None
     Raises: `CheckpointError` if a partner lacks an agent.
     """
     own = dict(team.adapter_of)
-    trained = [agent for agents in team.blocks.values() for agent in agents]
+    trained = team.trained_agents
     scripts: dict[str, Script] = {NOTHING: silence, **({REFERENCE: reference} if _tells_reference(env) else {})}
     found = [Variant(AS_TRAINED, (), AS_TRAINED, {}, {})]
     for agent in trained:

@@ -86,8 +86,9 @@ def train_team(
     """
     experiment = Experiment.prepare(config)
     if config.init_from is not None and (resume_from is None or resume_from.checkpoint is None):
-        require_same_base(experiment, load_checkpoint(config.init_from))
-        experiment.team.load_adapters(load_checkpoint(config.init_from).path)
+        checkpoint = load_checkpoint(config.init_from)
+        require_same_base(experiment, checkpoint)
+        experiment.team.load_adapters(checkpoint.path)
     if rehearse is not None:
         rehearse(experiment)
     learner = make_learner(config, experiment.team)
@@ -108,6 +109,6 @@ def train_team(
                 saved_as = f"iteration-{run.num_done}"
                 run.checkpoint(saved_as, learner.save, experiment.state(), keep=config.num_checkpoints)
             evaluator.on_the_way(run)
-        checkpoint = run.checkpoint("final", learner.save, experiment.state(), keep=config.num_checkpoints)
+        final = run.checkpoint("final", learner.save, experiment.state(), keep=config.num_checkpoints)
         evaluator.trained(run, run.num_done)
-        return run.finish(experiment.next_steps(checkpoint))
+        return run.finish(experiment.next_steps(final))

@@ -86,13 +86,13 @@ class AtGrpo(TeamLearner):
         """Update every agent; returns what to log."""
         if not isinstance(batch, Tree):
             raise ConfigError("AT-GRPO learns from branches; collect by a TreeCollector")
-        tried = [(number, branches, turn) for number, branches in enumerate(batch.branches) for turn in branches.turns]
+        returns = [(number, amount) for number, branches in enumerate(batch.branches) for amount in branches.returns]
         found = group_advantages(
-            torch.tensor([amount for branches in batch.branches for amount in branches.returns]),
-            torch.tensor([number for number, _, _ in tried]),
+            torch.tensor([amount for _, amount in returns]),
+            torch.tensor([number for number, _ in returns]),
             divides=True,
         )
-        metrics: Metrics = {"groups": found.num_groups, "groups_flat": found.num_flat, "plays": len(tried)}
+        metrics: Metrics = {"groups": found.num_groups, "groups_flat": found.num_flat, "plays": len(returns)}
         actions = Batch(list(batch.learnt_from()))
         return metrics | self.policies.update(actions, found.advantages, iteration=iteration, status=status)
 
@@ -102,8 +102,7 @@ def _collect(experiment: Experiment, iteration: int, status: Status) -> Tree:
     config = experiment.config
     assert isinstance(config, Config)
     tasks = experiment.tasks(iteration)
-    trained = [agent for agents in experiment.team.blocks.values() for agent in agents]
-    collector = TreeCollector(experiment.collector, config.num_branches, agents=trained)
+    collector = TreeCollector(experiment.collector, config.num_branches, agents=experiment.team.trained_agents)
     return collector.collect(
         tasks, experiment.sampling(iteration), lambda done: status(f"collecting {done}/{len(tasks)} trees")
     )

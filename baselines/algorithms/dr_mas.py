@@ -35,14 +35,11 @@ from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
 from baselines.training import train_team
 from baselines.updates.config import PolicyConfig
-from baselines.updates.groups import numbered, require_groups
+from baselines.updates.groups import GROUP_METRICS, numbered, require_groups
 from baselines.updates.learner import TeamLearner
 from baselines.updates.policies import Policies
 
-METRICS = {
-    "groups": "groups of plays that are compared with each other",
-    "groups_flat": "groups whose returns are all alike, so that nothing is learnt from them",
-}
+METRICS = GROUP_METRICS
 """What is logged besides what all policy updates log."""
 
 
@@ -72,7 +69,7 @@ class DrMas(TeamLearner):
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update every agent; returns what to log."""
-        trained = {agent for agents in self.team.blocks.values() for agent in agents}
+        trained = self.team.trained_agents
         turns = [(rollout, turn.agent) for rollout in batch.rollouts for turn in rollout.turns]
         learning = torch.tensor([agent in trained for _, agent in turns])
         own = [(rollout, agent) for rollout, agent in turns if agent in trained]

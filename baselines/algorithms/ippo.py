@@ -28,7 +28,6 @@ from typing import Literal
 
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
-from baselines.rollouts.credit import assign_credit
 from baselines.runs.experiment import Metrics, Status
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
@@ -63,14 +62,9 @@ class Ippo(TeamLearner):
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update the critic and, unless it is still warming up, every agent; returns what to log."""
-        config = self.config
         status("reading values")
-        reading = self.values.read(batch)
-        credit = assign_credit(
-            batch, reading.values, reading.after, gamma=config.gamma, gae_lambda=config.gae_lambda, axis="own"
-        )
-        metrics = self.values.fit(reading, credit.returns)
-        if iteration < config.critic_warmup:
+        credit, metrics = self.values.credit(batch, "own")
+        if iteration < self.config.critic_warmup:
             return metrics | {"policy/skipped": "critic warm-up"}
         return metrics | self.policies.update(batch, credit.advantages, iteration=iteration, status=status)
 

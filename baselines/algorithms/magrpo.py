@@ -35,32 +35,21 @@ from baselines.runs.experiment import Metrics, Status
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
 from baselines.training import train_team
-from baselines.updates.config import PolicyConfig
-from baselines.updates.groups import joint_actions, require_groups
+from baselines.updates.config import SingleStepConfig
+from baselines.updates.groups import GROUP_METRICS, joint_actions, require_groups
 from baselines.updates.learner import TeamLearner
 from baselines.updates.policies import Policies
 
-METRICS = {
-    "groups": "groups of plays that are compared with each other",
-    "groups_flat": "groups whose returns are all alike, so that nothing is learnt from them",
-}
+METRICS = GROUP_METRICS
 """What is logged besides what all policy updates log."""
 
 
 @dataclass
-class Config(PolicyConfig):
+class Config(SingleStepConfig):
     """Settings of MAGRPO. Every field is an option of `marft train magrpo`."""
 
     gamma: float = 0.99
     """Discount per round; on the clock, per simulated second."""
-    num_minibatches: int = 1
-    """Optimiser steps per pass; after the first one, replies are no longer the policy's own."""
-    clip_coef: float | None = None
-    """PPO clip range of the ratio; `None` leaves ratios as they are."""
-    ent_coef: float = 0.0
-    """Weight of the mean token entropy in the objective; the original has none."""
-    normalise_advantages: bool = False
-    """Zero mean and unit variance per agent."""
 
     def check(self) -> None:
         super().check()

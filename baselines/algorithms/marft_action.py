@@ -37,7 +37,7 @@ from typing import Literal
 
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
-from baselines.rollouts.credit import assign_credit, require_team_reward
+from baselines.rollouts.credit import require_team_reward
 from baselines.runs.experiment import Metrics, Status
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
@@ -77,19 +77,10 @@ class MarftAction(TeamLearner):
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Update the critic and, unless it is still warming up, every agent; returns what to log."""
         config = self.config
-        status("reading values")
-        reading = self.values.read(batch)
-        credit = assign_credit(
-            batch,
-            reading.values,
-            reading.after,
-            gamma=config.gamma,
-            gae_lambda=config.gae_lambda,
-            axis="team" if config.critic_input == "state" else "own",
-        )
         if config.update == "sequential":
             require_team_reward(batch)
-        metrics = self.values.fit(reading, credit.returns)
+        status("reading values")
+        credit, metrics = self.values.credit(batch, "team" if config.critic_input == "state" else "own")
         if iteration < config.critic_warmup:
             return metrics | {"policy/skipped": "critic warm-up"}
         return metrics | self.policies.update(

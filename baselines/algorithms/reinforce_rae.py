@@ -36,7 +36,7 @@ from baselines.runs.experiment import Metrics, Status
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
 from baselines.training import train_team
-from baselines.updates.config import PolicyConfig
+from baselines.updates.config import SingleStepConfig
 from baselines.updates.learner import TeamLearner
 from baselines.updates.policies import Policies
 
@@ -48,19 +48,11 @@ METRICS = {
 
 
 @dataclass
-class Config(PolicyConfig):
+class Config(SingleStepConfig):
     """Settings of REINFORCE with RAE. Every field is an option of `marft train reinforce_rae`."""
 
     baseline_decay: float = 0.95
     """How much of a role's baseline remains at each new return, in [0, 1)."""
-    num_minibatches: int = 1
-    """Optimiser steps per pass; after the first one, replies are no longer the policy's own."""
-    clip_coef: float | None = None
-    """PPO clip range of the ratio; `None` leaves ratios as they are."""
-    ent_coef: float = 0.0
-    """Weight of the mean token entropy in the objective; the original has none."""
-    normalise_advantages: bool = False
-    """Zero mean and unit variance per agent."""
 
     def check(self) -> None:
         super().check()

@@ -92,7 +92,7 @@ class Diagnose:
 
     def _play(self, cast: "Cast") -> "list[Finding]":
         from baselines.diagnose import diagnose, variants
-        from baselines.runs.company import partner_checkpoint
+        from baselines.runs.checkpoint_loading import load_checkpoint
         from baselines.runs.experiment import make_env
         from baselines.runs.summary import names_of
 
@@ -103,7 +103,7 @@ class Diagnose:
                 f"{settings.env_id} is no FlexMG environment, so nobody's place can be taken in it; `marft evaluate` "
                 "plays it"
             )
-        folders = {name: partner_checkpoint(folder) for name, folder in names_of(self.partners).items()}
+        folders = {name: load_checkpoint(folder).path for name, folder in names_of(self.partners).items()}
         with working(f"loading {cast.title}"):
             team = cast.load(list(env.possible_agents))
             chosen = variants(team, env, folders)

@@ -122,6 +122,30 @@ def joint_round_advantages(advantages: Tensor, rounds: Tensor, lengths: Tensor |
     return torch.where(_real_steps(rounds, lengths), advantages.gather(-1, first_steps), 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Values (M,) beside those of their group, of which there are G."""
+
+    ids: Tensor
+    """(M,): the group of each, from 0 to G - 1."""
+    sizes: Tensor
+    """(G,)."""
+    centred: Tensor
+    """(M,): less the mean of the group."""
+    scales: Tensor
+    """(G,): standard deviations of the groups themselves, divided by their sizes and not by one less."""
+
+
+def grouped(values: Tensor, groups: Tensor) -> Grouped:
+    """Shapes: values (M,), groups (M,) integer ids."""
+    ids = torch.unique(groups, return_inverse=True)[1]
+    sizes = torch.bincount(ids).to(values.dtype)
+    means = torch.zeros_like(sizes).index_add(0, ids, values) / sizes
+    centred = values - means[ids]
+    scales = (torch.zeros_like(sizes).index_add(0, ids, centred.square()) / sizes).sqrt()
+    return Grouped(ids, sizes, centred, scales)
+
+
 @torch.no_grad()
 def normalise(advantages: Tensor, mask: Tensor, groups: Tensor | None = None) -> Tensor:
     """Advantages shifted and scaled to mean 0 and standard deviation 1 within each group, over the mask.
@@ -136,13 +160,7 @@ def normalise(advantages: Tensor, mask: Tensor, groups: Tensor | None = None) ->
     assert_alike((1, 2), advantages, mask, *([] if groups is None else [groups]))
     assert mask.dtype == torch.bool, mask.dtype
     chosen = advantages[mask]
-    ids = torch.zeros_like(chosen, dtype=torch.long)
-    if groups is not None:
-        ids = torch.unique(groups[mask], return_inverse=True)[1]
-    sizes = torch.bincount(ids).to(chosen.dtype)
-    means = torch.zeros_like(sizes).index_add(0, ids, chosen) / sizes
-    centred = chosen - means[ids]
-    scales = (torch.zeros_like(sizes).index_add(0, ids, centred.square()) / sizes).sqrt()
+    beside = grouped(chosen, torch.zeros_like(chosen, dtype=torch.long) if groups is None else groups[mask])
     normalised = torch.zeros_like(advantages)
-    normalised[mask] = centred / (scales[ids] + MIN_SCALE)
+    normalised[mask] = beside.centred / (beside.scales[beside.ids] + MIN_SCALE)
     return normalised

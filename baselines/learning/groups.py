@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines.learning.advantages import MIN_SCALE
+from baselines.learning.advantages import MIN_SCALE, grouped
 from baselines.learning.shapes import assert_alike
 
 ROUNDING_STEPS = 8
@@ -38,16 +38,12 @@ def group_advantages(returns: Tensor, groups: Tensor, *, divides: bool) -> Group
     """
     assert_alike((1,), returns, groups)
     exact = returns.double()  # the mean of equal returns is that return
-    ids = torch.unique(groups, return_inverse=True)[1]
-    sizes = torch.bincount(ids).to(exact.dtype)
-    means = torch.zeros_like(sizes).index_add(0, ids, exact) / sizes
-    centred = exact - means[ids]
-    scales = (torch.zeros_like(sizes).index_add(0, ids, centred.square()) / sizes).sqrt()
-    largest = torch.zeros_like(sizes).scatter_reduce(0, ids, exact.abs(), reduce="amax")
-    is_flat = scales <= ROUNDING_STEPS * torch.finfo(returns.dtype).eps * largest
-    advantages = torch.where(is_flat[ids], 0.0, centred)  # not what is left of rounding
+    beside = grouped(exact, groups)
+    largest = torch.zeros_like(beside.sizes).scatter_reduce(0, beside.ids, exact.abs(), reduce="amax")
+    is_flat = beside.scales <= ROUNDING_STEPS * torch.finfo(returns.dtype).eps * largest
+    advantages = torch.where(is_flat[beside.ids], 0.0, beside.centred)  # not what is left of rounding
     return GroupAdvantages(
-        advantages=(advantages / (scales[ids] + MIN_SCALE) if divides else advantages).to(returns.dtype),
-        num_groups=len(sizes),
+        advantages=(advantages / (beside.scales[beside.ids] + MIN_SCALE) if divides else advantages).to(returns.dtype),
+        num_groups=len(beside.sizes),
         num_flat=int(is_flat.sum()),
     )

@@ -165,6 +165,11 @@ class Team:
                 blocks[adapter] = (*blocks.get(adapter, ()), agent)
         return blocks
 
+    @property
+    def trained_agents(self) -> tuple[str, ...]:
+        """Those whose adapters are this team's own."""
+        return tuple(agent for agents in self.blocks.values() for agent in agents)
+
     def conversation(self) -> Conversation:
         """A fresh conversation for one agent's episode."""
         return Conversation(self.encoder)

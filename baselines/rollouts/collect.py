@@ -90,14 +90,13 @@ class Collector:
         `scripts`: who plays agents in place of the team; its own agents alone are asked.
         """
         self._team = team
-        self._scripts = scripts or {}
+        self.scripts: Mapping[str, Script] = scripts or {}
         games = [scripted_game(make_env(), scripts) if scripts else as_game(make_env()) for _ in range(num_envs)]
         self._seats = [Seat(game) for game in games]
         self._reads_final_prompts = reads_final_prompts
         self._examples = examples or {}
         self.agents = self._seats[0].game.agents
         self.num_envs = num_envs
-        self.scripts: Mapping[str, Script] = self._scripts
 
     def collect(
         self,
@@ -140,14 +139,8 @@ class Collector:
         return seats
 
     def ask(self, asked: Sequence[tuple[Seat, str]], sampling: Sampling) -> list[Turn]:
-        """Let ready agents act, all in one batch; what each did."""
-        requests = self._requests(asked, [seat for seat, _ in asked], replace(sampling, max_history_tokens=0))
-        replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
-        turns = []
-        for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
-            turns.append(_turn(agent, request, reply, seat.game))
-            self.submit(seat, agent, turns[-1])
-        return turns
+        """Let ready agents act, all in one batch, and keep nothing of what models read; what each did."""
+        return self._ask(asked, [seat for seat, _ in asked], replace(sampling, max_history_tokens=0))
 
     def submit(self, seat: Seat, agent: str, turn: Turn) -> None:
         """Let an agent do what is known already."""
@@ -178,13 +171,19 @@ class Collector:
 
     def _tick(self, active: Sequence[Seat], sampling: Sampling) -> None:
         """Ask all ready agents of all copies in one batch, then submit their actions in acting order."""
-        asked = [(seat, agent) for seat in active for agent in seat.game.ready()]
+        self._ask([(seat, agent) for seat in active for agent in seat.game.ready()], active, sampling)
+
+    def _ask(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Turn]:
+        """`active`: whose histories count against what may be kept."""
         requests = self._requests(asked, active, sampling)
         replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
+        turns = []
         for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
             if reply.history is not None:
                 seat.histories[agent] = reply.history
-            self.submit(seat, agent, _turn(agent, request, reply, seat.game))
+            turns.append(_turn(agent, request, reply, seat.game))
+            self.submit(seat, agent, turns[-1])
+        return turns
 
     def _rollouts(self, done: Sequence[Seat], sampling: Sampling) -> dict[int, Rollout]:
         """The finished episodes by their numbers; the next prompts of all that were cut are read together."""
@@ -196,7 +195,7 @@ class Collector:
             for seat in done
             if not rollouts[seat.number].terminated
             for agent in rollouts[seat.number].final_states
-            if agent not in self._scripts
+            if agent not in self.scripts
         ]
         if cut:
             features = self._team.prompt_features(

@@ -68,11 +68,6 @@ def agents_named(name: str, agents: Sequence[str]) -> list[str]:
     return [agent for agent in agents if name in (agent, agent.rpartition("_")[0])]
 
 
-def partner_checkpoint(folder: Path) -> Path:
-    """Where another run's adapters lie, every file compared with its manifest. Raises: CheckpointError."""
-    return load_checkpoint(folder).path
-
-
 def _checkpoint(agent: str, who: str) -> Path:
     try:
         return load_checkpoint(Path(who)).path

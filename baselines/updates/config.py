@@ -75,6 +75,20 @@ class PolicyConfig(OptimizerConfig):
 
 
 @dataclass
+class SingleStepConfig(PolicyConfig):
+    """Every reply is weighted once, by the gradient of its log-probability."""
+
+    num_minibatches: int = 1
+    """Optimiser steps per pass; after the first one, replies are no longer the policy's own."""
+    clip_coef: float | None = None
+    """PPO clip range of the ratio; `None` leaves ratios as they are."""
+    ent_coef: float = 0.0
+    """Weight of the mean token entropy in the objective; the original has none."""
+    normalise_advantages: bool = False
+    """Zero mean and unit variance per agent."""
+
+
+@dataclass
 class SequentialConfig(PolicyConfig):
     """Whether agents are updated one after another."""
 

@@ -10,6 +10,12 @@ from baselines.errors import ConfigError
 from baselines.rollouts.batch import Batch, Rollout
 from baselines.runs.experiment import ExperimentConfig
 
+GROUP_METRICS = {
+    "groups": "groups of plays that are compared with each other",
+    "groups_flat": "groups whose returns are all alike, so that nothing is learnt from them",
+}
+"""What algorithms log that compare plays of an instance."""
+
 
 @dataclass(frozen=True, slots=True)
 class JointActions:

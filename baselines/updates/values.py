@@ -12,6 +12,7 @@ from baselines.learning.losses import explained_variance, value_loss
 from baselines.policies.critic import Critic
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout, Turn
+from baselines.rollouts.credit import Axis, Credit, assign_credit
 from baselines.runs.experiment import Metrics
 from baselines.updates.config import CriticConfig
 from baselines.updates.optimizers import require_finite
@@ -64,6 +65,18 @@ class Values:
             features=features[: len(turns)],
             known=torch.tensor([self._is_known(turn) for turn in turns]),
         )
+
+    def credit(self, batch: Batch, axis: Axis) -> tuple[Credit, Metrics]:
+        """What every turn was worth by the critic's word, to which the critic is then fitted; and what to log of it.
+
+        Raises: `ConfigError` if the axis is the team's, and agents were paid differently.
+        """
+        reading = self.read(batch)
+        config = self._config
+        found = assign_credit(
+            batch, reading.values, reading.after, gamma=config.gamma, gae_lambda=config.gae_lambda, axis=axis
+        )
+        return found, self.fit(reading, found.returns)
 
     def read_tokens(self, batch: Batch) -> tuple[Reading, list[int]]:
         """Values before each token of every turn, all that was said of its reply so far included; and tokens by turn.
