@@ -30,8 +30,8 @@ from typing import Literal
 
 from baselines.evaluate import over_instances
 from baselines.policies.team import Team
-from baselines.rollouts.batch import Rollout
-from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.rollouts.batch import Rollout, Turn
+from baselines.rollouts.collect import Collector, Sampling, Task, of_role
 from baselines.rollouts.games import FlexGame, as_game
 from baselines.rollouts.scripted import Script, reference, silence
 from baselines.runs.experiment import Status, TextEnv
@@ -220,10 +220,17 @@ class _Stage:
                     observation=turn.observation,
                     text=turn.text,
                     gradable=gradable,
-                    is_cut=self.team.encoder.end_ids.isdisjoint(turn.action_ids[-1:]),
+                    is_cut=self._is_cut(turn),
                     num_tokens=len(turn.action_ids),
                     success=self._success(turn.agent, rollout),
                 )
+
+    def _is_cut(self, turn: Turn) -> bool:
+        """Whether a reply has not come to its end: its bound on tokens or characters did."""
+        base = self.team.base_of(turn.agent)
+        stop = of_role(self.sampling.stop_by_role, turn.agent, "")
+        has_stopped = bool(stop) and stop in base.tokenizer.decode(turn.action_ids)
+        return base.encoder.end_ids.isdisjoint(turn.action_ids[-1:]) and not has_stopped
 
     def _verdicts(self, rollout: Rollout) -> list[bool | None]:
         """What the environment says of the form of each turn's text: the same actions once more, asked as they come."""

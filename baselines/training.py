@@ -39,7 +39,7 @@ class Learner(Protocol):
         """
 
 
-_LORA = ("adapters", "lora_rank", "lora_alpha", "lora_targets", "lora_last_layers")
+_LORA = ("adapters", "tuning", "lora_rank", "lora_alpha", "lora_targets", "lora_last_layers")
 
 
 def require_same_base(experiment: Experiment, checkpoint: Checkpoint) -> None:

@@ -55,8 +55,8 @@ class Reading:
     """Calls of `Team.prompt_features`, with the histories that were at hand."""
 
     def __post_init__(self) -> None:
-        self._features, self._prompt_features = self.team.features, self.team.prompt_features
-        self.team.features = self.features  # type: ignore[method-assign]  # seen from outside nothing is different
+        self._features, self._prompt_features = self.team.base.features, self.team.prompt_features
+        self.team.base.features = self.features  # type: ignore[method-assign]  # seen from outside nothing is different
         self.team.prompt_features = self.prompt_features  # type: ignore[method-assign]
 
     def features(self, *asked: Any, **settings: Any) -> Tensor:

@@ -30,8 +30,9 @@ import torch
 from torch import Tensor
 
 import marft_envs
+from baselines.policies.adapted import Compute
 from baselines.policies.engines.hf import Reply, Request
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 
 RESULTS = Path(__file__).parent / "results" / "matmul_precision.json"
 SETTINGS = (("highest", "sdpa"), ("highest", "eager"), ("medium", "sdpa"), ("medium", "eager"))
@@ -87,7 +88,7 @@ def requests_for(team: Team, num_replies: int) -> list[Request]:
     asked = []
     for seed in range(num_replies):
         env.reset(seed=seed)
-        prompt = team.conversation().prompt(env.messages(AGENT))
+        prompt = team.conversation(AGENT).prompt(env.messages(AGENT))
         asked.append(Request(AGENT, prompt, max_new_tokens=16, max_chars=2000))
     return asked
 

@@ -24,8 +24,9 @@ from rich.console import Console
 from rich.table import Table
 from transformers.utils.logging import disable_progress_bar
 
+from baselines.policies.adapted import Compute
 from baselines.policies.loading import ALL_LINEAR, Lora
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from baselines.runs.circumstances import processor
 
 RESULTS = Path(__file__).parent / "results"

@@ -32,9 +32,10 @@ import torch
 from transformers import GenerationConfig
 
 import marft_envs
+from baselines.policies.adapted import Compute
 from baselines.policies.engines.hf import Request
 from baselines.policies.engines.prefill import left_padded
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from baselines.rollouts.collect import Collector, Task
 from baselines.rollouts.collect import Sampling as Drawing
 from benchmarks.measuring import (
@@ -74,9 +75,9 @@ class Sampling:
 
     def generate(self) -> None:
         """Transformers' own sampling."""
-        self.team.model.set_adapter(AGENTS[0])
+        self.team.base.model.set_adapter(AGENTS[0])
         ids, mask = left_padded([ids for ids in self.prompts for _ in range(self.case.samples)], 0, torch.device("cpu"))
-        ends = sorted(self.team.encoder.end_ids) if self.team.tokenizer.eos_token is not None else []
+        ends = sorted(self.team.base.encoder.end_ids) if self.team.base.tokenizer.eos_token is not None else []
         config = GenerationConfig(
             do_sample=True,
             temperature=TEMPERATURE,
@@ -87,14 +88,14 @@ class Sampling:
             pad_token_id=0,
         )
         with torch.no_grad():
-            output = self.team.model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+            output = self.team.base.model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
         replies = cast("list[list[int]]", output[:, ids.shape[1] :].tolist())
         lengths = [next((at + 1 for at, one in enumerate(reply) if one in ends), len(reply)) for reply in replies]
         self.drawn.setdefault("generate", []).append(sum(lengths))
 
     def ours(self, name: str, compute: Compute) -> None:
         """Our engine."""
-        self.team.compute = compute
+        self.team.base.compute = compute
         seed = next(self._seeds)
         requests = [
             self._request(AGENTS[0], ids, f"{seed} {n}") for ids in self.prompts for n in range(self.case.samples)
@@ -104,7 +105,7 @@ class Sampling:
 
     def two_adapters(self, *, at_once: bool) -> None:
         """Half of the requests for each of two adapters."""
-        self.team.compute = Compute("packed")
+        self.team.base.compute = Compute("packed")
         seed = next(self._seeds)
         requests = [
             self._request(AGENTS[number % 2], ids, f"{seed} {number}")
@@ -150,7 +151,7 @@ def compare_turns(team: Team, case: Case, options: argparse.Namespace) -> dict[s
     """Episodes of several rounds, as many as the case has prompts, with and without what was read a turn before."""
     num_episodes = case.prompts
     progress(f"rollout, {num_episodes} episodes")
-    team.compute = Compute("packed")
+    team.base.compute = Compute("packed")
     collector = Collector(lambda: marft_envs.make(MULTI_TURN), team, num_envs=num_episodes)
     drawn: dict[str, int] = {}
 

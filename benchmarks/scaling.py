@@ -36,8 +36,9 @@ import numpy as np
 import torch
 
 from baselines.learning.packing import pack
+from baselines.policies.adapted import Compute
 from baselines.policies.engines.hf import Reply, Request
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from baselines.rollouts.collect import Collector, Task
 from baselines.rollouts.collect import Sampling as Drawing
 from baselines.runs.disk import write_atomically
@@ -122,8 +123,9 @@ class Shares:
     @classmethod
     def of(cls, team: Team) -> "Shares":
         """Read off the sizes of a model."""
-        config = team.model.config
-        matrices = {name: one for name, one in team.model.named_parameters() if one.ndim == 2 and "lora" not in name}  # noqa: PLR2004
+        config = team.base.model.config
+        named = team.base.model.named_parameters()
+        matrices = {name: one for name, one in named if one.ndim == 2 and "lora" not in name}  # noqa: PLR2004
         layers = sum(one.numel() for name, one in matrices.items() if ".layers." in name)
         # Two products, for scores and for sums of values, where a layer's matrix has one.
         attention = 2 * config.num_hidden_layers * config.hidden_size / layers
@@ -153,7 +155,7 @@ def work_of(played: Played, shares: Shares) -> Work:
 def update(team: Team, played: Played) -> None:
     """Forward and backward over what was said, agent by agent."""
     for adapter, said in played.said.items():
-        for chunk in team.parts(said, range(len(said))):
+        for chunk in team.base.parts(said, range(len(said))):
             scores = team.score(adapter, [said[position] for position in chunk], TEMPERATURE)
             torch.where(scores.mask, scores.logprobs + 0.01 * scores.entropy, 0.0).sum().backward()
         for parameter in team.parameters(adapter):
@@ -196,7 +198,7 @@ def measure(team: Team, sweep: str, at: int, play: Callable[[], Played], repeats
     work = None
     for _ in range(repeats):
         for path in PATHS:
-            team.compute = computes[path]
+            team.base.compute = computes[path]
             began = process_time()
             played = play()
             sampled_at = process_time()

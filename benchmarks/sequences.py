@@ -61,7 +61,7 @@ def chat_prompts(team: Team, num_prompts: int, num_tokens: int, seed: int = 0) -
 def groups(team: Team, num_prompts: int, num_samples: int, prompt_tokens: int, reply_tokens: int) -> list[Said]:
     """Every prompt with so many replies of random tokens: two replies share nothing, as is worst for packing."""
     rng = random.Random(1)
-    vocabulary = int(team.model.config.vocab_size)
+    vocabulary = int(team.base.model.config.vocab_size)
     return [
         Said(prompt, [rng.randrange(vocabulary) for _ in range(reply_tokens)])
         for prompt in chat_prompts(team, num_prompts, prompt_tokens)
@@ -82,17 +82,17 @@ def distinct_tokens(said: list[Said]) -> int:
 @contextmanager
 def endless(team: Team) -> Iterator[None]:
     """No token ends a reply: all of them become as long as they may, so that samplers draw equal numbers of tokens."""
-    base = cast("GenerationMixin", team.model.get_base_model())
-    before = team.tokenizer, base.generation_config
-    team.tokenizer = copy.deepcopy(team.tokenizer)
-    team.tokenizer.eos_token = None
+    base = cast("GenerationMixin", team.base.model.get_base_model())
+    before = team.base.tokenizer, base.generation_config
+    team.base.tokenizer = copy.deepcopy(team.base.tokenizer)
+    team.base.tokenizer.eos_token = None
     base.generation_config = GenerationConfig()
     try:
         yield
     finally:
-        team.tokenizer, base.generation_config = before
+        team.base.tokenizer, base.generation_config = before
 
 
 def _ids(team: Team, content: str) -> list[int]:
     messages: list[Message] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
-    return list(team.conversation().prompt(messages))
+    return list(team.conversation(next(iter(team.adapter_of))).prompt(messages))

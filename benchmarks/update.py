@@ -25,7 +25,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.policies.team import Compute, Team
+from baselines.policies.adapted import Compute
+from baselines.policies.team import Team
 from benchmarks.measuring import (
     TIME_HEADERS,
     Contestant,
@@ -64,10 +65,10 @@ class Computed:
 
 def update(team: Team, said: Sequence[Said], compute: Compute) -> Computed:
     """Log-probabilities, and gradients of a weighted sum of them with a little entropy; gradients are cleared."""
-    team.compute = compute
+    team.base.compute = compute
     weights = torch.linspace(-1, 1, len(said)) if len(said) > 1 else torch.ones(1)
     found: dict[int, Tensor] = {}
-    for chunk in team.parts(said, range(len(said))):
+    for chunk in team.base.parts(said, range(len(said))):
         scores = team.score(AGENT, [said[position] for position in chunk], TEMPERATURE)
         loss = torch.where(scores.mask, scores.logprobs * weights[chunk][:, None] + 0.01 * scores.entropy, 0.0).sum()
         loss.backward()
@@ -99,8 +100,8 @@ def compare(
     for size in sorted(pack_sizes):
         compute = Compute("packed", max_packed_tokens=size)
         ours.append(update(team, said, compute))
-        team.compute = compute
-        num_passes = len(team.parts(said, range(len(said))))
+        team.base.compute = compute
+        num_passes = len(team.base.parts(said, range(len(said))))
         name = f"packed, {num_passes} {'pass' if num_passes == 1 else 'passes'}"
         packed.setdefault(num_passes, Contestant(name, partial(update, team, said, compute)))
     plain: list[tuple[float, Contestant]] = []

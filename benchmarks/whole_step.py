@@ -32,9 +32,10 @@ from torch import Tensor
 from baselines.errors import extra_required
 from baselines.learning.advantages import normalise
 from baselines.learning.losses import ppo_policy_loss
+from baselines.policies.adapted import Compute
 from baselines.policies.engines.hf import Request
 from baselines.policies.models import resolve_model
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from benchmarks.measuring import (
     TIME_HEADERS,
     Contestant,
@@ -101,7 +102,7 @@ class Ours:
     def update(self, said: Sequence[Said], advantages: Tensor) -> None:
         """One step of the optimiser."""
         self.optimizer.zero_grad()
-        for chunk in self.team.parts(said, range(len(said))):
+        for chunk in self.team.base.parts(said, range(len(said))):
             scores = self.team.score(AGENT, [said[position] for position in chunk], TEMPERATURE)
             weights = advantages[chunk][:, None].expand_as(scores.logprobs)
             loss = ppo_policy_loss(scores.logprobs, scores.logprobs.detach(), weights, scores.mask, CLIP_COEF)
@@ -115,8 +116,8 @@ def against_trl(options: argparse.Namespace, case: Case) -> list[Times]:
     from transformers import TrainerCallback
 
     team = load_team(options, [AGENT])
-    texts = [str(team.tokenizer.decode(ids)) for ids in chat_prompts(team, NUM_PROMPTS, case.prompt_tokens)]
-    prompts = [list(team.tokenizer(text)["input_ids"]) for text in texts]  # as TRL reads them
+    texts = [str(team.base.tokenizer.decode(ids)) for ids in chat_prompts(team, NUM_PROMPTS, case.prompt_tokens)]
+    prompts = [list(team.base.tokenizer(text)["input_ids"]) for text in texts]  # as TRL reads them
     ours = Ours(team, prompts, case)
     mine, theirs = Times("ours, packed"), Times("TRL")
 
@@ -197,7 +198,7 @@ def alone(options: argparse.Namespace, case: Case) -> list[Times]:
     steps = {"ours, packed": Ours(team, prompts, case), "ours, plain": Ours(team, prompts, case)}
 
     def run(name: str) -> None:
-        team.compute = Compute("packed" if name == "ours, packed" else "plain")
+        team.base.compute = Compute("packed" if name == "ours, packed" else "plain")
         steps[name].step()
 
     with endless(team):

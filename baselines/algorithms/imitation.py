@@ -90,7 +90,7 @@ class Imitation(TeamLearner):
         """Gradients of one minibatch; gives its loss, minus the mean log-probability of a token, in nats."""
         num_tokens = sum(len(turns[position].action_ids) for position in positions)
         total = 0.0
-        for chunk in self.team.parts(turns, positions):
+        for chunk in self.team.parts(adapter, turns, positions):
             # At temperature 1: what is wanted is the text, however it will be drawn.
             scores = self.team.score(adapter, [turns[position] for position in chunk], temperature=1.0)
             loss = -torch.where(scores.mask, scores.logprobs, 0.0).sum() / num_tokens

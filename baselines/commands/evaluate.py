@@ -100,7 +100,7 @@ class Evaluate:
         """One result for each level; whatever cannot work is told before the model is loaded."""
         from baselines.rollouts.games import as_game
         from baselines.runs.company import Company
-        from baselines.runs.experiment import make_env
+        from baselines.runs.experiment import make_env, require_agents
 
         settings = cast.settings
         levels: Sequence[str | None] = self.level or (settings.level,)
@@ -113,6 +113,7 @@ class Evaluate:
                     "leave out --log and --few-shot"
                 )
         agents = list(next(iter(envs.values())).possible_agents)
+        require_agents(settings, agents)
         Company.named(settings.replace, agents)
         if self.log is not None:
             marft_envs.write_log(self.log, ())  # no use finding out after the evaluation that it cannot be kept

@@ -207,14 +207,14 @@ def _others(command: Play, env: FlexMG, cast: "Cast | None", seats: Sequence[str
     agents = [agent for agent in env.possible_agents if agent not in seats]
     if cast is None or not agents:
         return lambda: _scripted(env, command.others)
-    from baselines.rollouts.collect import Sampling
     from baselines.rollouts.player import TeamPlayer
     from baselines.runs.company import Company
+    from baselines.runs.experiment import sampling_for
 
     with working(f"loading {cast.title}"):
         team = cast.load(agents)
     settings = cast.settings
-    sampling = Sampling(command.temperature, settings.max_new_tokens, settings.max_new_tokens_by_role)
+    sampling = sampling_for(settings, command.temperature)
     scripts = Company.named(settings.replace, list(env.possible_agents)).scripts
     return lambda: _with_scripts(TeamPlayer(team, env, sampling), env, scripts)
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from baselines.errors import CheckpointError
 
-CRITIC_FILE = "critic.safetensors"
 DECAY = 0.9
 """How much of what is known of returns remains at an iteration, where values are normalised."""
 MIN_VARIANCE = 1e-6
@@ -95,17 +94,17 @@ class Critic(nn.Module):
         scale = self.scale
         return values * scale.std + scale.mean
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, name: str = "critic") -> None:
         """Write the head to `folder`."""
-        save_file(self.state_dict(), folder / CRITIC_FILE)
+        save_file(self.state_dict(), folder / f"{name}.safetensors")
 
-    def load(self, folder: Path) -> None:
+    def load(self, folder: Path, name: str = "critic") -> None:
         """Read the head from `folder`.
 
         Raises: `CheckpointError` if it is missing or of another width.
         """
         try:
-            self.load_state_dict(load_file(folder / CRITIC_FILE))
+            self.load_state_dict(load_file(folder / f"{name}.safetensors"))
         except (OSError, RuntimeError) as error:
             raise CheckpointError(
                 f"no usable critic in {folder}: {error}. Was the run trained on another base model?"

@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 from peft import LoraConfig
+from peft.utils.constants import DUMMY_TARGET_MODULES
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -15,7 +16,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from baselines.errors import ConfigError
 from baselines.policies.packed import attention_set
 
-_PEFT_PARTS = frozenset({"base_model", "base_layer", "lora_A", "lora_B"})
+_PEFT_PARTS = frozenset({"base_model", "base_layer", "lora_A", "lora_B", "modules_to_save", "original_module"})
 """What PEFT adds to the paths of an adapted model."""
 ALL_LINEAR = "all-linear"
 """Stands for every linear layer but the head."""
@@ -83,6 +84,27 @@ def lora_config(lora: Lora, base: PreTrainedModel) -> LoraConfig:
         lora_dropout=0.0,  # dropout would make the policy that is trained differ from the one that was sampled
         target_modules=_linear_layers(base) if lora.target_modules == (ALL_LINEAR,) else list(lora.target_modules),
         layers_to_transform=None if last is None else list(range(num_layers - last, num_layers)),
+    )
+
+
+def full_config(base: PreTrainedModel) -> LoraConfig:
+    """PEFT's form of a policy that is a whole copy of the base's weights: every module with tensors, saved as it is.
+
+    Embeddings and a head that are one tensor stay one.
+    """
+    own = {
+        name.rpartition(".")[2]
+        for name, module in base.named_modules()
+        if next(module.parameters(recurse=False), None) is not None
+    }
+    head = base.get_output_embeddings()
+    inputs = base.get_input_embeddings()
+    is_tied = head is not None and head.weight is inputs.weight
+    tied = {name.rpartition(".")[2] for name, module in base.named_modules() if is_tied and module is head}
+    return LoraConfig(
+        target_modules=DUMMY_TARGET_MODULES,  # no layer gets a low-rank addition
+        modules_to_save=sorted(own - tied),
+        ensure_weight_tying=is_tied,
     )
 
 

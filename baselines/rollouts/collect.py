@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from pettingzoo import AECEnv
 
@@ -37,15 +38,41 @@ class Sampling:
     batch_size: int = 64
     seed: int = 0
     """With the task, the agent and its turn it decides what is drawn."""
+    temperature_by_role: Mapping[str, float] = field(default_factory=dict)
+    """Roles or agents that are sampled at another temperature; where play is greedy, it is for all."""
+    stop_by_role: Mapping[str, str] = field(default_factory=dict)
+    """Roles or agents whose replies a text ends."""
     max_history_tokens: int = 8192
     """Tokens whose keys and values may be kept from one turn to the next, of all agents together. What would exceed it
     is read again."""
 
     def limit(self, agent: str) -> int:
         """Most new tokens of one action of `agent`."""
-        role = agent.rpartition("_")[0]
-        by_role = self.max_new_tokens_by_role
-        return by_role.get(agent, by_role.get(role, self.max_new_tokens))
+        return of_role(self.max_new_tokens_by_role, agent, self.max_new_tokens)
+
+    def temperature_of(self, agent: str) -> float:
+        """At which `agent` is sampled."""
+        return of_role(self.temperature_by_role, agent, self.temperature) if self.temperature else 0.0
+
+    def request(self, agent: str, adapter: str, prompt_ids: list[int], max_chars: int, seed: str) -> Request:
+        """A reply of `agent` to draw."""
+        return Request(
+            adapter=adapter,
+            prompt_ids=prompt_ids,
+            max_new_tokens=self.limit(agent),
+            max_chars=max_chars,
+            seed=seed,
+            temperature=self.temperature_of(agent),
+            stop=of_role(self.stop_by_role, agent, ""),
+        )
+
+
+Value = TypeVar("Value")
+
+
+def of_role(by_role: Mapping[str, Value], agent: str, default: Value) -> Value:
+    """What is named for an agent, or else for its role (`reasoner` of `reasoner_0`), or else for nobody."""
+    return by_role.get(agent, by_role.get(agent.rpartition("_")[0], default))
 
 
 @dataclass(slots=True)
@@ -164,7 +191,7 @@ class Collector:
         for number, task in waiting:
             seat.number, seat.task = number, task
             seat.game.reset(task.seed, task.level)
-            seat.conversations = {agent: self._team.conversation() for agent in seat.game.agents}
+            seat.conversations = {agent: self._team.conversation(agent) for agent in seat.game.agents}
             seat.num_turns = dict.fromkeys(seat.game.agents, 0)
             return True
         return False
@@ -204,8 +231,8 @@ class Collector:
                 sampling.batch_size,
                 [seat.histories.get(agent) for seat, agent in cut],
             )
-            for (seat, agent), row in zip(cut, features.cpu(), strict=True):
-                rollouts[seat.number].final_features[agent] = row.clone()  # a row of its own, as in a reply
+            for (seat, agent), row in zip(cut, features, strict=True):
+                rollouts[seat.number].final_features[agent] = row.cpu().clone()  # a row of its own, as in a reply
         return rollouts
 
     def _final_prompt(self, seat: Seat, agent: str, rollout: Rollout) -> list[int]:
@@ -214,7 +241,7 @@ class Collector:
             messages = self._with_examples(agent, seat.game.messages(agent))
             return seat.conversations[agent].prompt(messages)
         asked: Message = {"role": "user", "content": rollout.final_observations[agent]}
-        return self._team.conversation().prompt(self._with_examples(agent, [asked]))
+        return self._team.conversation(agent).prompt(self._with_examples(agent, [asked]))
 
     def _requests(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Request]:
         """What is asked of the team, with what was kept of earlier turns; replies keep theirs while there is room."""
@@ -236,15 +263,15 @@ class Collector:
 
     def _request(self, seat: Seat, agent: str, sampling: Sampling, history: History | None) -> Request:
         if not seat.game.appends:
-            seat.conversations[agent] = self._team.conversation()
-        return Request(
-            adapter=self._team.adapter_of[agent],
-            prompt_ids=seat.conversations[agent].prompt(self._with_examples(agent, seat.game.messages(agent))),
-            max_new_tokens=sampling.limit(agent),
-            max_chars=seat.game.max_chars(agent),
-            seed=f"{sampling.seed} {seat.task.seed} {seat.task.sample} {agent} {seat.num_turns[agent]}",
-            history=history,
+            seat.conversations[agent] = self._team.conversation(agent)
+        request = sampling.request(
+            agent,
+            self._team.adapter_of[agent],
+            seat.conversations[agent].prompt(self._with_examples(agent, seat.game.messages(agent))),
+            seat.game.max_chars(agent),
+            f"{sampling.seed} {seat.task.seed} {seat.task.sample} {agent} {seat.num_turns[agent]}",
         )
+        return replace(request, history=history)
 
     def _with_examples(self, agent: str, messages: Sequence[Message]) -> Sequence[Message]:
         begin = 1 if messages and messages[0]["role"] == "system" else 0

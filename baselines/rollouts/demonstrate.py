@@ -40,12 +40,12 @@ def demonstrate(
 
 def _demonstrated(game: ScriptedGame, team: Team, task: Task, sampling: Sampling) -> Rollout:
     game.reset(task.seed, task.level)
-    conversations = {agent: team.conversation() for agent in team.adapter_of}
+    conversations = {agent: team.conversation(agent) for agent in team.adapter_of}
     while not game.done:
         agent = game.ready()[0]
         prompt_ids = conversations[agent].prompt(game.messages(agent))
         text = _reference(game.env, agent)
-        action_ids = team.encoder.reply_ids(text)
+        action_ids = team.base_of(agent).encoder.reply_ids(text)
         if len(action_ids) > sampling.limit(agent):
             raise ConfigError(
                 f"the reference of {agent} writes {len(action_ids)} tokens ({text!r}), but its replies end after "

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from baselines.policies.chat import Conversation
-from baselines.policies.engines.hf import Request
 from baselines.policies.team import Team
 from baselines.rollouts.collect import Sampling
 from marft_envs import FlexMG, Message
@@ -21,13 +20,13 @@ class TeamPlayer:
 
     def __call__(self, agent: str, messages: Sequence[Message]) -> str:
         """The agent's action, given everything it was told and said in this episode."""
-        conversation = self._conversations.setdefault(agent, self._team.conversation())
-        request = Request(
-            adapter=self._team.adapter_of[agent],
-            prompt_ids=conversation.prompt(messages),
-            max_new_tokens=self._sampling.limit(agent),
-            max_chars=self._env.profiles[agent].max_action_chars,
-            seed=f"{self._sampling.seed} {self._env.episode_seed} {agent} {self._num_turns}",
+        conversation = self._conversations.setdefault(agent, self._team.conversation(agent))
+        request = self._sampling.request(
+            agent,
+            self._team.adapter_of[agent],
+            conversation.prompt(messages),
+            self._env.profiles[agent].max_action_chars,
+            f"{self._sampling.seed} {self._env.episode_seed} {agent} {self._num_turns}",
         )
         (reply,) = self._team.act([request], temperature=self._sampling.temperature, batch_size=1)
         conversation.record(reply.action_ids)

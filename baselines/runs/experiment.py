@@ -8,6 +8,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Literal, cast
 
@@ -18,15 +19,16 @@ from pettingzoo import AECEnv
 
 import marft_envs
 from baselines.errors import ConfigError
+from baselines.policies.adapted import Compute
 from baselines.policies.loading import Lora
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
-from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.rollouts.collect import Collector, Sampling, Task, of_role
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
 from baselines.rollouts.fingerprint import behaviour
 from baselines.rollouts.games import as_game
 from baselines.runs.circumstances import circumstances, weights_hash
-from baselines.runs.company import Company
+from baselines.runs.company import Company, agents_named
 from baselines.runs.train_command import algorithm_of, train_command
 from marft_envs import FlexMG, OptionError, UnknownEnvironmentError
 
@@ -65,8 +67,15 @@ class ExperimentConfig:
 
     model: str = "smollm2-135m"
     """Base model: a known name, a local folder or a Hugging Face id."""
+    model_by_role: dict[str, str] = field(default_factory=dict)
+    """Roles (or agents) that act on another base, e.g. `actor ./my-model`. Each base is loaded once, and a critic reads
+    for each."""
     adapters: Literal["per_agent", "shared"] = "per_agent"
-    """One LoRA adapter for each agent, or one for the team."""
+    """One policy for each agent, or one for all agents on a base."""
+    tuning: Literal["lora", "full"] = "lora"
+    """What of the base a policy changes: low-rank additions to its layers (LoRA), or all weights. A policy then is a
+    copy of the model with an optimiser of twice its size; the base stays beside it, for critics and comparisons. It
+    wants a learning rate ten to a hundred times smaller."""
     init_from: Path | None = None
     """A run or checkpoint whose adapters the team begins with, such as one of imitation; its model, its agents and its
     LoRA settings must be this run's. Critic and optimisers begin anew."""
@@ -125,6 +134,14 @@ class ExperimentConfig:
     only is a dead end."""
     max_new_tokens_by_role: dict[str, int] = field(default_factory=dict)
     """Roles (or agents) with another bound, e.g. `actor 8`."""
+    temperature_by_role: dict[str, float] = field(default_factory=dict)
+    """Roles (or agents) that are sampled, and trained, at another temperature, e.g. `actor 0.3`."""
+    stop_by_role: dict[str, str] = field(default_factory=dict)
+    """Roles (or agents) whose replies a text ends, e.g. `actor .`; \\n stands for the end of a line. What is recorded
+    ends before it."""
+    must_speak: tuple[str, ...] = ()
+    """Roles (or agents) that have no right to stay silent: a reply of theirs does not begin with its end. Others may
+    say nothing at all."""
     rollout_batch_size: int = 64
     """Most prompts in one generate call."""
     max_history_tokens: int = 8192
@@ -144,6 +161,10 @@ class ExperimentConfig:
     """The newest checkpoints that are kept; 0 keeps all."""
     few_shot: int = 4
     """Examples in the prompt of the untrained reference; 0 leaves that row out."""
+
+    def temperature_of(self, agent: str) -> float:
+        """At which an agent is sampled and trained."""
+        return of_role(self.temperature_by_role, agent, self.temperature)
 
     @property
     def reads_final_prompts(self) -> bool:
@@ -172,6 +193,7 @@ class ExperimentConfig:
                 f"temperature is {self.temperature}; training samples, so it must be above 0 (greedy play is what "
                 "evaluation does)"
             )
+        self._check_by_role()
         if self.max_history_tokens < 0:
             raise ConfigError(
                 f"max_history_tokens is {self.max_history_tokens}; give how many tokens may be kept, or 0 to keep "
@@ -181,6 +203,17 @@ class ExperimentConfig:
             raise ConfigError(f"num_checkpoints is {self.num_checkpoints}; give how many to keep, or 0 to keep all")
         if self.threads < 0:
             raise ConfigError(f"threads is {self.threads}; give a number of CPU threads, or 0 for torch's own choice")
+
+    def _check_by_role(self) -> None:
+        for role, temperature in self.temperature_by_role.items():
+            if temperature <= 0:
+                raise ConfigError(f"temperature_by_role gives {role} {temperature}; it must be above 0")
+        for role, most in self.max_new_tokens_by_role.items():
+            if most < 1:
+                raise ConfigError(f"max_new_tokens_by_role gives {role} {most}; it must be at least 1")
+        for role, stop in self.stop_by_role.items():
+            if not stop:
+                raise ConfigError(f"stop_by_role gives {role} no text; name one that ends its replies, or leave it out")
 
 
 class Experiment:
@@ -196,7 +229,7 @@ class Experiment:
         self.folder = folder
         self.level = curriculum.levels[-1]
         self.circumstances = circumstances(
-            team.model.device,
+            team.device,
             weights_hash(team.base_parameters()),
             behaviour(as_game(make_env(config.env_id, "train", config.env_options)), curriculum.levels),
         )
@@ -214,6 +247,7 @@ class Experiment:
         probe = make_env(config.env_id, "train", config.env_options)
         known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
         agents = as_game(probe).agents
+        require_agents(config, agents)
         company = Company.named(config.replace, agents)
         if len(company.models) + len(company.scripts) == len(agents):
             raise ConfigError("replace leaves nobody to train; leave at least one agent out of it")
@@ -337,6 +371,8 @@ def sampling_for(config: ExperimentConfig, temperature: float) -> Sampling:
         config.max_new_tokens,
         config.max_new_tokens_by_role,
         config.rollout_batch_size,
+        temperature_by_role=config.temperature_by_role,
+        stop_by_role={role: stop.replace("\\n", "\n") for role, stop in config.stop_by_role.items()},
         max_history_tokens=config.max_history_tokens,
     )
 
@@ -393,8 +429,11 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
         team = Team.load(
             [agent for agent in agents if agent not in company.scripts],
             model=config.model,
+            model_of={agent: of_role(config.model_by_role, agent, config.model) for agent in agents},
             adapters=config.adapters,
+            tuning=config.tuning,
             lora=lora,
+            speaking=[agent for name in config.must_speak for agent in agents_named(name, agents)],
             device=config.device,
             dtype=config.dtype,
             attn_implementation=config.attn_implementation,
@@ -410,6 +449,27 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
     if checkpoint is not None:
         team.load_adapters(checkpoint)
     return team
+
+
+def require_agents(config: ExperimentConfig, agents: Sequence[str]) -> None:
+    """Raises: `ConfigError` for a setting by role that names nobody, or gives those who share a policy different ones.
+
+    Agents that share a policy are sampled at one temperature: it is part of what the policy is.
+    """
+    by_role = ("model_by_role", "max_new_tokens_by_role", "temperature_by_role", "stop_by_role", "must_speak")
+    for setting in by_role:
+        for name in getattr(config, setting):
+            if not agents_named(name, agents):
+                raise ConfigError(f"{setting} names {name!r}; the agents are {', '.join(agents)}")
+    if config.adapters == "shared":
+        models = {agent: of_role(config.model_by_role, agent, config.model) for agent in agents}
+        for agent, other in combinations(agents, 2):
+            if models[agent] == models[other] and config.temperature_of(agent) != config.temperature_of(other):
+                raise ConfigError(
+                    f"temperature_by_role gives {agent} {config.temperature_of(agent)} and {other} "
+                    f"{config.temperature_of(other)}, but they share a policy, of which the temperature is a part; "
+                    "give each its own: --adapters per_agent"
+                )
 
 
 def default_folder(config: ExperimentConfig) -> Path:

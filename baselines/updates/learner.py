@@ -24,7 +24,7 @@ class TeamLearner:
         if self.values is not None:
             self.values.save(folder)
         save_optimizers(folder, self._named_optimizers)
-        save_generators(folder, {"updates": self.optimizers.rng}, self.team.model.device)
+        save_generators(folder, {"updates": self.optimizers.rng}, self.team.device)
 
     def load(self, folder: Path) -> None:
         """Take it all back, so that the next update is the one that would have come.
@@ -35,9 +35,9 @@ class TeamLearner:
         if self.values is not None:
             self.values.load(folder)
         load_optimizers(folder, self._named_optimizers)
-        load_generators(folder, {"updates": self.optimizers.rng}, self.team.model.device)
+        load_generators(folder, {"updates": self.optimizers.rng}, self.team.device)
 
     @property
     def _named_optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        critic = {} if self.values is None else {"critic": self.values.optimizer}
+        critic = {} if self.values is None else self.values.named_optimizers
         return {**critic, **{f"adapter/{name}": one for name, one in self.optimizers.by_adapter.items()}}

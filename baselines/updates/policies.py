@@ -100,6 +100,10 @@ class Policies:
         self._sequential = sequential
         self.optimizers = AdapterOptimizers(config, team)
 
+    def _temperature(self, adapter: str) -> float:
+        """At which those were sampled who act with an adapter: what they do is what is trained."""
+        return self._config.temperature_of(self._team.blocks[adapter][0])
+
     def order_of(self, batch: Batch) -> ActingOrder:
         """Who acted when, and with which adapter, turn by turn."""
         number = {adapter: position for position, adapter in enumerate(self._team.blocks)}
@@ -210,16 +214,16 @@ class Policies:
         old = self._old_logprobs(adapter, own, plan[0])
         untrained = None
         if self._config.reference_kl_coef:
-            untrained = self._team.score_untrained(adapter, own, self._config.temperature)
+            untrained = self._team.score_untrained(adapter, own, self._temperature(adapter))
         return Experience(own, plan, old, untrained)
 
     def _old_logprobs(self, adapter: str, turns: list[Turn], first_epoch: list[list[int]]) -> list[Tensor]:
         """Per token. What is computed again is computed in the passes of the first epoch, whose rounding it shares."""
         source = self._config.old_logprobs
-        if source == "sampler" or (source == "auto" and self._team.dtype == torch.float32):
+        if source == "sampler" or (source == "auto" and self._team.dtype_of(adapter) == torch.float32):
             return [torch.tensor(turn.logprobs) for turn in turns]
-        passes = [part for positions in first_epoch for part in self._team.parts(turns, positions)]
-        return self._team.score_all(adapter, turns, self._config.temperature, passes)
+        passes = [part for positions in first_epoch for part in self._team.parts(adapter, turns, positions)]
+        return self._team.score_all(adapter, turns, self._temperature(adapter), passes)
 
     def _update_block(
         self,
@@ -260,7 +264,7 @@ class Policies:
         optimizer.zero_grad()  # or every agent of the team would keep its gradients
         log_ratios = torch.zeros(len(turns))
         if needs_ratios:
-            new = self._team.score_all(adapter, turns, config.temperature)
+            new = self._team.score_all(adapter, turns, self._temperature(adapter))
             log_ratios = torch.stack([(after - before).sum() for after, before in zip(new, old, strict=True)])
         planned = sum(map(len, experience.plan))
         metrics: Metrics = {
@@ -294,8 +298,8 @@ class Policies:
         differences: list[Tensor] = []
         num_tokens = sum(len(turns[position].action_ids) for position in positions)
         num_steps_of_all = num_tokens if self._steps == "each" else len(positions)
-        for chunk in self._team.parts(turns, positions):
-            scores = self._team.score(adapter, [turns[position] for position in chunk], config.temperature)
+        for chunk in self._team.parts(adapter, turns, positions):
+            scores = self._team.score(adapter, [turns[position] for position in chunk], self._temperature(adapter))
             old_tokens = padded([old[position] for position in chunk], scores.logprobs.device)
             new, before, mask = self._steps_of(scores.logprobs, old_tokens, scores.mask)
             worth = _aligned(advantages[chunk].to(new.device), mask)

@@ -164,7 +164,7 @@ def test_imitation_makes_the_reference_more_probable_token_by_token(load_team: L
     make = lambda: ToldLetters(team=PAIR, horizon=2)  # noqa: E731
     batch = demonstrate(make, team, [Task(0), Task(1)], Sampling(TEMPERATURE, 8))
     (told,) = {(turn.text, tuple(turn.action_ids)) for turn in batch.turns()}
-    assert told == ("AB", (*team.tokenizer("AB")["input_ids"], team.tokenizer.eos_token_id))
+    assert told == ("AB", (*team.base.tokenizer("AB")["input_ids"], team.base.tokenizer.eos_token_id))
     played = collected(team, make, instances=2, samples=1)
     for demonstrated, own in zip(batch.turns(), played.turns(), strict=True):
         if demonstrated.round == 0 and demonstrated.agent == "writer_0":  # nothing has been said before
@@ -410,8 +410,8 @@ def test_mappo_reads_states_and_ippo_what_agents_see(load_team: LoadTeam, monkey
     team = load_team("writer_0", "editor_0", "critic_0")
     batch = collected(team)
     read: list[str] = []
-    features = team.features
-    monkeypatch.setattr(team, "features", lambda texts, **given: read.extend(texts) or features(texts, **given))
+    features = team.base.features
+    monkeypatch.setattr(team.base, "features", lambda texts, **given: read.extend(texts) or features(texts, **given))
     learnt("ippo", team, batch)
     assert not read
     learnt("mappo", team, batch)

@@ -20,9 +20,10 @@ import torch
 import marft_envs
 from baselines.errors import EnvironmentKindError
 from baselines.evaluate import episodes_of
+from baselines.policies.adapted import Compute
 from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.engines.history import History
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.player import TeamPlayer
@@ -126,7 +127,7 @@ def test_a_prompt_is_the_agents_messages(team: Team) -> None:
         assert env.agent_selection == turn.agent
         assert turn.observation == env.observe(turn.agent)["text"]
         if turn.round == 0:
-            assert turn.prompt_ids == team.conversation().prompt(env.messages(turn.agent))
+            assert turn.prompt_ids == team.conversation(turn.agent).prompt(env.messages(turn.agent))
         env.step(turn.text)
 
 
@@ -139,7 +140,7 @@ def test_the_next_prompt_begins_with_the_last_one_and_the_very_tokens_sampled(te
             for before, after in pairwise(own):
                 known = before.prompt_ids + before.action_ids
                 assert after.prompt_ids[: len(known)] == known
-                new = team.tokenizer.decode(after.prompt_ids[len(known) :])
+                new = team.base.tokenizer.decode(after.prompt_ids[len(known) :])
                 assert "That was a round.\n\nGo on.<|im_end|>" in new
 
 
@@ -150,7 +151,7 @@ def test_examples_stand_after_the_system_text_and_before_the_task(team: Team) ->
     }
     collector = Collector(Letters, team, num_envs=1, examples=examples)
     (rollout,) = collector.collect(TASKS[:1], SAMPLED).rollouts
-    writer, editor, critic = (team.tokenizer.decode(turn.prompt_ids) for turn in rollout.turns[:3])
+    writer, editor, critic = (team.base.tokenizer.decode(turn.prompt_ids) for turn in rollout.turns[:3])
     assert writer.startswith(
         "<|im_start|>system\nYou write.<|im_end|>\n<|im_start|>user\nAn example?<|im_end|>\n"
         "<|im_start|>assistant\nYes.<|im_end|>\n<|im_start|>user\nWrite about "
@@ -249,7 +250,7 @@ def asked_of(team: Team, monkeypatch: pytest.MonkeyPatch) -> Asked:
 def test_an_episode_that_the_horizon_cut_tells_what_policies_make_of_their_next_prompts(
     team: Team, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     features = team.prompt_features
     asked = asked_of(team, monkeypatch)
     collector = Collector(lambda: Letters(horizon=2), team, num_envs=3, reads_final_prompts=True)
@@ -262,7 +263,7 @@ def test_an_episode_that_the_horizon_cut_tells_what_policies_make_of_their_next_
         last = [turn for turn in rollout.turns if turn.agent == agent][-1]
         said = [*last.prompt_ids, *last.action_ids]
         assert prompt[: len(said)] == said
-        assert team.tokenizer.decode(prompt[len(said) :]).endswith("<|im_end|>\n<|im_start|>assistant\n")
+        assert team.base.tokenizer.decode(prompt[len(said) :]).endswith("<|im_end|>\n<|im_start|>assistant\n")
         alone = features([agent], [prompt], 1)[0]
         torch.testing.assert_close(rollout.final_features[agent], alone, atol=1e-4, rtol=0)
     assert len({float(rollout.final_features[agent][0]) for rollout, agent in cut}) == len(cut)
@@ -290,7 +291,7 @@ def test_in_environments_of_others_the_next_prompt_is_the_last_observation(
     assert agents == list(rollout.final_features)
     for agent, ids in zip(agents, prompts, strict=True):
         said = [{"role": "user", "content": rollout.final_observations[agent]}]
-        assert ids == team.conversation().prompt(said)
+        assert ids == team.conversation(agent).prompt(said)
     assert histories == [None] * len(agents)  # there a prompt begins nothing
 
 
@@ -320,7 +321,7 @@ def requests(team: Team, monkeypatch: pytest.MonkeyPatch) -> list[list[Request]]
 @PATHS
 @pytest.mark.parametrize("shape", ["chain", "together"])
 def test_episodes_are_the_same_with_what_is_kept_and_without(team: Team, path: str, shape: str) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     batches = [
         collect(team, TASKS, replace(SAMPLED, max_history_tokens=most), shape=shape, horizon=3) for most in (0, 10_000)
     ]

@@ -46,7 +46,7 @@ def uncompiled() -> Iterator[None]:
 def team(tiny_model: Path) -> Team:
     """In float64, so that no rounding hides a difference."""
     team = perturb(Team.load(("a_0",), model=str(tiny_model)))
-    team.model.double()
+    team.base.model.double()
     return team
 
 
@@ -83,14 +83,15 @@ def test_blocks_that_are_left_out_hold_nothing_that_is_seen() -> None:
 def test_what_is_computed_is_what_tiles_give(team: Team, said: list[Said]) -> None:
     tree = pack(ids_of(said))
     keep = torch.arange(0, tree.num_tokens, 2)
-    team.model.set_adapter("a_0")
+    team.base.model.set_adapter("a_0")
     with torch.no_grad():
         torch.testing.assert_close(
-            run_trunk(team.model.get_base_model(), tree, "marft_flex"), run_trunk(team.model.get_base_model(), tree)
+            run_trunk(team.base.model.get_base_model(), tree, "marft_flex"),
+            run_trunk(team.base.model.get_base_model(), tree),
         )
         caches = {kind: DynamicCache() for kind in ("marft_flex", "marft_tiled")}
         logits = [
-            run_pack(team.model, tree, keep=keep, cache=cache_argument(team.model, cache), kind=kind)
+            run_pack(team.base.model, tree, keep=keep, cache=cache_argument(team.base.model, cache), kind=kind)
             for kind, cache in caches.items()
         ]
         torch.testing.assert_close(*logits)
@@ -109,7 +110,7 @@ def test_gradients_are_those_of_tiles(team: Team, monkeypatch: pytest.MonkeyPatc
             [
                 gradient.flatten()
                 for gradient in torch.autograd.grad(
-                    (run_pack(team.model, tree, keep=keep, kind=kind).log_softmax(-1) * weights).sum(),
+                    (run_pack(team.base.model, tree, keep=keep, kind=kind).log_softmax(-1) * weights).sum(),
                     team.parameters("a_0"),
                 )
             ]
@@ -121,7 +122,7 @@ def test_gradients_are_those_of_tiles(team: Team, monkeypatch: pytest.MonkeyPatc
 
 def test_it_refuses_what_it_does_not_do(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     # FlexAttention itself would leave the window out, since it was given a mask.
-    base = team.model.get_base_model()
+    base = team.base.model.get_base_model()
     trunk = base.base_model
     forward = trunk.forward
     monkeypatch.setattr(trunk, "forward", lambda *args, **told: forward(*args, **told, sliding_window=8))

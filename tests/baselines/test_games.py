@@ -148,9 +148,9 @@ def test_a_collector_plays_it(load_team: LoadTeam) -> None:
     for rollout in batch.rollouts:
         texts = iter([one.text for one in rollout.turns])
         assert [one.agent for one in rollout.turns] == ["caller", "echoer", "caller", "echoer", "echoer"]
-        first = team.tokenizer.decode(rollout.turns[0].prompt_ids)
+        first = team.base.tokenizer.decode(rollout.turns[0].prompt_ids)
         assert first == f"<|im_start|>user\nSay word {rollout.seed}.<|im_end|>\n<|im_start|>assistant\n"
-        second = team.tokenizer.decode(rollout.turns[1].prompt_ids)
+        second = team.base.tokenizer.decode(rollout.turns[1].prompt_ids)
         assert second == f"<|im_start|>user\nRepeat: {next(texts)}<|im_end|>\n<|im_start|>assistant\n"
 
 

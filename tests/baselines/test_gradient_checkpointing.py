@@ -15,8 +15,9 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from baselines.errors import ConfigError
+from baselines.policies.adapted import Compute
 from baselines.policies.engines.hf import Request
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from tests.baselines.trees import Said
 
 LoadTeam = Callable[..., Team]
@@ -33,7 +34,7 @@ def teams(load_team: LoadTeam, request: pytest.FixtureRequest) -> tuple[Team, Te
 
 
 def gradients(team: Team) -> list[Tensor]:
-    team.model.zero_grad()
+    team.base.model.zero_grad()
     scores = team.score("actor_0", SEQUENCES, temperature=0.7)
     (scores.logprobs.sum() + 0.1 * scores.entropy.sum()).backward()
     return [parameter.grad for parameter in team.parameters("actor_0")]
@@ -43,7 +44,7 @@ def gradients(team: Team) -> list[Tensor]:
 def counted_calls(team: Team) -> Iterator[list[str]]:
     """How often the first layer's attention runs."""
     calls: list[str] = []
-    layer = team.model.get_base_model().model.layers[0]
+    layer = team.base.model.get_base_model().model.layers[0]
     handle = layer.self_attn.register_forward_hook(lambda *_: calls.append("call"))
     yield calls
     handle.remove()
@@ -51,7 +52,7 @@ def counted_calls(team: Team) -> Iterator[list[str]]:
 
 def kept_bytes(team: Team) -> int:
     """Bytes of distinct tensors, the model's own apart, that the forward pass keeps for the backward."""
-    own = {parameter.data_ptr() for parameter in team.model.parameters()}
+    own = {parameter.data_ptr() for parameter in team.base.model.parameters()}
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -105,7 +106,7 @@ def test_without_gradients_layers_are_computed_once(teams: tuple[Team, Team]) ->
 def test_no_dropout_comes_with_it(teams: tuple[Team, Team]) -> None:
     _, team = teams
     gradients(team)
-    training = [name for name, module in team.model.named_modules() if module.training]
+    training = [name for name, module in team.base.model.named_modules() if module.training]
     assert training and all(name.endswith(("layers.0", "layers.1")) for name in training)
 
 

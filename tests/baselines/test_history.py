@@ -19,10 +19,11 @@ import torch
 from transformers import DynamicCache, GenerationConfig, MistralConfig, MistralForCausalLM
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
+from baselines.policies.adapted import Compute
 from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.engines.history import History, history_of
 from baselines.policies.engines.prefill import Prompt, cache_argument, prefill
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from tests.baselines.conftest import byte_tokenizer, perturb
 from tests.baselines.trees import TEMPERATURE, words
 
@@ -42,8 +43,8 @@ def loaded(model: Path, compute: Compute | None = None) -> Team:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         team = perturb(Team.load(AGENTS, model=str(model), compute=compute))
-    team.model.double()
-    team.model.get_base_model().generation_config = GenerationConfig(eos_token_id=ENDS)
+    team.base.model.double()
+    team.base.model.get_base_model().generation_config = GenerationConfig(eos_token_id=ENDS)
     return team
 
 
@@ -93,7 +94,7 @@ KEPT: dict[str, Chosen] = {
 def tokens_read(team: Team) -> Iterator[list[int]]:
     """Of each call of the model, how many tokens it was given."""
     found: list[int] = []
-    embeddings = team.model.get_base_model().get_input_embeddings()
+    embeddings = team.base.model.get_base_model().get_input_embeddings()
     handle = embeddings.register_forward_pre_hook(lambda _module, args: found.append(args[0].numel()))
     try:
         yield found
@@ -107,7 +108,7 @@ def tokens_read(team: Team) -> Iterator[list[int]]:
 @PATHS
 @pytest.mark.parametrize(("kept", "batch_size"), [("all", 1), ("all", 8), ("some", 8), ("now and then", 8)])
 def test_replies_are_the_same_with_histories_and_without(team: Team, path: str, kept: str, batch_size: int) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     with tokens_read(team) as without:
         expected = played(team, lambda number, turn: False, batch_size=batch_size)
     with tokens_read(team) as read:
@@ -128,14 +129,14 @@ def test_replies_are_the_same_with_histories_and_without(team: Team, path: str, 
 
 @PATHS
 def test_greedy_replies_are_the_same_with_histories_and_without(team: Team, path: str) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     found, expected = (played(team, chosen, temperature=0.0) for chosen in (KEPT["all"], lambda number, turn: False))
     assert found == expected
 
 
 @PATHS
 def test_features_of_prompts_are_the_same_with_histories_and_without(team: Team, path: str) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     requests = [replace(one, keeps_history=number % 4 > 0) for number, one in enumerate(opening())]
     replies = team.act(requests, temperature=TEMPERATURE, batch_size=18)
     agents = [one.adapter for one in requests]
@@ -165,7 +166,7 @@ def on_a_long_prompt(team: Team, num_samples: int, num_new: int) -> list[Request
 
 @PATHS
 def test_new_tokens_alone_are_read(team: Team, path: str) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     requests = on_a_long_prompt(team, num_samples=3, num_new=9)
     with tokens_read(team) as read:
         team.act(requests, temperature=0.0, batch_size=3)
@@ -174,7 +175,7 @@ def test_new_tokens_alone_are_read(team: Team, path: str) -> None:
 
 def test_a_tree_of_whole_prompts_is_read_where_it_is_less(team: Team) -> None:
     # Five rows of 61 tokens behind their histories would be 305; the tree has at most 101 + 2 * 60 + 3 * 3 = 230.
-    team.compute = Compute("packed")
+    team.base.compute = Compute("packed")
     long = on_a_long_prompt(team, num_samples=2, num_new=60)
     short = [replace(one, prompt_ids=one.prompt_ids[:104]) for one in on_a_long_prompt(team, 3, 60)]
     with tokens_read(team) as read:
@@ -185,7 +186,7 @@ def test_a_tree_of_whole_prompts_is_read_where_it_is_less(team: Team) -> None:
 
 
 def test_equal_prompts_are_read_once(team: Team) -> None:
-    team.compute = Compute("packed")
+    team.base.compute = Compute("packed")
     (one, *_) = on_a_long_prompt(team, 2, 9)
     with tokens_read(team) as read:
         replies = team.act([one] * 4, temperature=0.0, batch_size=4)
@@ -198,7 +199,7 @@ def test_equal_prompts_are_read_once(team: Team) -> None:
 @PATHS
 @torch.no_grad()
 def test_a_history_holds_what_a_pass_over_its_tokens_alone_makes_of_them(team: Team, path: str) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     for one, reply in zip(opening(), played(team, KEPT["all"], num_turns=1)[0], strict=True):
         history = reply.history
         assert history is not None
@@ -208,9 +209,9 @@ def test_a_history_holds_what_a_pass_over_its_tokens_alone_makes_of_them(team: T
         is_cut = one.max_chars == 3 and len(reply.text) == 3 and reply.action_ids[-1] not in ENDS
         assert drawn[: len(reply.action_ids) - 1] == reply.action_ids[:-1]
         assert is_cut or len(drawn) == len(reply.action_ids) - 1
-        team.model.set_adapter(one.adapter)
+        team.base.model.set_adapter(one.adapter)
         alone = DynamicCache()
-        team.model(input_ids=torch.tensor([history.ids]), **cache_argument(team.model, alone))
+        team.base.model(input_ids=torch.tensor([history.ids]), **cache_argument(team.base.model, alone))
         for (keys, values), layer in zip(history.layers, alone.layers, strict=True):
             torch.testing.assert_close(keys, layer.keys[0], atol=1e-3, rtol=0)
             torch.testing.assert_close(values, layer.values[0], atol=1e-3, rtol=0)
@@ -220,13 +221,13 @@ def test_a_history_holds_what_a_pass_over_its_tokens_alone_makes_of_them(team: T
 @torch.no_grad()
 @pytest.mark.parametrize("is_packed", [True, False])
 def test_a_batch_is_filled_alike_with_histories_and_without(team: Team, is_packed: bool) -> None:
-    team.compute = Compute("packed" if is_packed else "plain")
+    team.base.compute = Compute("packed" if is_packed else "plain")
     prompts = [
         Prompt(one.adapter, [*one.prompt_ids, *reply.action_ids, *words(2, number)], reply.history)
         for number, (one, reply) in enumerate(zip(opening(), played(team, KEPT["some"], num_turns=1)[0], strict=True))
     ]
-    found = prefill(team.model, prompts, is_packed=is_packed)
-    expected = prefill(team.model, [replace(one, history=None) for one in prompts], is_packed=is_packed)
+    found = prefill(team.base.model, prompts, is_packed=is_packed)
+    expected = prefill(team.base.model, [replace(one, history=None) for one in prompts], is_packed=is_packed)
     assert torch.equal(found.mask, expected.mask)
     torch.testing.assert_close(found.logits, expected.logits, atol=1e-4, rtol=0)
     real = found.mask[:, None, :, None]
@@ -287,7 +288,7 @@ def test_a_history_counts_as_far_as_the_prompt_begins_with_it(ids: list[int], pr
 def test_a_history_of_the_whole_prompt_or_more_leaves_its_last_token_to_be_read(
     team: Team, path: str, length: int
 ) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     (kept,) = team.act([Request("actor_0", words(0, 20), 1, 99, keeps_history=True)], temperature=0.0, batch_size=1)
     asked = Request("actor_0", words(0, 20)[:length], 5, 99, history=kept.history)
     other = Request("judge_0", words(1, 30), 5, 99)

@@ -22,7 +22,8 @@ from torch import Tensor
 from baselines.algorithms.marft_action import Config, MarftAction, train
 from baselines.errors import ConfigError
 from baselines.evaluate import play_held_out
-from baselines.policies.team import Compute, Team
+from baselines.policies.adapted import Compute
+from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Turn
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.runs.experiment import Experiment, Metrics, load_team
@@ -79,9 +80,9 @@ def team(load_team: LoadTeam) -> Team:
 
 def replies(team: Team) -> tuple[list[Turn], list[Tensor], Tensor]:
     """Six replies of unequal lengths; old log-probabilities so that some ratios are clipped."""
-    team.model.double()
+    team.base.model.double()
     rng = np.random.default_rng(3)
-    eos = team.tokenizer.eos_token_id
+    eos = team.base.tokenizer.eos_token_id
     turns = []
     for number, length in enumerate((1, 4, 2, 6, 3, 1)):
         ids = [*rng.integers(256, size=length - 1).tolist(), eos]
@@ -141,8 +142,8 @@ def test_a_minibatch_has_the_same_gradient_however_it_is_cut_up(team: Team) -> N
     plain = [Compute("plain", batch_size=size) for size in (1, 4, 6)]
     packed = [Compute("packed", max_packed_tokens=size) for size in (1, 12, 100)]
     for compute in (*plain, *packed):
-        team.compute = compute
-        team.model.zero_grad()
+        team.base.compute = compute
+        team.base.model.zero_grad()
         ppo = learner(team, ent_coef=0.3)
         totals = ppo.policies._accumulate(
             "writer_0", Experience(turns, [], old), advantages[:, None], list(range(6))
@@ -451,13 +452,13 @@ def test_the_critic_reads_the_states_before_every_turn_and_after_a_cut(
 ) -> None:
     batch = collected(team)
     read: list[list[str]] = []
-    features = team.features
+    features = team.base.features
 
     def noted(texts: Sequence[str], **settings: object) -> Tensor:
         read.append(list(texts))
         return features(texts, **settings)
 
-    monkeypatch.setattr(team, "features", noted)
+    monkeypatch.setattr(team.base, "features", noted)
     fit_critic(learner(team, bootstrap_truncated=True), batch)
     finals = [rollout.final_states[agent] for rollout in batch.rollouts for agent in AGENTS]
     assert read == [[turn.state for turn in batch.turns()] + finals]
@@ -467,7 +468,7 @@ def test_a_critic_of_observations_reads_nothing_but_what_was_read_while_collecti
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = collected(team, reads_final_prompts=True)
-    monkeypatch.setattr(team, "features", None)
+    monkeypatch.setattr(team.base, "features", None)
     monkeypatch.setattr(team, "prompt_features", None)
     ppo = learner(team, critic_input="observation", critic_steps=400, bootstrap_truncated=True)
     read: list[Tensor] = []
@@ -537,8 +538,10 @@ def test_where_nothing_counts_after_a_cut_it_is_an_end_and_is_not_read(
     batch = collected(team)
     assert not any(rollout.terminated for rollout in batch.rollouts)
     read: list[list[str]] = []
-    features = team.features
-    monkeypatch.setattr(team, "features", lambda texts, **given: read.append(list(texts)) or features(texts, **given))
+    features = team.base.features
+    monkeypatch.setattr(
+        team.base, "features", lambda texts, **given: read.append(list(texts)) or features(texts, **given)
+    )
     cut = fit_critic(learner(team, **settings), batch)
     assert read == [[turn.state for turn in batch.turns()]]
     for rollout in batch.rollouts:

@@ -22,8 +22,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 from baselines.errors import ConfigError
 from baselines.learning.packing import pack
 from baselines.policies import packed as packed_module
+from baselines.policies.adapted import AdaptedModel, Compute
 from baselines.policies.packed import check_packing, run_pack
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from tests.baselines.conftest import byte_tokenizer
 from tests.baselines.trees import (
     RELATED,
@@ -140,7 +141,8 @@ def test_a_family_that_is_accepted_gives_the_same_on_a_tree(kind: str, settings:
 @pytest.mark.parametrize("path", ["packed", "plain"])
 def test_places_are_counted_from_a_prompts_beginning_and_not_from_its_padding(path: str) -> None:
     # Llama would not notice: its positions are relative, so that all may be shifted. GPT-2 learns one vector per place.
-    team = Team(adapted(config("gpt2", **GPT2)), byte_tokenizer(), {"a_0": "default"}, Compute(path))
+    model = AdaptedModel(adapted(config("gpt2", **GPT2)), byte_tokenizer(), Compute(path))
+    team = Team([model], {"a_0": "default"})
     with torch.no_grad():
         found = team.score("default", RELATED, TEMPERATURE)
         assert largest_difference(found, as_scores(naive_scores(team, "default", RELATED))) <= 1e-4

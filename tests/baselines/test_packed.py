@@ -15,8 +15,9 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from baselines.policies.adapted import Compute
 from baselines.policies.critic import Critic
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from tests.baselines.conftest import perturb
 from tests.baselines.trees import (
     RELATED,
@@ -52,7 +53,7 @@ def team(tiny_model: Path) -> Team:
 def exact_team(tiny_model: Path) -> Team:
     """One with wilder adapters, in float64."""
     team = loaded(tiny_model, 0.5)
-    team.model.double()
+    team.base.model.double()
     return team
 
 
@@ -64,7 +65,7 @@ def exact_team(tiny_model: Path) -> Team:
 @example(said=list(RELATED), adapter="actor_0")
 @settings(max_examples=40)
 def test_every_turn_is_scored_as_it_is_on_its_own(team: Team, path: str, said: list[Said], adapter: str) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     with torch.no_grad():
         found = team.score(adapter, said, TEMPERATURE)
         assert largest_difference(found, as_scores(naive_scores(team, adapter, said))) <= 1e-4
@@ -74,7 +75,7 @@ def test_adapters_and_temperature_matter_far_more_than_that(team: Team) -> None:
     with torch.no_grad():
         mine = as_scores(naive_scores(team, "actor_0", RELATED))
         others = as_scores(naive_scores(team, "reasoner_0", RELATED))
-        with team.model.disable_adapter():
+        with team.base.model.disable_adapter():
             base = as_scores(naive_scores(team, "actor_0", RELATED))
         assert min(largest_difference(mine, other) for other in (others, base)) > 0.1
 
@@ -83,7 +84,7 @@ def test_adapters_and_temperature_matter_far_more_than_that(team: Team) -> None:
 @example(said=list(RELATED), max_tokens=8)
 @settings(max_examples=25)
 def test_the_size_of_packs_changes_no_score(team: Team, said: list[Said], max_tokens: int) -> None:
-    team.compute = Compute("packed", max_packed_tokens=max_tokens)
+    team.base.compute = Compute("packed", max_packed_tokens=max_tokens)
     with torch.no_grad():
         expected = naive_scores(team, "actor_0", said).logprobs
     for found, alone in zip(team.score_all("actor_0", said, TEMPERATURE), expected, strict=True):
@@ -98,7 +99,7 @@ def test_the_size_of_packs_changes_no_score(team: Team, said: list[Said], max_to
 @example(said=list(RELATED), adapter="reasoner_0")
 @settings(max_examples=25)
 def test_gradients_are_those_of_every_turn_on_its_own(team: Team, path: str, said: list[Said], adapter: str) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     found = gradient(team, adapter, ppo_loss(team.score(adapter, said, TEMPERATURE)))
     expected = gradient(team, adapter, ppo_loss(as_scores(naive_scores(team, adapter, said))))
     assert relative_error(found, expected) <= 1e-5
@@ -106,8 +107,8 @@ def test_gradients_are_those_of_every_turn_on_its_own(team: Team, path: str, sai
 
 @pytest.mark.parametrize("max_tokens", [1, 12, 100])
 def test_gradients_of_parts_add_up_to_that_of_the_whole(team: Team, max_tokens: int) -> None:
-    team.compute = Compute("packed", max_packed_tokens=max_tokens)
-    parts = team.parts(RELATED, range(len(RELATED)))
+    team.base.compute = Compute("packed", max_packed_tokens=max_tokens)
+    parts = team.base.parts(RELATED, range(len(RELATED)))
     assert len(parts) == {1: 6, 12: 2, 100: 1}[max_tokens]
     losses = [
         ppo_loss(team.score("actor_0", [RELATED[number] for number in part], TEMPERATURE), part) for part in parts
@@ -132,15 +133,15 @@ def text(seed: int, length: int) -> str:
 @example(states=[(0, 0), (0, 1), (0, 30), (0, 90), (1, 90), (0, 30)])
 @settings(max_examples=20)
 def test_growing_states_are_worth_what_each_is_on_its_own(team: Team, path: str, states: list[tuple[int, int]]) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     texts = [text(*state) for state in states]
-    base = team.model.get_base_model()
-    with torch.no_grad(), team.model.disable_adapter():
-        ids = [team.tokenizer(state, add_special_tokens=False)["input_ids"] or [0] for state in texts]
+    base = team.base.model.get_base_model()
+    with torch.no_grad(), team.base.model.disable_adapter():
+        ids = [team.base.tokenizer(state, add_special_tokens=False)["input_ids"] or [0] for state in texts]
         hidden = [base.model(input_ids=torch.tensor([row])).last_hidden_state[0, -1] for row in ids]
-    found, expected = team.features(texts), torch.stack(hidden)
+    found, expected = team.base.features(texts), torch.stack(hidden)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
-    critic = Critic.drawn(team.hidden_size, seed=0)
+    critic = Critic.drawn(team.base.hidden_size, seed=0)
     torch.nn.init.normal_(critic.out.weight)  # a fresh critic finds everything worth nothing
     torch.testing.assert_close(critic(found), critic(expected), atol=1e-4, rtol=0)
 
@@ -148,9 +149,9 @@ def test_growing_states_are_worth_what_each_is_on_its_own(team: Team, path: str,
 @PATHS
 def test_a_critic_can_be_fitted_to_what_was_read(team: Team, path: str) -> None:
     # Under `inference_mode`, which saves a little, no tensor could take part in a backward any more.
-    team.compute = Compute(path)
-    critic = Critic.drawn(team.hidden_size, seed=0)
-    (critic(team.features(["a", "ab"])) - 1).square().sum().backward()
+    team.base.compute = Compute(path)
+    critic = Critic.drawn(team.base.hidden_size, seed=0)
+    (critic(team.base.features(["a", "ab"])) - 1).square().sum().backward()
     assert bool(critic.out.weight.grad.any())
 
 

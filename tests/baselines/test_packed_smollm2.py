@@ -15,9 +15,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from baselines.policies.adapted import AdaptedModel, Compute
 from baselines.policies.engines.hf import Request
 from baselines.policies.models import DEFAULT_MODEL
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from marft_envs import Message
 from tests.baselines.conftest import perturb
 from tests.baselines.test_chat import LLAMA_LIKE
@@ -47,9 +48,9 @@ def loaded() -> Team:
 
 def with_template(team: Team, template: str | None) -> Team:
     """The same team, with another chat template."""
-    tokenizer = copy.deepcopy(team.tokenizer)
+    tokenizer = copy.deepcopy(team.base.tokenizer)
     tokenizer.chat_template = template or tokenizer.chat_template
-    return Team(team.model, tokenizer, team.adapter_of)
+    return Team([AdaptedModel(team.base.model, tokenizer)], team.adapter_of)
 
 
 def told(agent: str, problem: str) -> list[Message]:
@@ -62,14 +63,15 @@ def told(agent: str, problem: str) -> list[Message]:
 
 def turns(team: Team, agent: str) -> list[Said]:
     """Three replies to a problem, two of them alike; the turn after one of them; another problem, cut short."""
-    right, wrong = ([*team.tokenizer(text)["input_ids"], team.tokenizer.eos_token_id] for text in ("7", "7, I think."))
-    conversation = team.conversation()
+    tokenizer = team.base.tokenizer
+    right, wrong = ([*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in ("7", "7, I think."))
+    conversation = team.conversation(agent)
     messages = told(agent, "3 + 4")
     first = conversation.prompt(messages)
     conversation.record(wrong)
     again: list[Message] = [{"role": "assistant", "content": "7, I think."}, {"role": "user", "content": "Be sure."}]
     second = conversation.prompt([*messages, *again])
-    other = team.conversation().prompt(told(agent, "12 + 9"))
+    other = team.conversation(agent).prompt(told(agent, "12 + 9"))
     return [Said(first, right), Said(first, right), Said(first, wrong), Said(second, right), Said(other, right[:-1])]
 
 
@@ -86,7 +88,7 @@ def test_turns_are_scored_and_trained_on_as_each_on_its_own(loaded: Team, agent:
     expected = as_scores(naive_scores(team, agent, sequences))
     expected_gradient = gradient(team, agent, ppo_loss(expected))
     for path in PATHS:
-        team.compute = Compute(path)
+        team.base.compute = Compute(path)
         found = team.score(agent, sequences, TEMPERATURE)
         assert largest_difference(found, expected) <= 1e-4
         assert relative_error(gradient(team, agent, ppo_loss(found)), expected_gradient) <= 1e-4
@@ -123,7 +125,11 @@ def requests(team: Team, max_new_tokens: int) -> list[Request]:
     problems = ["3 + 4", "12 + 9", "3 + 4"]
     return [
         Request(
-            agent, team.conversation().prompt(told(agent, problem)), max_new_tokens - place, 10_000, 2 * number + place
+            agent,
+            team.conversation(agent).prompt(told(agent, problem)),
+            max_new_tokens - place,
+            10_000,
+            2 * number + place,
         )
         for number, problem in enumerate(problems)
         for place, agent in enumerate(AGENTS)

@@ -68,9 +68,11 @@ def speaking(load_team: LoadTeam, monkeypatch: pytest.MonkeyPatch) -> Callable[.
             return [reply(request) for request in requests]
 
         def reply(request: Request) -> Reply:
-            text = speak(request.adapter, team.tokenizer.decode(request.prompt_ids))
-            ids = list(team.tokenizer(text.removesuffix("…"))["input_ids"])
-            return Reply(ids if text.endswith("…") else [*ids, team.tokenizer.eos_token_id], [], text.removesuffix("…"))
+            text = speak(request.adapter, team.base.tokenizer.decode(request.prompt_ids))
+            ids = list(team.base.tokenizer(text.removesuffix("…"))["input_ids"])
+            return Reply(
+                ids if text.endswith("…") else [*ids, team.base.tokenizer.eos_token_id], [], text.removesuffix("…")
+            )
 
         monkeypatch.setattr(team, "act", act)
         return team

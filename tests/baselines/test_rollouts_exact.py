@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from transformers import DynamicCache, GenerationConfig
 
 from baselines.errors import ConfigError
+from baselines.policies.adapted import Compute
 from baselines.policies.engines.hf import Reply, Request, _drawn, end_ids
 from baselines.policies.engines.prefill import Prompt, cache_argument, prefill
-from baselines.policies.team import Compute, Team
+from baselines.policies.team import Team
 from tests.baselines.conftest import perturb
 from tests.baselines.trees import TEMPERATURE, Said, naive_scores, words
 
@@ -34,7 +35,7 @@ ENDS = [257, *range(0, 256, 16)]
 @pytest.fixture(scope="module")
 def team(tiny_model: Path) -> Team:
     team = perturb(Team.load(AGENTS, model=str(tiny_model)))
-    team.model.get_base_model().generation_config = GenerationConfig(eos_token_id=ENDS)
+    team.base.model.get_base_model().generation_config = GenerationConfig(eos_token_id=ENDS)
     return team
 
 
@@ -55,15 +56,15 @@ def asked(seed: int = 0) -> list[Request]:
 
 def naive_reply(team: Team, one: Request) -> list[int]:
     """By `generate`, greedily, without any of our code."""
-    team.model.set_adapter(one.adapter)
+    team.base.model.set_adapter(one.adapter)
     prompt = torch.tensor([one.prompt_ids])
-    written = team.model.generate(
+    written = team.base.model.generate(
         input_ids=prompt,
         attention_mask=torch.ones_like(prompt),  # else padding is guessed from the tokens
         generation_config=GenerationConfig(
             do_sample=False,
             max_new_tokens=one.max_new_tokens,
-            eos_token_id=end_ids(team.model, team.tokenizer),
+            eos_token_id=end_ids(team.base.model, team.base.tokenizer),
             pad_token_id=0,
         ),
     )
@@ -82,7 +83,7 @@ def said(requests: Sequence[Request], replies: Sequence[Reply], adapter: str) ->
 @PATHS
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
 def test_greedy_replies_are_those_of_generate(team: Team, path: str, batch_size: int) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     requests = asked()
     replies = team.act(requests, temperature=0.0, batch_size=batch_size)
     expected = [naive_reply(team, one) for one in requests]
@@ -96,7 +97,7 @@ def test_greedy_replies_are_those_of_generate(team: Team, path: str, batch_size:
 @PATHS
 def test_the_same_requests_are_answered_alike_again_and_again(team: Team, path: str) -> None:
     # Nothing of the first call is left in a cache, or grows in it.
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     first = team.act(asked(), temperature=TEMPERATURE, batch_size=7)
     assert team.act(asked(), temperature=TEMPERATURE, batch_size=7) == first
     assert team.act(asked(seed=1), temperature=TEMPERATURE, batch_size=7) != first
@@ -110,7 +111,7 @@ def test_the_same_requests_are_answered_alike_again_and_again(team: Team, path: 
 def test_a_sampled_reply_has_the_log_probabilities_of_a_pass_over_it_alone(
     team: Team, path: str, batch_size: int
 ) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     requests = asked()
     replies = team.act(requests, temperature=TEMPERATURE, batch_size=batch_size)
     for adapter in AGENTS:
@@ -132,9 +133,9 @@ def test_the_trainer_finds_the_log_probabilities_that_the_sampler_drew_with(
     team: Team, drawn: list[tuple[str, int, int]], sampler: str, trainer: str, batch_size: int
 ) -> None:
     requests = [request(adapter, words(*prompt), 6, number) for number, (adapter, *prompt) in enumerate(drawn)]
-    team.compute = Compute(sampler)
+    team.base.compute = Compute(sampler)
     replies = team.act(requests, temperature=TEMPERATURE, batch_size=batch_size)
-    team.compute = Compute(trainer, max_packed_tokens=100, batch_size=3)
+    team.base.compute = Compute(trainer, max_packed_tokens=100, batch_size=3)
     for adapter in AGENTS:
         sequences, sampled = said(requests, replies, adapter)
         for found, expected in zip(team.score_all(adapter, sequences, TEMPERATURE), sampled, strict=True):
@@ -144,7 +145,7 @@ def test_the_trainer_finds_the_log_probabilities_that_the_sampler_drew_with(
 def test_the_two_ways_to_read_prompts_draw_the_same(team: Team) -> None:
     replies = []
     for path in ("packed", "plain"):
-        team.compute = Compute(path)
+        team.base.compute = Compute(path)
         replies.append(team.act(asked(), temperature=TEMPERATURE, batch_size=6))
     assert [reply.action_ids for reply in replies[0]] == [reply.action_ids for reply in replies[1]]
 
@@ -152,7 +153,7 @@ def test_the_two_ways_to_read_prompts_draw_the_same(team: Team) -> None:
 @PATHS
 def test_what_was_sampled_can_be_trained_on(team: Team, path: str) -> None:
     # Ids made under `inference_mode` could not.
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     requests = [request("actor_0", words(0, 5)), request("actor_0", words(0, 9))]
     sequences, _ = said(requests, team.act(requests, temperature=TEMPERATURE, batch_size=2), "actor_0")
     scores = team.score("actor_0", sequences, TEMPERATURE)
@@ -167,11 +168,11 @@ def test_every_token_can_be_drawn_and_as_often_as_it_is_likely() -> None:
     # Five tokens of 0.4, 0.3, 0.2, 0.09 and 0.01; noise 0.005, 0.015, … stands for all there is.
     probabilities = torch.tensor([0.2, 0.01, 0.4, 0.09, 0.3])
     noise = [(number + 0.5) / 100 for number in range(100)]
-    tokens, logprobs = _drawn(probabilities.log().expand(100, -1), noise, 1.0)
+    tokens, logprobs = _drawn(probabilities.log().expand(100, -1), noise, [1.0] * 100)
     assert [tokens.count(token) for token in range(5)] == [20, 1, 40, 9, 30]
     assert logprobs == pytest.approx([float(probabilities.log()[token]) for token in tokens], abs=1e-6)
     # At temperature 2 the square roots count: 0.447 / 2.027 = 0.221 and 0.1 / 2.027 = 0.049; log 0.221 = -1.511.
-    tokens, logprobs = _drawn(probabilities.log().expand(100, -1), noise, 2.0)
+    tokens, logprobs = _drawn(probabilities.log().expand(100, -1), noise, [2.0] * 100)
     assert tokens.count(0) == 22 and tokens.count(1) == 5
     assert logprobs[0] == pytest.approx(-1.511, abs=1e-3)
 
@@ -181,8 +182,8 @@ def test_every_token_can_be_drawn_and_as_often_as_it_is_likely() -> None:
 
 def last_hidden_state(team: Team, one: Request) -> torch.Tensor:
     """Of the prompt alone, under the adapter that replies to it."""
-    team.model.set_adapter(one.adapter)
-    trunk = team.model.get_base_model().base_model
+    team.base.model.set_adapter(one.adapter)
+    trunk = team.base.model.get_base_model().base_model
     with torch.no_grad():
         return trunk(input_ids=torch.tensor([one.prompt_ids]), use_cache=False).last_hidden_state[0, -1]
 
@@ -190,7 +191,7 @@ def last_hidden_state(team: Team, one: Request) -> torch.Tensor:
 @PATHS
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
 def test_a_reply_brings_what_its_own_policy_made_of_its_prompt(team: Team, path: str, batch_size: int) -> None:
-    team.compute = Compute(path)
+    team.base.compute = Compute(path)
     requests = asked()
     replies = team.act(requests, temperature=TEMPERATURE, batch_size=batch_size)
     expected = [last_hidden_state(team, one) for one in requests]
@@ -204,7 +205,7 @@ def test_a_reply_brings_what_its_own_policy_made_of_its_prompt(team: Team, path:
 def test_a_model_that_does_not_show_what_its_head_is_given_is_named(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(team.model.get_base_model(), "get_output_embeddings", lambda: None)
+    monkeypatch.setattr(team.base.model.get_base_model(), "get_output_embeddings", lambda: None)
     (reply,) = team.act([request("actor_0", words(0, 5))], temperature=TEMPERATURE, batch_size=1)
     assert reply.features is None
     with pytest.raises(ConfigError, match="use --critic-input state"):
@@ -217,13 +218,13 @@ def test_a_model_that_does_not_show_what_its_head_is_given_is_named(
 @pytest.mark.parametrize("is_packed", [True, False])
 @torch.no_grad()
 def test_reading_prompts_together_fills_the_cache_as_reading_each_alone_does(team: Team, is_packed: bool) -> None:
-    found = prefill(team.model, [Prompt(one.adapter, one.prompt_ids) for one in asked()], is_packed=is_packed)
+    found = prefill(team.base.model, [Prompt(one.adapter, one.prompt_ids) for one in asked()], is_packed=is_packed)
     assert found.mask.sum(-1).tolist() == [len(one.prompt_ids) for one in asked()]
     for row, one in enumerate(asked()):
         ids = one.prompt_ids
-        team.model.set_adapter(one.adapter)
+        team.base.model.set_adapter(one.adapter)
         alone = DynamicCache()
-        logits = team.model(input_ids=torch.tensor([ids]), **cache_argument(team.model, alone)).logits[0, -1]
+        logits = team.base.model(input_ids=torch.tensor([ids]), **cache_argument(team.base.model, alone)).logits[0, -1]
         torch.testing.assert_close(found.logits[row], logits, atol=1e-4, rtol=0)
         for together, own in zip(found.cache.layers, alone.layers, strict=True):
             torch.testing.assert_close(together.keys[row, :, -len(ids) :], own.keys[0], atol=1e-3, rtol=0)

@@ -12,7 +12,8 @@ import pytest
 import torch
 from transformers.utils.logging import enable_progress_bar
 
-from baselines.policies.team import Compute, Team
+from baselines.policies.adapted import Compute
+from baselines.policies.team import Team
 from benchmarks import critic, measuring, memory, rollout, scaling, sequences, update, whole_step
 from benchmarks.sequences import Said
 
@@ -68,7 +69,7 @@ def test_prompts_have_the_length_asked_for_share_the_system_text_and_differ(load
     prompts = sequences.chat_prompts(team, 3, 160)
     assert [len(prompt) for prompt in prompts] == [160] * 3
     assert len({tuple(prompt) for prompt in prompts}) == 3
-    texts = [team.tokenizer.decode(prompt) for prompt in prompts]
+    texts = [team.base.tokenizer.decode(prompt) for prompt in prompts]
     head = f"<|im_start|>system\n{sequences.SYSTEM}<|im_end|>\n<|im_start|>user\nWhat is "
     assert all(text.startswith(head) and text.endswith("<|im_end|>\n<|im_start|>assistant\n") for text in texts)
 
@@ -82,10 +83,10 @@ def test_no_token_ends_an_endless_reply_and_afterwards_it_does(load_team: Callab
     from baselines.policies.engines.hf import end_ids
 
     team = load_team("reasoner_0")
-    before = end_ids(team.model, team.tokenizer)
+    before = end_ids(team.base.model, team.base.tokenizer)
     with sequences.endless(team):
-        assert end_ids(team.model, team.tokenizer) == []
-    assert end_ids(team.model, team.tokenizer) == before != []
+        assert end_ids(team.base.model, team.base.tokenizer) == []
+    assert end_ids(team.base.model, team.base.tokenizer) == before != []
 
 
 def test_distinct_tokens_are_counted_once() -> None:

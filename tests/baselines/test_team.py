@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from baselines.errors import CheckpointError, ConfigError
+from baselines.policies.adapted import Compute
 from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.loading import Lora
-from baselines.policies.team import SHARED, Compute, Team
+from baselines.policies.team import SHARED, Team
 from tests.baselines.trees import Said
 
 LoadTeam = Callable[..., Team]
@@ -37,7 +38,7 @@ def load_team(load_team: LoadTeam, request: pytest.FixtureRequest) -> LoadTeam:
 
 
 def prompt(team: Team, text: str) -> list[int]:
-    return team.conversation().prompt([{"role": "user", "content": text}])
+    return team.conversation(next(iter(team.adapter_of))).prompt([{"role": "user", "content": text}])
 
 
 def requests(team: Team, adapters: Sequence[str], *, tokens: int = 12, chars: int = 500) -> list[Request]:
@@ -54,8 +55,8 @@ def said(asked: Sequence[Request], replies: Sequence[Reply]) -> list[Said]:
 
 def always_end(team: Team, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """Makes every reply end by EOS after so many tokens of its own."""
-    model = team.model.get_base_model()
-    eos = team.tokenizer.eos_token_id
+    model = team.base.model.get_base_model()
+    eos = team.base.tokenizer.eos_token_id
     forward = model.forward
 
     def ending(*args: object, **kwargs: object) -> object:
@@ -82,8 +83,8 @@ def test_eight_agents_share_one_copy_of_the_base(load_team: LoadTeam) -> None:
     one = load_team("solo_0")
     eight = load_team(*(f"expert_{number}" for number in range(8)))
     adapter = size(one.parameters("solo_0"))
-    base = size(list(one.model.parameters())) - adapter
-    assert size(list(eight.model.parameters())) == base + 8 * adapter
+    base = size(list(one.base.model.parameters())) - adapter
+    assert size(list(eight.base.model.parameters())) == base + 8 * adapter
     # rank 8; q and o: 64 -> 64, k and v: 64 -> 32, gate, up and down: between 64 and 128; two layers:
     # 2 · 8 · (2·(64 + 64) + 2·(64 + 32) + 3·(64 + 128)) = 16 · (256 + 192 + 576) = 16384
     assert adapter == 16384
@@ -93,9 +94,9 @@ def test_fresh_adapters_change_nothing(load_team: LoadTeam) -> None:
     team = load_team(fresh=True)
     ids = torch.tensor([prompt(team, "Hello")])
     with torch.no_grad():
-        adapted = team.model(ids).logits
-        with team.model.disable_adapter():
-            assert torch.equal(team.model(ids).logits, adapted)
+        adapted = team.base.model(ids).logits
+        with team.base.model.disable_adapter():
+            assert torch.equal(team.base.model(ids).logits, adapted)
 
 
 def test_adapters_mixed_in_one_call_reply_as_each_does_alone(load_team: LoadTeam) -> None:
@@ -163,21 +164,21 @@ def test_every_reply_keeps_to_its_own_number_of_tokens(load_team: LoadTeam, monk
     replies = team.act(asked, temperature=1.0, batch_size=3)
     assert [len(reply.action_ids) for reply in replies] == own
     assert [len(reply.logprobs) for reply in replies] == own
-    assert all(reply.action_ids[-1] != team.tokenizer.eos_token_id for reply in replies)
+    assert all(reply.action_ids[-1] != team.base.tokenizer.eos_token_id for reply in replies)
 
 
 def test_a_reply_that_ends_keeps_the_token_that_ended_it_and_nothing_after(
     load_team: LoadTeam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     team = load_team()
-    eos = team.tokenizer.eos_token_id
-    assert team.tokenizer.pad_token_id == eos  # so a reply's end cannot be told from padding by looking at it
+    eos = team.base.tokenizer.eos_token_id
+    assert team.base.tokenizer.pad_token_id == eos  # so a reply's end cannot be told from padding by looking at it
     always_end(team, monkeypatch, after=3)
     (reply,) = team.act([Request("actor_0", prompt(team, "Hello"), 9, 500)], temperature=1.0, batch_size=1)
     assert len(reply.action_ids) == len(reply.logprobs) == 4
     assert reply.action_ids[-1] == eos
     assert eos not in reply.action_ids[:-1]
-    assert reply.text == team.tokenizer.decode(reply.action_ids[:-1])
+    assert reply.text == team.base.tokenizer.decode(reply.action_ids[:-1])
 
 
 @pytest.mark.parametrize("chars", [1, 2, 5, 11])
@@ -187,8 +188,8 @@ def test_a_reply_is_cut_at_a_token_so_that_its_ids_spell_the_text_that_is_used(l
     asked = requests(team, [*AGENTS] * 4, tokens=20, chars=chars)
     for reply in team.act(asked, temperature=1.0, batch_size=8):
         assert len(reply.text) <= chars
-        spelt = reply.action_ids[:-1] if reply.action_ids[-1] == team.tokenizer.eos_token_id else reply.action_ids
-        whole = team.tokenizer.decode(spelt, skip_special_tokens=False)
+        spelt = reply.action_ids[:-1] if reply.action_ids[-1] == team.base.tokenizer.eos_token_id else reply.action_ids
+        whole = team.base.tokenizer.decode(spelt, skip_special_tokens=False)
         assert whole == reply.text or len(reply.action_ids) == 1  # a single token may be longer than what is allowed
         assert len(reply.logprobs) == len(reply.action_ids)
 
@@ -197,7 +198,7 @@ def test_a_reply_that_was_cut_has_not_ended(load_team: LoadTeam, monkeypatch: py
     team = load_team()
     always_end(team, monkeypatch, after=8)
     (reply,) = team.act([Request("actor_0", prompt(team, "Hello"), 20, 3)], temperature=1.0, batch_size=1)
-    assert team.tokenizer.eos_token_id not in reply.action_ids
+    assert team.base.tokenizer.eos_token_id not in reply.action_ids
 
 
 def test_the_models_own_generation_settings_do_not_bend_the_policy(
@@ -217,7 +218,7 @@ def test_the_models_own_generation_settings_do_not_bend_the_policy(
     settings |= {"no_repeat_ngram_size": 1, "suppress_tokens": list(range(0, 256, 2)), "max_length": 3}
     (folder / "generation_config.json").write_text(json.dumps(settings))
     plain = load_team()
-    opinionated = Team.load(AGENTS, model=str(folder), compute=plain.compute)
+    opinionated = Team.load(AGENTS, model=str(folder), compute=plain.base.compute)
     for adapter in AGENTS:
         for copy, original in zip(opinionated.parameters(adapter), plain.parameters(adapter), strict=True):
             copy.data.copy_(original)
@@ -269,7 +270,7 @@ def test_padding_on_either_side_changes_no_log_probability(load_team: LoadTeam) 
 
 def test_the_end_of_a_reply_is_scored_and_what_pads_it_is_not(load_team: LoadTeam) -> None:
     team = load_team()
-    eos = team.tokenizer.eos_token_id
+    eos = team.base.tokenizer.eos_token_id
     sequences = [Said([70, 71], [100, eos]), Said([70, 71], [100, eos, 101, 102, eos]), Said([70], [eos])]
     scores = team.score("actor_0", sequences, 1.0)
     assert scores.mask.tolist() == [[True, True, False, False, False], [True] * 5, [True, False, False, False, False]]
@@ -279,10 +280,10 @@ def test_the_end_of_a_reply_is_scored_and_what_pads_it_is_not(load_team: LoadTea
 def test_scores_come_back_in_the_order_they_were_asked_in_whatever_the_batches(load_team: LoadTeam) -> None:
     team = load_team()
     sequences = [Said([60] * (9 - number), [100 + number] * (1 + number % 3)) for number in range(7)]
-    path = team.compute.path
+    path = team.base.compute.path
     found = []
     for batch_size, max_tokens in ((1, 1), (3, 12), (100, 1000)):
-        team.compute = Compute(path, max_tokens, batch_size)
+        team.base.compute = Compute(path, max_tokens, batch_size)
         found.append(team.score_all("actor_0", sequences, 1.0))
     for together in found[1:]:
         for single, batched in zip(found[0], together, strict=True):
@@ -299,12 +300,12 @@ def gradients(team: Team, adapter: str) -> list[Tensor | None]:
 def test_a_gradient_reaches_the_adapter_that_was_scored_and_nothing_else(load_team: LoadTeam) -> None:
     team = load_team()
     for adapter, other in (AGENTS, AGENTS[::-1]):
-        team.model.zero_grad()
+        team.base.model.zero_grad()
         team.score(adapter, [Said([70, 71], [100, 101])], 1.0).logprobs.sum().backward()
         assert all(found is not None and bool(found.any()) for found in gradients(team, adapter))
         assert gradients(team, other) == [None] * len(team.parameters(other))
     lora = {id(parameter) for adapter in AGENTS for parameter in team.parameters(adapter)}
-    assert all(parameter.grad is None for parameter in team.model.parameters() if id(parameter) not in lora)
+    assert all(parameter.grad is None for parameter in team.base.model.parameters() if id(parameter) not in lora)
 
 
 @pytest.mark.parametrize("part", ["logprobs", "entropy"])
@@ -336,7 +337,7 @@ def test_sampling_and_features_leave_the_scored_adapter_trainable(load_team: Loa
     team = load_team()
     team.score("actor_0", [Said([70], [100])], 1.0)
     team.act(requests(team, AGENTS), temperature=1.0, batch_size=2)
-    team.features(["x"])
+    team.base.features(["x"])
     team.score("actor_0", [Said([70, 71], [100, 101])], 1.0).logprobs.sum().backward()
     assert all(found is not None and bool(found.any()) for found in gradients(team, "actor_0"))
 
@@ -344,7 +345,7 @@ def test_sampling_and_features_leave_the_scored_adapter_trainable(load_team: Loa
 def test_only_the_last_layers_are_adapted_if_so_asked(load_team: LoadTeam) -> None:
     team = load_team(*AGENTS, lora=Lora(last_layers=1))
     assert size(team.parameters("actor_0")) == 16384 // 2
-    assert all(".layers.1." in name for name, _ in team.model.named_parameters() if "lora_" in name)
+    assert all(".layers.1." in name for name, _ in team.base.model.named_parameters() if "lora_" in name)
 
 
 # Features.
@@ -353,30 +354,30 @@ def test_only_the_last_layers_are_adapted_if_so_asked(load_team: LoadTeam) -> No
 def test_features_are_the_untrained_base_models_last_hidden_states(load_team: LoadTeam) -> None:
     fresh, trained = load_team(fresh=True), load_team()
     texts = ["round 1", "something else, and longer", "round 1\n\nto everybody:\nhello", "round 1"]
-    base = fresh.model.get_base_model()
+    base = fresh.base.model.get_base_model()
     expected = []
     with torch.no_grad():
         for text in texts:
-            ids = torch.tensor([fresh.tokenizer(text)["input_ids"]])
+            ids = torch.tensor([fresh.base.tokenizer(text)["input_ids"]])
             expected.append(base(ids, output_hidden_states=True).hidden_states[-1][0, -1])
     for team in (fresh, trained):
-        features = team.features(texts)
-        assert features.shape == (4, team.hidden_size)
+        features = team.base.features(texts)
+        assert features.shape == (4, team.base.hidden_size)
         torch.testing.assert_close(features, torch.stack(expected), atol=1e-4, rtol=0)
 
 
 def test_a_text_has_the_same_features_in_any_company(load_team: LoadTeam) -> None:
     team = load_team()
     texts = ["", "a", "ab", "b", "abc and on and on"]
-    together = team.features(texts)
+    together = team.base.features(texts)
     for row, text in zip(together, texts, strict=True):
-        torch.testing.assert_close(team.features([text])[0], row, atol=1e-4, rtol=0)
+        torch.testing.assert_close(team.base.features([text])[0], row, atol=1e-4, rtol=0)
 
 
 def test_of_a_text_beyond_the_bound_the_end_is_read(load_team: LoadTeam) -> None:
     team = load_team()
     long, tail = "x" * 30 + "abcde", "abcde"
-    torch.testing.assert_close(team.features([long], max_tokens=5), team.features([tail]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(team.base.features([long], max_tokens=5), team.base.features([tail]), atol=1e-4, rtol=0)
 
 
 # Saved and read back.
@@ -389,7 +390,7 @@ def test_adapters_that_were_saved_act_as_before_and_can_be_trained_on(load_team:
     for adapter in AGENTS:
         for restored, original in zip(again.parameters(adapter), team.parameters(adapter), strict=True):
             assert torch.equal(restored, original)
-        again.model.zero_grad()
+        again.base.model.zero_grad()
         again.score(adapter, [Said([70, 71], [100, 101])], 1.0).logprobs.sum().backward()
         assert all(found is not None and bool(found.any()) for found in gradients(again, adapter))
     asked = requests(team, [*AGENTS] * 2)
@@ -463,8 +464,8 @@ def test_a_gpu_that_is_not_there_is_refused(load_team: LoadTeam, monkeypatch: py
 def test_adapters_are_float32_on_a_bfloat16_base(load_team: LoadTeam) -> None:
     team = load_team(*AGENTS, dtype="bfloat16")
     assert {parameter.dtype for adapter in AGENTS for parameter in team.parameters(adapter)} == {torch.float32}
-    assert team.model.get_base_model().lm_head.weight.dtype == torch.bfloat16
-    assert team.features(["x"]).dtype == torch.float32
+    assert team.base.model.get_base_model().lm_head.weight.dtype == torch.bfloat16
+    assert team.base.features(["x"]).dtype == torch.float32
 
 
 def test_the_kind_of_attention_is_the_one_asked_for_and_changes_no_number(load_team: LoadTeam) -> None:
@@ -472,7 +473,7 @@ def test_the_kind_of_attention_is_the_one_asked_for_and_changes_no_number(load_t
     scores = {}
     for kind in ("sdpa", "eager"):
         team = load_team(attn_implementation=kind)
-        assert team.model.get_base_model().config._attn_implementation == kind
+        assert team.base.model.get_base_model().config._attn_implementation == kind
         scores[kind] = team.score("actor_0", asked, 0.7).logprobs
     assert torch.allclose(scores["sdpa"], scores["eager"], atol=1e-5)
 
@@ -480,18 +481,18 @@ def test_the_kind_of_attention_is_the_one_asked_for_and_changes_no_number(load_t
 def test_the_head_gets_its_positions_in_one_piece(load_team: LoadTeam) -> None:
     team = load_team()
     given: list[Tensor] = []
-    head = team.model.get_base_model().get_output_embeddings()
+    head = team.base.model.get_base_model().get_output_embeddings()
     head.register_forward_pre_hook(lambda module, args: given.append(args[0]))
     team.score("actor_0", [Said([65, 66, 67, 68], [70, 71]), Said([65, 66], [72, 73])], 0.7)
     # Two rows, two replies' tokens and one before them; or one row: both replies begin behind another token.
-    assert [hidden.shape[:2] for hidden in given] == [(2, 3) if team.compute.path == "plain" else (1, 4)]
+    assert [hidden.shape[:2] for hidden in given] == [(2, 3) if team.base.compute.path == "plain" else (1, 4)]
     assert given[0].is_contiguous()
 
 
 def test_by_default_every_linear_layer_but_the_head_is_adapted(load_team: LoadTeam) -> None:
     team = load_team("a_0")
     adapted = {
-        name.split(".lora_")[0].rpartition(".")[2] for name, _ in team.model.named_parameters() if "lora_A" in name
+        name.split(".lora_")[0].rpartition(".")[2] for name, _ in team.base.model.named_parameters() if "lora_A" in name
     }
     assert adapted == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
     assert len(team.parameters("a_0")) == 2 * 7 * 2  # layers, linear layers of each, and two factors

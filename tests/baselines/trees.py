@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from baselines.learning.losses import ppo_policy_loss
-from baselines.policies.team import Scores, Team
+from baselines.policies.scoring import Scores
+from baselines.policies.team import Team
 
 IDS = (0, 1, 70, 71, 72, 255, 256, 257)
 """Of the byte tokenizer: some bytes, the padding of prompts (0), and control tokens, the end of a reply among them."""
@@ -68,10 +69,10 @@ class Naive(NamedTuple):
 
 def naive_scores(team: Team, adapter: str, said: Sequence[Said]) -> Naive:
     """One sequence at a time, through the model's plainest arguments and torch's own distribution."""
-    team.model.set_adapter(adapter)
+    team.base.model.set_adapter(adapter)
     logprobs, entropy = [], []
     for one in said:
-        logits = team.model(input_ids=torch.tensor([one.prompt_ids + one.action_ids]), use_cache=False).logits[0]
+        logits = team.base.model(input_ids=torch.tensor([one.prompt_ids + one.action_ids]), use_cache=False).logits[0]
         predicting = logits[len(one.prompt_ids) - 1 : -1] / TEMPERATURE
         policy = torch.distributions.Categorical(logits=predicting)
         logprobs.append(policy.log_prob(torch.tensor(one.action_ids)))

@@ -10,7 +10,7 @@ here, through the model's public arguments (cache, adapter names).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import cast
 
@@ -36,6 +36,12 @@ class Request:
     what was used."""
     seed: int | str = 0
     """Decides what is drawn: the same request with the same seed is answered alike. Greedy replies need none."""
+    temperature: float | None = None
+    """Its own, where the team's agents differ; 0 is greedy."""
+    stop: str = ""
+    """Text that ends the reply: the token that completes it is the last one drawn. What is recorded ends before it."""
+    must_speak: bool = False
+    """Whether the first token is none that would end the reply."""
     history: History | None = field(default=None, compare=False, repr=False)
     """What the prompt goes on from, if that was kept. It saves reading, and changes nothing else."""
     keeps_history: bool = False
@@ -77,8 +83,8 @@ def generate(
 ) -> list[Reply]:
     """Draw one reply per request, in the order of `requests`; temperature 0 is greedy.
 
-    `is_packed`: whether prompts are read as a tree, or each by itself. What a request draws follows from its own seed:
-    neither its company nor the size of batches matters, beyond rounding.
+    `temperature`: of requests that name none. `is_packed`: whether prompts are read as a tree, or each by itself. What
+    a request draws follows from its own seed: neither its company nor the size of batches matters, beyond rounding.
     """
     assert temperature >= 0 and batch_size >= 1, (temperature, batch_size)
     order = sorted(range(len(requests)), key=lambda number: (requests[number].adapter, requests[number].prompt_ids))
@@ -88,13 +94,26 @@ def generate(
     model.eval()  # mixed adapters are exact in eval mode and refused in train mode
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        drawn = _draw(model, [requests[position] for position in chosen], temperature, ends, is_packed=is_packed)
-        for position, row in zip(chosen, drawn, strict=True):
-            ids, text = _cut_to_chars(tokenizer, row.ids, ends, requests[position].max_chars)
-            logprobs = row.logprobs[: len(ids)] if temperature else []
+        for position, row in zip(
+            chosen,
+            _draw(
+                model,
+                tokenizer,
+                [_at(requests[position], temperature) for position in chosen],
+                ends,
+                is_packed=is_packed,
+            ),
+            strict=True,
+        ):
+            ids, text = _cut_to_chars(tokenizer, row.ids, ends, row.request)
+            logprobs = row.logprobs[: len(ids)] if row.temperature else []
             replies[position] = Reply(ids, logprobs, text, row.features, row.history)
     model.train(was_training)
     return [replies[position] for position in range(len(requests))]
+
+
+def _at(request: Request, temperature: float) -> Request:
+    return request if request.temperature is not None else replace(request, temperature=temperature)
 
 
 @dataclass(slots=True)
@@ -103,6 +122,7 @@ class _Row:
 
     request: Request
     noise: Random
+    tokenizer: PreTrainedTokenizerBase
     features: Tensor | None = None
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
@@ -112,7 +132,17 @@ class _Row:
         """Append a token; whether more are to come."""
         self.ids.append(token)
         self.logprobs.append(logprob)
-        return token not in ends and len(self.ids) < self.request.max_new_tokens
+        return token not in ends and len(self.ids) < self.request.max_new_tokens and not self._has_stopped
+
+    @property
+    def temperature(self) -> float:
+        """At which it is drawn."""
+        assert self.request.temperature is not None, "each request was given one"
+        return self.request.temperature
+
+    @property
+    def _has_stopped(self) -> bool:
+        return bool(self.request.stop) and self.request.stop in _text(self.tokenizer, self.ids)
 
     def keep(self, cache: Cache, place: int) -> None:
         """Take what its history is from the batch's cache, if it was asked for."""
@@ -123,18 +153,28 @@ class _Row:
 
 @torch.no_grad()  # not inference_mode: ids made there cannot take part in a later backward
 def _draw(
-    model: PeftModel, requests: Sequence[Request], temperature: float, ends: Sequence[int], *, is_packed: bool
+    model: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    ends: Sequence[int],
+    *,
+    is_packed: bool,
 ) -> list[_Row]:
     """Read all prompts once, then draw token by token; a row that ended leaves the batch."""
-    rows = [_Row(request, Random(request.seed)) for request in requests]
+    rows = [_Row(request, Random(request.seed), tokenizer) for request in requests]
     prefilled = prefill(model, [Prompt(r.adapter, r.prompt_ids, r.history) for r in requests], is_packed=is_packed)
     logits, mask = prefilled.logits, prefilled.mask
     if prefilled.features is not None:
         for row, features in zip(rows, prefilled.features.cpu(), strict=True):
             row.features = features.clone()  # a row of its own, or it would keep all the others
     active = list(range(len(rows)))
+    if any(row.request.must_speak for row in rows):
+        begins = torch.tensor([row.request.must_speak for row in rows], device=logits.device)
+        logits = without(logits, begins, ends)
     while True:
-        drawn = _drawn(logits, [rows[number].noise.random() for number in active], temperature)
+        drawn = _drawn(
+            logits, [rows[number].noise.random() for number in active], [rows[number].temperature for number in active]
+        )
         going_on = [
             place
             for place, (number, token, logprob) in enumerate(zip(active, *drawn, strict=True))
@@ -159,11 +199,22 @@ def _draw(
         ).logits[:, -1]
 
 
-def _drawn(logits: Tensor, noise: Sequence[float], temperature: float) -> tuple[list[int], list[float]]:
+def _drawn(logits: Tensor, noise: Sequence[float], temperatures: Sequence[float]) -> tuple[list[int], list[float]]:
     """A token for each row, and its log-probability; greedy at temperature 0.
 
     The token at which the cumulated probability passes the row's noise, a number from 0 to 1. Shapes: logits (B, V).
     """
+    tokens, logprobs = [0] * len(logits), [0.0] * len(logits)
+    for temperature in dict.fromkeys(temperatures):
+        places = [place for place, own in enumerate(temperatures) if own == temperature]
+        rows = logits if len(places) == len(logits) else logits[places]
+        found = _drawn_alike(rows, [noise[place] for place in places], temperature)
+        for place, token, logprob in zip(places, *found, strict=True):
+            tokens[place], logprobs[place] = token, logprob
+    return tokens, logprobs
+
+
+def _drawn_alike(logits: Tensor, noise: Sequence[float], temperature: float) -> tuple[list[int], list[float]]:
     if temperature == 0:
         return logits.argmax(-1).tolist(), [0.0] * len(logits)
     logprobs = (logits.float() / temperature).log_softmax(-1)
@@ -173,17 +224,34 @@ def _drawn(logits: Tensor, noise: Sequence[float], temperature: float) -> tuple[
     return tokens[:, 0].tolist(), logprobs.gather(-1, tokens)[:, 0].tolist()
 
 
+def without(logits: Tensor, places: Tensor, tokens: Sequence[int]) -> Tensor:
+    """Logits with which certain tokens are not chosen at certain places.
+
+    Shapes: logits (..., V), places (...) bool -> (..., V).
+    """
+    forbidden = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    forbidden[list(tokens)] = True
+    return logits.masked_fill(places[..., None] & forbidden, -torch.inf)
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
+    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
 def _cut_to_chars(
-    tokenizer: PreTrainedTokenizerBase, action_ids: list[int], ends: Sequence[int], max_chars: int
+    tokenizer: PreTrainedTokenizerBase, action_ids: list[int], ends: Sequence[int], request: Request
 ) -> tuple[list[int], str]:
-    """Drop tokens from the end until the text fits; a reply that was cut has no end-of-sequence token any more."""
+    """Drop tokens from the end until the text fits; a reply that was cut has no end-of-sequence token any more.
+
+    The text ends before what stops the reply.
+    """
 
     def text_of(ids: list[int]) -> str:
-        content = ids[:-1] if ids and ids[-1] in ends else ids
-        return str(tokenizer.decode(content, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        text = _text(tokenizer, ids[:-1] if ids and ids[-1] in ends else ids)
+        return text.partition(request.stop)[0] if request.stop else text
 
     text = text_of(action_ids)
-    while len(text) > max_chars and len(action_ids) > 1:
+    while len(text) > request.max_chars and len(action_ids) > 1:
         action_ids = action_ids[:-1]
         text = text_of(action_ids)
-    return action_ids, text[:max_chars]
+    return action_ids, text[: request.max_chars]
