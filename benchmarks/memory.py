@@ -16,15 +16,21 @@ Ratios are to the first team with the same allocator.
 Activations grow with the distinct tokens of a forward and backward pass, up to `--max-packed-tokens`; and a larger team
 reads more, since everybody reads those before. So there are two questions: what does a larger team take at the
 defaults, and what if passes are equally large? For the second, give a bound that a duo reaches.
+
+With `--second-base MODEL` every team is measured once more with its last agent on that model: whatever the size of the
+team, it should cost what that model weighs, and no more.
 """
 
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
+import marft_envs
 from benchmarks.measuring import parser, progress, run_fresh, set_up, show, spread, write_json
 
 TEAMS = ("duo", "solo", "trio", "quartet", "octet")
@@ -34,8 +40,26 @@ ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "mmap": {"MALLOC_MMAP_TH
 """Environment variables of each."""
 
 
-def train(team: str, allocator: str, options: dict[str, object]) -> tuple[float, float]:
-    """Peak in MiB and CPU-seconds of one iteration."""
+class Contestant(NamedTuple):
+    """What is measured."""
+
+    allocator: str
+    second_base: str | None
+    team: str
+
+    @property
+    def label(self) -> str:
+        """Its name in the table."""
+        return self.team if self.second_base is None else f"{self.team}, two bases"
+
+
+def last_agent(team: str) -> str:
+    """The name of the one that acts last."""
+    return marft_envs.make("math/pipeline-v0", team=team, horizon=1).possible_agents[-1]
+
+
+def train(team: str, allocator: str, second_base: str | None, options: dict[str, object]) -> tuple[float, float]:
+    """Peak in MiB and CPU-seconds of one iteration; `second_base` is the last agent's, if it has one of its own."""
     variables = ALLOCATORS.get(allocator, {"LD_PRELOAD": allocator})
     with tempfile.TemporaryDirectory() as folder:
         words = [
@@ -45,6 +69,8 @@ def train(team: str, allocator: str, options: dict[str, object]) -> tuple[float,
         ]
         for name, value in options.items():
             words += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
+        if second_base is not None:
+            words += ["--model-by-role", last_agent(team), second_base]
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         log = Path(folder) / "log"
         peak, cpu_s = run_fresh(words, os.environ | {"PYTHONPATH": path} | variables, log)
@@ -64,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="ALLOCATOR",
         help="default, mmap or the path of a library (default: default mmap)",
     )
+    made.add_argument("--second-base", metavar="MODEL", help="measure teams with their last agent on it, too")
     made.add_argument("--path", default="packed", help="packed or plain (default: packed)")
     options = made.parse_args(arguments)
     for allocator in options.allocators:
@@ -83,30 +110,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.attn_implementation is not None:
         settings["attn-implementation"] = options.attn_implementation
     teams = options.teams or (QUICK if options.quick else TEAMS)
-    contestants = [(team, allocator) for allocator in options.allocators for team in teams]
-    peaks: dict[tuple[str, str], list[float]] = {one: [] for one in contestants}
-    cpu_s: dict[tuple[str, str], list[float]] = {one: [] for one in contestants}
+    bases = (None,) if options.second_base is None else (None, options.second_base)
+    contestants = [Contestant(*one) for one in product(options.allocators, bases, teams)]
+    peaks: dict[Contestant, list[float]] = {one: [] for one in contestants}
+    cpu_s: dict[Contestant, list[float]] = {one: [] for one in contestants}
     for _ in range(options.repeats):
-        for team, allocator in contestants:
-            progress(f"memory, {team}, {allocator}")
-            peak, cpu = train(team, allocator, settings)
-            peaks[team, allocator].append(peak)
-            cpu_s[team, allocator].append(cpu)
+        for one in contestants:
+            progress(f"memory, {one.label}, {one.allocator}")
+            peak, cpu = train(one.team, one.allocator, one.second_base, settings)
+            peaks[one].append(peak)
+            cpu_s[one].append(cpu)
     rows = [
         [
-            team,
-            Path(allocator).name,
+            one.label,
+            Path(one.allocator).name,
             *(f"{float(value):.0f}" for value in spread(own)),
-            f"{median(own) / median(peaks[teams[0], allocator]):.2f}×",
-            *spread(cpu_s[team, allocator]),
+            f"{median(own) / median(peaks[Contestant(one.allocator, None, teams[0])]):.2f}×",
+            *spread(cpu_s[one]),
         ]
-        for (team, allocator), own in peaks.items()
+        for one, own in peaks.items()
     ]
     headers = ("team", "allocator", "peak MiB", "lowest", "highest", "ratio", "CPU-s", "lowest", "highest")
     show("Memory", headers, rows, markdown=options.markdown)
     kept = [
-        {"team": team, "allocator": allocator, "peak_mib": own, "cpu_s": cpu_s[team, allocator]}
-        for (team, allocator), own in peaks.items()
+        {
+            "team": one.team,
+            "allocator": one.allocator,
+            "second_base": one.second_base,
+            "peak_mib": own,
+            "cpu_s": cpu_s[one],
+        }
+        for one, own in peaks.items()
     ]
     write_json(options, kept)
 
