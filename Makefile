@@ -5,6 +5,7 @@
 #   TORCH         which torch; the default is the version that the figures in the README were measured with
 #   ARGS          passed on to the command                     make train ARGS="--seed 1"
 #   WORKERS       processes that the tests run in
+#   PROCESSES     processes that train together               make train PROCESSES=2
 #
 # On Linux the default index serves the CUDA build of torch: several GB, which a machine without a GPU can save with
 # TORCH_INDEX. Once .venv exists, `make clean` comes before another PYTHON, TORCH or TORCH_INDEX. The same holds for
@@ -14,6 +15,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
+PROCESSES ?= 1
 ARGS ?=
 # What `make train` adds to the defaults of `marft train`: one try at each problem and nothing to come after it, and
 # matrix products by oneDNN, which is faster on some processors (benchmarks/README.md). `make train DEMO=` leaves it
@@ -28,6 +30,7 @@ CLIENTS_VENV := .venv-clients
 TRAINABLE := $(VENV)/.train-installed
 TESTABLE := $(VENV)/.dev-installed
 CLIENTS := $(CLIENTS_VENV)/.clients-installed
+TOGETHER = $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m baselines.cli
 PIP = $(@D)/bin/python -m pip --disable-pip-version-check install
 
 .DEFAULT_GOAL := help
@@ -39,10 +42,10 @@ help: ## list the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Settings: PYTHON TORCH_INDEX TORCH ARGS WORKERS (explained at the top of the Makefile)'
+	@echo 'Settings: PYTHON TORCH_INDEX TORCH ARGS WORKERS PROCESSES (explained at the top of the Makefile)'
 
 train: $(TRAINABLE) model ## train the two-agent team on this machine; ARGS="--help" lists the settings
-	$(BIN)/marft train $(DEMO) $(ARGS)
+	$(if $(filter 1,$(PROCESSES)),$(BIN)/marft,$(TOGETHER)) train $(DEMO) $(ARGS)
 
 # One thread per process: two processes with one thread each beat one with two, and figures repeat.
 test: $(TESTABLE) model ## run every test; ARGS="-k name" picks some

@@ -13,13 +13,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from baselines.errors import DiskFullError, MissingExtraError, extra_required, tells_full_disk
+from baselines.errors import ConfigError, DiskFullError, MissingExtraError, extra_required, tells_full_disk
 from marft_envs import MarftError
 
 if TYPE_CHECKING:
     from baselines.commands.terminal import Command
 
 EXPLAINED, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+LAUNCHED = "TORCHELASTIC_RUN_ID"
+"""Set by torchrun, and by what starts processes through it."""
 
 DESCRIPTION = """Markov games of language model teams, and trainers that fine-tune every agent of a team.
 `marft COMMAND --help` shows a command's options; `marft train` without any trains a team on this machine."""
@@ -53,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(arguments: list[str]) -> "Command":
     """The command that the arguments ask for, with its options."""
+    _require_training(arguments)
     with extra_required("train", "the command `marft`"):
         import tyro
 
@@ -97,6 +100,16 @@ def _command(arguments: list[str]) -> "Command":
     return command
 
 
+def _require_training(arguments: list[str]) -> None:
+    """Raises: `ConfigError` where several processes would do the same."""
+    num_processes = int(os.environ.get("WORLD_SIZE", "1")) if LAUNCHED in os.environ else 1
+    if num_processes > 1 and arguments[:1] not in ([], ["train"]):
+        raise ConfigError(
+            f"`marft {arguments[0]}` was started {num_processes} times, and each process would do all of it; only "
+            "`marft train` shares its work: start this one without torchrun"
+        )
+
+
 def _train_help() -> NoReturn:
     """Train a team; its options depend on the algorithm, and `marft train --help` shows them."""
     raise AssertionError("`train` reads its arguments itself")
@@ -112,7 +125,8 @@ def _explain(error: MarftError) -> int:
         assert isinstance(error, MissingExtraError)
         sys.stderr.write(f"error: {error}\n")
     else:
-        print_error(str(error))
+        rank = os.environ.get("RANK", "0")  # of several processes that meet the same, each says so
+        print_error(str(error) if rank == "0" else f"(process {rank}) {error}")
     return EXPLAINED
 
 

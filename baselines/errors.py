@@ -12,6 +12,8 @@
        ├─ TemplateError          (ValueError)    a chat template that rewrites what was said before
        ├─ CheckpointError        (ValueError)    a checkpoint that is absent, unreadable, or of something else
        ├─ DivergedError          (ArithmeticError)  a loss or a gradient that is no number
+       ├─ OutOfStepError         (RuntimeError)  processes that train together and hold different things
+       ├─ RankLostError          (ConnectionError)  one of them is gone
        └─ DiskFullError          (OSError)       no room left
 
 Each message names the value, the rule and the way out; each type is also the built-in that an experienced
@@ -94,6 +96,14 @@ class DivergedError(BaselinesError, ArithmeticError):
 
     Way out: the batch that did it, the checkpoint before it, and which settings make steps smaller.
     """
+
+
+class OutOfStepError(BaselinesError, RuntimeError):
+    """Processes that train one team together hold different settings or weights. Way out: what must be alike."""
+
+
+class RankLostError(BaselinesError, ConnectionError):
+    """Another process of the run has ended. Way out: its own message, and the newest checkpoint."""
 
 
 class DiskFullError(BaselinesError, OSError):

@@ -11,14 +11,15 @@ import numpy as np
 
 from baselines.errors import ConfigError
 from baselines.policies.team import Team
-from baselines.rollouts.batch import Rollout
+from baselines.rollouts.batch import Batch, Rollout
 from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.games import as_game
 from baselines.rollouts.scripted import Script
+from baselines.rollouts.shares import played_together
 from baselines.runs.company import Company
 from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env, sampling_for
 from baselines.runs.intervals import Interval, bootstrap_interval
-from baselines.runs.run import Run
+from baselines.runs.shared_run import SharedRun
 from marft_envs import Episode, FlexMG, Message, OptionError
 
 EVALUATION_SEED = 20_504_16129 % 2**32
@@ -60,8 +61,12 @@ class Evaluation:
 def evaluate_team(
     collector: Collector, tasks: Sequence[Task], sampling: Sampling, status: Status = lambda text: None
 ) -> Evaluation:
-    """Play every task and summarise."""
-    batch = collector.collect(tasks, sampling, lambda done: status(f"evaluating {done}/{len(tasks)}"))
+    """Play every task and summarise; of several processes each plays its share."""
+
+    def play(own: Sequence[Task]) -> Batch:
+        return collector.collect(own, sampling, lambda done: status(f"evaluating {done}/{len(own)}"))
+
+    batch = played_together(collector.ranks, tasks, play)
     interval = over_instances(batch.rollouts, lambda rollout: rollout.team_return)
     names = sorted({name for rollout in batch.rollouts for name in rollout.info})
     info = {name: over_instances(batch.rollouts, partial(_reported, name)) for name in names}
@@ -202,7 +207,7 @@ class Evaluator:
         if self._tasks and config.few_shot and isinstance(trained_on, FlexMG):
             self._examples = few_shot_examples(trained_on, experiment.level, config.few_shot)
 
-    def before(self, run: Run) -> None:
+    def before(self, run: SharedRun) -> None:
         """The team before training, and the same with examples in its prompt.
 
         Fresh adapters change nothing, so this is the base model, unless the team begins where another run ended.
@@ -212,11 +217,11 @@ class Evaluator:
         if self._examples:
             self._record(run, 0, f"{name}_few_shot", self._experiment.team, self._examples)
 
-    def trained(self, run: Run, num_iterations: int) -> None:
+    def trained(self, run: SharedRun, num_iterations: int) -> None:
         """The team as it is now."""
         self._record(run, num_iterations, "trained", self._experiment.team)
 
-    def on_the_way(self, run: Run) -> None:
+    def on_the_way(self, run: SharedRun) -> None:
         """The team as it is now, if it is time for that; after the last iteration comes the evaluation of the end."""
         every = self._config.eval_every
         if every and 0 < run.num_done < self._config.num_iterations and run.num_done % every == 0:
@@ -224,7 +229,7 @@ class Evaluator:
 
     def _record(
         self,
-        run: Run,
+        run: SharedRun,
         iteration: int,
         name: str,
         team: Team,

@@ -6,15 +6,20 @@ after.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+from torch import Tensor
 
 from baselines.errors import CheckpointError
 from baselines.evaluate import Evaluator
 from baselines.policies.team import Team
+from baselines.ranks import Ranks
 from baselines.rollouts.batch import Batch
 from baselines.runs.checkpoint_loading import Checkpoint, load_checkpoint
+from baselines.runs.circumstances import weights_hash
 from baselines.runs.diverged import kept_if_diverged
 from baselines.runs.experiment import CIRCUMSTANCES, Experiment, ExperimentConfig, Metrics, Status
 from baselines.runs.resume_point import ResumePoint
@@ -25,6 +30,9 @@ from baselines.runs.trained_settings import trained_settings
 
 class Learner(Protocol):
     """What an algorithm trains."""
+
+    def weights(self) -> Iterable[Tensor]:
+        """What several processes that train together must hold alike."""
 
     def learn(self, batch: Batch, *, iteration: int, status: Status) -> Metrics:
         """Change the team by what a batch teaches; returns what to log."""
@@ -60,6 +68,12 @@ def require_same_base(experiment: Experiment, checkpoint: Checkpoint) -> None:
         )
 
 
+def require_in_step(ranks: Ranks, learner: Learner) -> None:
+    """Raises: `OutOfStepError` if this process and others that train the same team hold different weights."""
+    if ranks.size > 1:
+        ranks.require_alike({"the hash of all weights": weights_hash(learner.weights())})
+
+
 Config = TypeVar("Config", bound=ExperimentConfig)
 Collect = Callable[[Experiment, int, Status], Batch]
 
@@ -93,22 +107,26 @@ def train_team(
         rehearse(experiment)
     learner = make_learner(config, experiment.team)
     evaluator = Evaluator(config, experiment)
+    in_step = partial(require_in_step, experiment.ranks, learner)
     with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:
+        in_step()
         evaluator.before(run)
         evaluator.on_the_way(run)
         for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
             began = time.monotonic()
             batch = collect(experiment, iteration, run.status)
             collected = time.monotonic()
-            with kept_if_diverged(run.folder, batch, iteration):
+            with kept_if_diverged(run.folder, batch, iteration, writes=experiment.ranks.is_first):
                 metrics = learner.learn(batch, iteration=iteration, status=run.status)
             times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
             run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
             experiment.climb(batch)
             if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
+                in_step()
                 saved_as = f"iteration-{run.num_done}"
                 run.checkpoint(saved_as, learner.save, experiment.state(), keep=config.num_checkpoints)
             evaluator.on_the_way(run)
+        in_step()
         final = run.checkpoint("final", learner.save, experiment.state(), keep=config.num_checkpoints)
         evaluator.trained(run, run.num_done)
         return run.finish(experiment.next_steps(final))

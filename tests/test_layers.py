@@ -64,6 +64,7 @@ LAYERS = {
     "baselines.errors": 3,
     "baselines.learning": 3,
     "baselines.policies": 3,
+    "baselines.ranks": 3,
     "baselines.rollouts": 4,
     "baselines.runs": 4,
     "baselines.updates": 4,

@@ -27,6 +27,7 @@ Deviates:
 - Adapters in place of whole models.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,8 @@ from baselines.errors import ConfigError
 from baselines.learning.groups import group_advantages
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
+from baselines.rollouts.collect import Task
+from baselines.rollouts.shares import played_together
 from baselines.rollouts.tree import Tree, TreeCollector
 from baselines.runs.experiment import Experiment, Metrics, Status
 from baselines.runs.resume_point import ResumePoint
@@ -101,11 +104,13 @@ def _collect(experiment: Experiment, iteration: int, status: Status) -> Tree:
     """This iteration's trees."""
     config = experiment.config
     assert isinstance(config, Config)
-    tasks = experiment.tasks(iteration)
     collector = TreeCollector(experiment.collector, config.num_branches, agents=experiment.team.trained_agents)
-    return collector.collect(
-        tasks, experiment.sampling(iteration), lambda done: status(f"collecting {done}/{len(tasks)} trees")
-    )
+    sampling = experiment.sampling(iteration)
+
+    def grow(tasks: Sequence[Task]) -> Tree:
+        return collector.collect(tasks, sampling, lambda done: status(f"collecting {done}/{len(tasks)} trees"))
+
+    return played_together(experiment.ranks, experiment.tasks(iteration), grow)
 
 
 def _rehearse(experiment: Experiment) -> None:

@@ -28,6 +28,7 @@ from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Turn
 from baselines.rollouts.collect import Task
 from baselines.rollouts.demonstrate import demonstrate
+from baselines.rollouts.shares import played_together
 from baselines.runs.experiment import Experiment, Metrics, Status, make_env, sampling_for
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
@@ -96,13 +97,16 @@ class Imitation(TeamLearner):
             loss = -torch.where(scores.mask, scores.logprobs, 0.0).sum() / num_tokens
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
             total += float(loss.detach())
-        return total
+        return sum(self.team.ranks.gather(total))
 
 
 def _collect(experiment: Experiment, iteration: int, status: Status) -> Batch:
     """This iteration's episodes, played by the reference."""
-    tasks = experiment.tasks(iteration)
-    return _demonstrated(experiment, tasks, lambda done: status(f"demonstrating {done}/{len(tasks)}"))
+
+    def play(tasks: Sequence[Task]) -> Batch:
+        return _demonstrated(experiment, tasks, lambda done: status(f"demonstrating {done}/{len(tasks)}"))
+
+    return played_together(experiment.ranks, experiment.tasks(iteration), play)
 
 
 def _rehearse(experiment: Experiment) -> None:

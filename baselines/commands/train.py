@@ -6,6 +6,7 @@ Algorithms are found in their folder, so a new one is one file. Its `Config` is 
 import ast
 import difflib
 import importlib
+import os
 import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
@@ -55,10 +56,11 @@ class Train:
         assert self.config is not None, "parse gives one"
         point = self.resume_from
         if point is not None and point.is_finished and point.num_done >= self.config.num_iterations:
-            say(
-                f"This run has finished: all of its {point.num_done} iterations are done. For more of them give "
-                f"--num-iterations, such as --num-iterations {2 * point.num_done}."
-            )
+            if os.environ.get("RANK", "0") == "0":
+                say(
+                    f"This run has finished: all of its {point.num_done} iterations are done. For more of them give "
+                    f"--num-iterations, such as --num-iterations {2 * point.num_done}."
+                )
             return 0
         hush_libraries()
         summary = _load(self.algorithm).train(self.config, resume_from=point)

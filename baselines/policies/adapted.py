@@ -20,7 +20,7 @@ from torch.nn import Parameter
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from baselines.errors import CheckpointError, ConfigError
-from baselines.learning.packing import pack, packs_within
+from baselines.learning.packing import leaves, pack, packs_within
 from baselines.policies.chat import ChatEncoder
 from baselines.policies.engines.hf import Reply, Request, end_ids, generate
 from baselines.policies.engines.prefill import Prompt, features_of, left_padded
@@ -37,6 +37,7 @@ from baselines.policies.loading import (
 from baselines.policies.models import resolve_model
 from baselines.policies.packed import check_packing, run_trunk
 from baselines.policies.scoring import Scores, TokenSequence, chunks_by_length, score_packed, score_plain
+from baselines.ranks import ALONE, Ranks
 
 WEIGHTS = "adapter_model.safetensors"
 """What PEFT calls an adapter's file."""
@@ -63,6 +64,8 @@ class Compute:
     """Sequences on the plain path."""
     gradient_checkpointing: bool = False
     """Keep a layer's input alone for the backward pass, and compute the rest again there."""
+    ranks: Ranks = ALONE
+    """The processes that share what is asked of sequences and texts. Replies each of them draws by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,14 +219,16 @@ class AdaptedModel:
     ) -> list[Tensor]:
         """Log-probabilities of every action token, one (A,) tensor on the CPU per sequence, without gradients.
 
-        `passes`: positions of the sequences that go through the model together, each once; default: `parts` of all.
+        `passes`: positions of the sequences that go through the model together; of all processes, each position once.
+        Default: `parts` of all.
         """
         found: dict[int, Tensor] = {}
-        for chunk in passes or self.parts(sequences, range(len(sequences))):
+        for chunk in self.parts(sequences, range(len(sequences))) if passes is None else passes:
             logprobs = self.score(adapter, [sequences[position] for position in chunk], temperature).logprobs.cpu()
             for row, position in zip(logprobs, chunk, strict=True):
                 found[position] = row[: len(sequences[position].action_ids)]
-        return [found[position] for position in range(len(sequences))]
+        merged = self.ranks.merge(found)
+        return [merged[position] for position in range(len(sequences))]
 
     @torch.no_grad()
     def score_untrained(self, adapter: str, sequences: Sequence[TokenSequence], temperature: float) -> list[Tensor]:
@@ -232,13 +237,25 @@ class AdaptedModel:
             return self.score_all(adapter, sequences, temperature)
 
     def parts(self, sequences: Sequence[TokenSequence], positions: Sequence[int]) -> list[list[int]]:
-        """Positions in the groups that one forward pass each takes: those that share most, or are of similar length."""
-        if self.compute.path == "plain":
-            return chunks_by_length(sequences, positions, self.compute.batch_size)
+        """Positions in the groups that one forward pass each takes: those that share most, or are of similar length.
+
+        Of several processes each has a share of its own, and all of them together have every position once.
+        """
         full = [[*sequences[position].prompt_ids, *sequences[position].action_ids] for position in positions]
-        return [
-            [positions[number] for number in numbers] for numbers in packs_within(full, self.compute.max_packed_tokens)
-        ]
+        own = self._share(full)
+        if self.compute.path == "plain":
+            return chunks_by_length(sequences, [positions[number] for number in own], self.compute.batch_size)
+        packs = packs_within([full[number] for number in own], self.compute.max_packed_tokens)
+        return [[positions[own[number]] for number in numbers] for numbers in packs]
+
+    def _share(self, sequences: Sequence[Sequence[int]]) -> Sequence[int]:
+        """Which of some token sequences are this process's own: neighbours, which share most, of about equal work."""
+        if self.ranks.size == 1:
+            return range(len(sequences))
+        is_packed = self.compute.path == "packed"
+        order = list(leaves(sequences))
+        weights = [len(sequences[number]) - (shared if is_packed else 0) for number, shared in order]
+        return [order[place][0] for place in self.ranks.share(weights)]
 
     # -- what critics read ---------------------------------------------------------------------------------------------
 
@@ -262,9 +279,9 @@ class AdaptedModel:
         """
         ids = text_ids(texts, self._plain_ids, max_tokens=max_tokens)
         rows = [[*ids[text], *action[:-1]] for text, action in zip(texts, actions, strict=True)]
+        kept = [range(len(row) - max(len(action), 1), len(row)) for row, action in zip(rows, actions, strict=True)]
         with self.model.disable_adapter():
-            hidden = self._read(rows)
-        return [row[-max(len(action), 1) :].float() for row, action in zip(hidden, actions, strict=True)]
+            return self._read(rows, kept)
 
     @torch.no_grad()
     def prompt_features(self, prompts: Sequence[Prompt], batch_size: int) -> Tensor:
@@ -300,24 +317,26 @@ class AdaptedModel:
         """Tokens of text that is no chat message; control tokens in it are split into ordinary ones."""
         return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
-    def _read(self, sequences: Sequence[list[int]]) -> list[Tensor]:
-        """The last hidden states of each sequence, (L, H)."""
+    def _read(self, sequences: Sequence[list[int]], kept: Sequence[Sequence[int]]) -> list[Tensor]:
+        """The last hidden states of each sequence at the places that are kept of it, (K, H) in float32."""
+        own = self._share(sequences)
         found: dict[int, Tensor] = {}
         if self.compute.path == "packed":
-            for numbers in packs_within(sequences, self.compute.max_packed_tokens):
+            for places in packs_within([sequences[number] for number in own], self.compute.max_packed_tokens):
+                numbers = [own[place] for place in places]
                 packed = pack([sequences[number] for number in numbers]).to(self.model.device)
                 hidden = run_trunk(self._base, packed)
-                found.update(zip(numbers, (hidden[path] for path in packed.paths), strict=True))
+                for number, path in zip(numbers, packed.paths, strict=True):
+                    found[number] = hidden[path[list(kept[number])]].float()
         else:
-            order = sorted(range(len(sequences)), key=lambda number: len(sequences[number]))
+            order = sorted(own, key=lambda number: len(sequences[number]))
             for start in range(0, len(order), self.compute.batch_size):
                 numbers = order[start : start + self.compute.batch_size]
                 hidden = self._trunk([sequences[number] for number in numbers])
-                found.update(
-                    (number, row[len(row) - len(sequences[number]) :])
-                    for number, row in zip(numbers, hidden, strict=True)
-                )
-        return [found[number] for number in range(len(sequences))]
+                for number, row in zip(numbers, hidden, strict=True):
+                    found[number] = row[len(row) - len(sequences[number]) :][list(kept[number])].float()
+        merged = self.ranks.merge(found)
+        return [merged[number].to(self.model.device) for number in range(len(sequences))]
 
     def _trunk(self, sequences: Sequence[list[int]]) -> Tensor:
         """The last hidden states, (B, T, H), padded on the left."""
@@ -328,6 +347,11 @@ class AdaptedModel:
         return cast("Tensor", output.last_hidden_state)
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that train it together."""
+        return self.compute.ranks
 
     @property
     def device(self) -> torch.device:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 Tokenise = Callable[[str], list[int]]
-Read = Callable[[Sequence[list[int]]], list[Tensor]]
-"""Token ids of some texts to the last hidden states of each, (L, H)."""
+Read = Callable[[Sequence[list[int]], Sequence[Sequence[int]]], list[Tensor]]
+"""Token ids of some texts, and at which of them, to the last hidden states of each text there, (K, H) in float32."""
 
 _NOTHING = [0]
 """Stands for a text without tokens: something has to be read."""
@@ -35,9 +35,9 @@ def text_features(texts: Sequence[str], tokenise: Tokenise, read: Read, *, max_t
     """
     rows = list(_rows(texts, tokenise, max_tokens))
     found: dict[str, Tensor] = {}
-    for row, hidden in zip(rows, read([row.ids for row in rows]), strict=True):
-        for text, end in row.ends.items():
-            found[text] = hidden[end - 1].float()
+    ends = [[end - 1 for end in row.ends.values()] for row in rows]
+    for row, hidden in zip(rows, read([row.ids for row in rows], ends), strict=True):
+        found |= zip(row.ends, hidden, strict=True)
     return torch.stack([found[text] for text in texts])
 
 

@@ -20,6 +20,7 @@ from baselines.policies.engines.history import History
 from baselines.policies.engines.prefill import Prompt
 from baselines.policies.loading import Lora, adapter_name
 from baselines.policies.scoring import Scores, TokenSequence
+from baselines.ranks import Ranks
 
 SHARED = "team"
 """Name of the one adapter of a team that shares it; on each further base a number follows."""
@@ -202,6 +203,11 @@ class Team:
     def dtype_of(self, adapter: str) -> torch.dtype:
         """In which a policy's base computes."""
         return self._base_of[adapter].dtype
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that train this team together."""
+        return self.base.ranks
 
     @property
     def device(self) -> torch.device:

@@ -5,8 +5,8 @@ the text.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 from torch import Tensor
 
@@ -107,6 +107,10 @@ class Batch:
         """Every turn, episode after episode, in acting order."""
         for rollout in self.rollouts:
             yield from rollout.turns
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """One batch of several, in their order."""
+        return replace(self, rollouts=[rollout for batch in (self, *others) for rollout in batch.rollouts])
 
     def learnt_from(self) -> Iterator[Rollout]:
         """The episodes whose turns are learnt from."""

@@ -10,6 +10,7 @@ from baselines.policies.chat import Conversation
 from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.engines.history import History
 from baselines.policies.team import Team
+from baselines.ranks import Ranks
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.rollouts.games import Game, as_game
 from baselines.rollouts.scripted import Script, scripted_game
@@ -124,6 +125,11 @@ class Collector:
         self._examples = examples or {}
         self.agents = self._seats[0].game.agents
         self.num_envs = num_envs
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that share the team's work; a collector plays what it is given by itself."""
+        return self._team.ranks
 
     def collect(
         self,

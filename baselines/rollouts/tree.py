@@ -7,6 +7,7 @@ with the action whose branch came to most.
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.rollouts.collect import Collector, Sampling, Seat, Task
@@ -28,6 +29,11 @@ class Tree(Batch):
     """The branches of an iteration; as a batch, those at the first turns, which are plain episodes of the team."""
 
     branches: list[Branches]
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """One of several, in their order."""
+        whole = Batch.joined(self, others)
+        return replace(whole, branches=[branches for tree in (self, *others) for branches in tree.branches])
 
     def learnt_from(self) -> Iterator[Rollout]:
         """Every action that was tried, as an episode that holds nothing else."""
@@ -78,9 +84,12 @@ class TreeCollector:
     def collect(
         self, tasks: Sequence[Task], sampling: Sampling, progress: Callable[[int], None] = lambda num_done: None
     ) -> Tree:
-        """Grow a tree for every task. `progress` is told how many have ended, after every turn."""
+        """Grow a tree for every task; branches come back tree by tree, whatever was grown at once.
+
+        `progress` is told how many have ended, after every turn.
+        """
         first: dict[int, list[Rollout]] = {}
-        found: list[Branches] = []
+        found: dict[int, list[Branches]] = {}
         at_once = max(1, self._collector.num_envs // (self._num_branches + 1))
         for begin in range(0, len(tasks), at_once):
             some = range(begin, min(begin + at_once, len(tasks)))
@@ -88,10 +97,13 @@ class TreeCollector:
             trunks = [_Trunk(seat, number) for seat, number in zip(seats, some, strict=True)]
             while growing := [trunk for trunk in trunks if not trunk.seat.game.done]:
                 for trunk, branches, rollouts in self._grown(growing, sampling):
-                    found.append(branches)
+                    found.setdefault(trunk.number, []).append(branches)
                     first.setdefault(trunk.number, rollouts)
                 progress(begin + sum(trunk.seat.game.done for trunk in trunks))
-        return Tree([rollout for number in sorted(first) for rollout in first[number]], found)
+        return Tree(
+            [rollout for number in sorted(first) for rollout in first[number]],
+            [branches for number in sorted(found) for branches in found[number]],
+        )
 
     def _grown(self, trunks: Sequence[_Trunk], sampling: Sampling) -> list[tuple[_Trunk, Branches, list[Rollout]]]:
         """One turn of every trunk, whose next agent branches if it is one of ours."""

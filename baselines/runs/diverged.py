@@ -17,8 +17,10 @@ _LEFT_OUT = frozenset({"features", "final_features"})
 
 
 @contextmanager
-def kept_if_diverged(folder: Path, batch: Batch, iteration: int) -> Iterator[None]:
+def kept_if_diverged(folder: Path, batch: Batch, iteration: int, *, writes: bool = True) -> Iterator[None]:
     """Write the batch to the run's folder if what is done inside diverges, an episode a line, and say so.
+
+    `writes`: whether this process does; of several that diverge alike one is enough.
 
     Raises: `DivergedError`.
     """
@@ -26,9 +28,10 @@ def kept_if_diverged(folder: Path, batch: Batch, iteration: int) -> Iterator[Non
         yield
     except DivergedError as error:
         path = folder / DIVERGED
-        told = [{"iteration": iteration, **_told(rollout)} for rollout in batch.learnt_from()]
-        lines = [json.dumps(to_json(rollout), ensure_ascii=False, allow_nan=False) for rollout in told]
-        write_atomically(path, ("\n".join(lines) + "\n").encode())
+        if writes:
+            told = [{"iteration": iteration, **_told(rollout)} for rollout in batch.learnt_from()]
+            lines = [json.dumps(to_json(rollout), ensure_ascii=False, allow_nan=False) for rollout in told]
+            write_atomically(path, ("\n".join(lines) + "\n").encode())
         raise DivergedError(f"{error}. The batch of iteration {iteration} is in {path}") from error
 
 

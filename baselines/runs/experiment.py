@@ -22,12 +22,14 @@ from baselines.errors import ConfigError
 from baselines.policies.adapted import Compute
 from baselines.policies.loading import Lora
 from baselines.policies.team import Team
+from baselines.ranks import ALONE, Ranks, joined
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Sampling, Task, of_role
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
 from baselines.rollouts.fingerprint import behaviour
 from baselines.rollouts.games import as_game
-from baselines.runs.circumstances import circumstances, weights_hash
+from baselines.rollouts.shares import played_together
+from baselines.runs.circumstances import alike_everywhere, circumstances, weights_hash
 from baselines.runs.company import Company, agents_named
 from baselines.runs.train_command import algorithm_of, train_command
 from marft_envs import FlexMG, OptionError, UnknownEnvironmentError
@@ -91,7 +93,7 @@ class ExperimentConfig:
     lora_last_layers: int | None = None
     """Adapt only the last so many layers: the backward pass stops there. Default: all."""
     device: str = "cpu"
-    """cpu, cuda or cuda:N."""
+    """cpu, cuda or cuda:N. Of several processes each takes a GPU of its own for cuda."""
     dtype: str = "float32"
     """Of the base model: float32 or bfloat16. Adapters and critic are always float32."""
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
@@ -126,7 +128,7 @@ class ExperimentConfig:
     """Episodes that play the same instance. They share their prompts, and what a team that has become sure says alike,
     so more of them cost less each; but there are fewer different instances in a batch."""
     num_envs: int = 64
-    """Environment copies played at once."""
+    """Environment copies played at once, by each process."""
     temperature: float = 0.7
     """Of sampling and of the policy that is trained; it is one thing."""
     max_new_tokens: int = 16
@@ -232,15 +234,18 @@ class Experiment:
             team.device,
             weights_hash(team.base_parameters()),
             behaviour(as_game(make_env(config.env_id, "train", config.env_options)), curriculum.levels),
+            team.ranks.size,
         )
 
     @classmethod
     def prepare(cls, config: ExperimentConfig) -> "Experiment":
-        """Check the settings, load the model and build everything.
+        """Check the settings, meet the other processes if there are any, load the model and build everything.
 
         Raises: typed errors for whatever cannot work, before anything is written.
         """
         config.check()
+        ranks = joined(config.device)
+        require_enough_instances(config, ranks)
         set_up_torch(config)
         # Nothing here draws from torch's own generator; should a library do so, a run still follows from its seed.
         torch.manual_seed(int(_stream(config.seed, _SAMPLER).integers(2**62)))
@@ -255,7 +260,7 @@ class Experiment:
         if target is None and isinstance(probe, FlexMG):
             target = easiest_with_test(config, probe)
         levels = curriculum_levels(known, target, climb=config.curriculum, chosen=config.curriculum_levels)
-        team = load_team(config, agents)
+        team = load_team(config, agents, ranks=ranks)
         collector = Collector(
             lambda: make_env(config.env_id, "train", config.env_options),
             team,
@@ -269,8 +274,15 @@ class Experiment:
             review=config.curriculum_review,
             preview=config.curriculum_preview,
         )
-        folder = config.run_dir or default_folder(config)
-        return cls(config, team, collector, curriculum, folder)
+        folder = ranks.first(lambda: config.run_dir or default_folder(config))
+        experiment = cls(config, team, collector, curriculum, folder)
+        ranks.require_alike(experiment.config_record() | alike_everywhere(experiment.circumstances))
+        return experiment
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that train together."""
+        return self.team.ranks
 
     def tasks(self, iteration: int) -> list[Task]:
         """This iteration's episodes; the same for every algorithm, as far as the curriculum is."""
@@ -284,10 +296,14 @@ class Experiment:
         return tasks[: config.episodes_per_iteration]
 
     def collect(self, iteration: int, status: Status) -> Batch:
-        """Play this iteration's episodes."""
-        tasks, sampling = self.tasks(iteration), self.sampling(iteration)
-        status(f"collecting {len(tasks)} episodes")
-        return self.collector.collect(tasks, sampling, lambda done: status(f"collecting {done}/{len(tasks)}"))
+        """Play this iteration's episodes; of several processes each plays its share, and has all of them in the end."""
+        sampling = self.sampling(iteration)
+
+        def play(tasks: Sequence[Task]) -> Batch:
+            status(f"collecting {len(tasks)} episodes")
+            return self.collector.collect(tasks, sampling, lambda done: status(f"collecting {done}/{len(tasks)}"))
+
+        return played_together(self.ranks, self.tasks(iteration), play)
 
     def sampling(self, iteration: int) -> Sampling:
         """How this iteration's replies are drawn."""
@@ -415,8 +431,12 @@ def set_up_torch(config: ExperimentConfig) -> None:
     torch.set_float32_matmul_precision(config.matmul_precision)
 
 
-def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path | None = None) -> Team:
+def load_team(
+    config: ExperimentConfig, agents: Sequence[str], checkpoint: Path | None = None, *, ranks: Ranks = ALONE
+) -> Team:
     """The team of a configuration, fresh or from a checkpoint's folder; agents that scripts play are not part of it.
+
+    `ranks`: the processes that will share its work.
 
     Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError`.
     """
@@ -434,7 +454,7 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
             tuning=config.tuning,
             lora=lora,
             speaking=[agent for name in config.must_speak for agent in agents_named(name, agents)],
-            device=config.device,
+            device=ranks.device(config.device),
             dtype=config.dtype,
             attn_implementation=config.attn_implementation,
             compute=Compute(
@@ -442,6 +462,7 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
                 config.max_packed_tokens,
                 config.update_batch_size,
                 gradient_checkpointing=config.gradient_checkpointing,
+                ranks=ranks,
             ),
         )
         for agent, folder in checkpoints.items():
@@ -470,6 +491,17 @@ def require_agents(config: ExperimentConfig, agents: Sequence[str]) -> None:
                     f"{config.temperature_of(other)}, but they share a policy, of which the temperature is a part; "
                     "give each its own: --adapters per_agent"
                 )
+
+
+def require_enough_instances(config: ExperimentConfig, ranks: Ranks) -> None:
+    """Raises: `ConfigError` for more processes than instances: plays of one instance stay in one process."""
+    num_instances = -(-config.episodes_per_iteration // config.samples_per_instance)
+    if num_instances < ranks.size:
+        raise ConfigError(
+            f"there are {ranks.size} processes, but an iteration has {num_instances} instances (episodes_per_iteration "
+            f"{config.episodes_per_iteration}, samples_per_instance {config.samples_per_instance}), and each process "
+            "plays at least one; start fewer processes, or give more episodes"
+        )
 
 
 def default_folder(config: ExperimentConfig) -> Path:

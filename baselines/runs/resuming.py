@@ -16,6 +16,7 @@ from baselines.runs.circumstances import differences
 from baselines.runs.experiment import CIRCUMSTANCES, CURRICULUM_POSITION, Experiment, ExperimentConfig
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.run import Run
+from baselines.runs.shared_run import SharedRun
 from baselines.runs.summary import CONFIG, shown
 from baselines.runs.trained_settings import Settings, read_settings
 
@@ -104,16 +105,30 @@ def _option(name: str) -> str:
 
 def open_run(
     experiment: Experiment, learner: Learner, title: str, resume_from: ResumePoint | None, *, quiet: bool
-) -> Run:
+) -> SharedRun:
     """A new run; or one that goes on, with the learner and the experiment as they were.
+
+    Of several processes each restores itself, and the first opens the folder.
 
     Raises: CheckpointError, ConfigError; then nothing in the run's folder has changed.
     """
-    if resume_from is None:
-        return Run.create(experiment.folder, experiment.config_record(), title=title, quiet=quiet)
-    if resume_from.checkpoint is not None:
+    if resume_from is not None and resume_from.checkpoint is not None:
         learner.load(resume_from.checkpoint.path)
         _restore(experiment, resume_from.checkpoint)
+    begins_at = 0 if resume_from is None else resume_from.num_done
+    experiment.ranks.require_alike({"the number of iterations done": begins_at})
+    return SharedRun.opened(
+        experiment.ranks,
+        lambda: _opened(experiment, title, resume_from, quiet=quiet),
+        folder=experiment.folder,
+        num_done=begins_at,
+    )
+
+
+def _opened(experiment: Experiment, title: str, resume_from: ResumePoint | None, *, quiet: bool) -> Run:
+    """The books of the run."""
+    if resume_from is None:
+        return Run.create(experiment.folder, experiment.config_record(), title=title, quiet=quiet)
     now = experiment.config_record()
     run = Run.resume(
         experiment.folder,

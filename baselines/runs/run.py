@@ -10,13 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from baselines.errors import DiskFullError, disk_full_explained
+from baselines.errors import DiskFullError, RankLostError, disk_full_explained
 from baselines.runs.checkpoint_loading import Checkpoint, load_checkpoint
 from baselines.runs.checkpoints import CHECKPOINTS, NUM_DONE, keep_newest, save_checkpoint, what_is_safe
 from baselines.runs.claim import FolderClaim
 from baselines.runs.curve import draw_curve
 from baselines.runs.disk import write_atomically
-from baselines.runs.interrupts import StopSignals, TerminationIsExit
+from baselines.runs.interrupts import Request, StopSignals, TerminationIsExit
 from baselines.runs.progress import Metrics, Pace, open_progress
 from baselines.runs.records import STAMPS, RecordWriter, iteration_of, number_of, pretty_json, read_records
 from baselines.runs.run_folder import begin_folder, reopen_folder
@@ -57,6 +57,12 @@ class Run:
 
     num_done: int
     """Iterations done and recorded."""
+
+    asked_elsewhere: Request | None = None
+    """That another process of the same run was asked to stop, and how; heeded as a signal to this one."""
+
+    cpu_elsewhere_s: float = 0.0
+    """CPU time that other processes have spent on this run since it was opened."""
 
     def __init__(self, folder: Path, title: str, claim: FolderClaim, *, start: int = 0, quiet: bool = False):
         """Open the records of a folder that `create` or `resume` has claimed and prepared."""
@@ -133,7 +139,8 @@ class Run:
         signals.install()
         try:
             for iteration in range(start, num_iterations):
-                self.stop_reason = signals.request or ("time_limit" if pace.is_out_of_time else None)
+                asked = signals.request or self.asked_elsewhere
+                self.stop_reason = asked or ("time_limit" if pace.is_out_of_time else None)
                 if self.stop_reason is not None:
                     return
                 self.stop_reason = "left_early"  # what it is if the caller breaks or raises now
@@ -235,7 +242,7 @@ class Run:
     ) -> None:
         self._termination.restore()
         self.close()
-        settings_are_wrong = isinstance(error, MarftError) and not isinstance(error, DiskFullError)
+        settings_are_wrong = isinstance(error, MarftError) and not isinstance(error, (DiskFullError, RankLostError))
         if error is not None and not settings_are_wrong:
             self._progress.line(f"Go on with: {resume_command(self.folder)}")
 
@@ -244,7 +251,7 @@ class Run:
         if taken:
             raise ValueError(f"{', '.join(taken)}: the bookkeeping adds these itself; give the value another name")
         wall_s = self._wall_before_s + time.monotonic() - self._started
-        cpu_s = self._cpu_before_s + time.process_time() - self._cpu_started  # all threads of this process
+        cpu_s = self._cpu_before_s + time.process_time() - self._cpu_started + self.cpu_elsewhere_s  # all threads
         return {"iteration": iteration, "wall_s": round(wall_s, 3), "cpu_s": round(cpu_s, 3), **content}
 
     def _full_disk_explained(self, path: Path) -> AbstractContextManager[None]:

@@ -1,8 +1,10 @@
 """What the learners of most algorithms are made of: a team, its optimisers, perhaps a critic, and how all is saved."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from baselines.policies.team import Team
 from baselines.runs.training_state import load_generators, load_optimizers, save_generators, save_optimizers
@@ -17,6 +19,13 @@ class TeamLearner:
         self.team = team
         self.optimizers = optimizers
         self.values = values
+
+    def weights(self) -> Iterator[Tensor]:
+        """What several processes must hold alike: adapters and critic."""
+        for adapter in self.team.blocks:
+            yield from self.team.parameters(adapter)
+        if self.values is not None:
+            yield from self.values.weights()
 
     def save(self, folder: Path) -> None:
         """Everything that an update changes: adapters, critic, their optimisers, the generators."""

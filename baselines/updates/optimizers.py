@@ -43,10 +43,15 @@ class AdapterOptimizers:
         return [minibatches(instances, config.num_minibatches, self.rng) for _ in range(config.update_epochs)]
 
     def step(self, adapter: str, lr: float) -> float:
-        """Move an adapter along the gradient that it holds; returns the gradient's norm as it was before clipping."""
+        """Move an adapter along the gradient that it holds, summed over processes.
+
+        Returns the gradient's norm as it was before clipping.
+        """
         config = self._config
         optimizer = self.by_adapter[adapter]
-        norm = torch.nn.utils.clip_grad_norm_(self._team.parameters(adapter), config.max_grad_norm)
+        parameters = self._team.parameters(adapter)
+        self._team.ranks.sum_gradients(parameters)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
         require_finite(f"the gradient of {adapter}", norm)
         rising = warmup(num_steps(optimizer), config.lr_warmup) if config.lr_warmup else 1.0
         set_lr(optimizer, lr * rising)

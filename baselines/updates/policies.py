@@ -286,9 +286,9 @@ class Policies:
         return BlockUpdate(metrics, log_ratios)
 
     def _accumulate(self, adapter: str, experience: Experience, advantages: Tensor, positions: list[int]) -> Step:
-        """Gradients of one minibatch, a few sequences at a time.
+        """Gradients of one minibatch, a few sequences at a time; of several processes each has those of its own share.
 
-        Shapes: advantages (n, T), in the order of `experience.turns`.
+        What is told of it is alike in all. Shapes: advantages (n, T), in the order of `experience.turns`.
         """
         config = self._config
         turns, old = experience.turns, experience.old
@@ -313,7 +313,6 @@ class Policies:
                 away = reference_kl(scores.logprobs, untrained, scores.mask) * (scores.mask.sum() / num_tokens)
                 loss = loss + config.reference_kl_coef * away
                 averages["reference_kl"] += float(away.detach())
-            require_finite(f"the loss of {adapter}", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
             detached = new.detach()
             averages["loss"] += float(loss.detach())
@@ -323,8 +322,11 @@ class Policies:
                 clip_fraction(detached, before, mask, config.clip_coef, config.clip_coef_high)
             )
             sampled = padded([torch.tensor(turns[position].logprobs) for position in chunk], scores.logprobs.device)
-            differences.append((scores.logprobs.detach() - sampled)[scores.mask])
-        return Step(averages, drift_of(torch.cat(differences)))
+            differences.append((scores.logprobs.detach() - sampled)[scores.mask].cpu())
+        shares = self._team.ranks.gather((averages, torch.cat([torch.zeros(0), *differences])))
+        summed = {name: sum(own[name] for own, _ in shares) for name in averages}
+        require_finite(f"the loss of {adapter}", torch.tensor(summed["loss"]))
+        return Step(summed, drift_of(torch.cat([own for _, own in shares])))
 
     def _sampler_weights(self, experience: Experience) -> Tensor | None:
         """By how much each action counts, (n, 1) or (n, A), 0 at padding: trainer's over sampler's probability of it.

@@ -1,6 +1,6 @@
 """What turns are worth by a critic's word: read before an update, and fitted to what came of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -190,6 +190,11 @@ class Values:
     def named_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Each critic's, by a name to save it under."""
         return {_numbered("critic", number): head.optimizer for number, head in enumerate(self.heads)}
+
+    def weights(self) -> Iterator[Tensor]:
+        """Of all heads."""
+        for head in self.heads:
+            yield from head.critic.parameters()
 
     def save(self, folder: Path) -> None:
         """Write the heads; their optimisers' states are saved with all others."""

@@ -21,10 +21,11 @@ class Trunk:
     def __init__(self) -> None:
         self.lengths: list[int] = []
 
-    def __call__(self, sequences: Sequence[list[int]]) -> list[Tensor]:
+    def __call__(self, sequences: Sequence[list[int]], kept: Sequence[Sequence[int]]) -> list[Tensor]:
         self.lengths += map(len, sequences)
         rows = [torch.tensor(ids) for ids in sequences]
-        return [torch.stack([ids.cumsum(-1), torch.ones_like(ids).cumsum(-1)], dim=-1).double() for ids in rows]
+        states = [torch.stack([ids.cumsum(-1), torch.ones_like(ids).cumsum(-1)], dim=-1).double() for ids in rows]
+        return [state[list(places)] for state, places in zip(states, kept, strict=True)]
 
 
 def read(trunk: Trunk, *texts: str, max_tokens: int = 100) -> list[tuple[float, float]]:

@@ -39,10 +39,8 @@ def grown(
 
 def test_every_turn_of_the_trunk_has_its_branches_from_one_state(team: Team) -> None:
     tree = grown(team, lambda: Letters(team=PAIR, horizon=2))
-    # Two trees of two rounds of two turns, grown side by side.
-    assert [branches.turns[0].agent for branches in tree.branches] == ["writer_0"] * 2 + ["editor_0"] * 2 + [
-        "writer_0"
-    ] * 2 + ["editor_0"] * 2
+    # Two trees of two rounds of two turns, one after the other.
+    assert [branches.turns[0].agent for branches in tree.branches] == ["writer_0", "editor_0"] * 4
     for branches in tree.branches:
         assert len(branches.turns) == len(branches.returns) == 3
         assert len({tuple(turn.prompt_ids) for turn in branches.turns}) == 1
@@ -52,7 +50,7 @@ def test_every_turn_of_the_trunk_has_its_branches_from_one_state(team: Team) -> 
 
 def test_a_branch_comes_to_what_its_whole_episode_pays(team: Team) -> None:
     tree = grown(team, lambda: Letters(team=PAIR, horizon=1))
-    writers, editors = tree.branches[:2], tree.branches[2:]
+    writers, editors = tree.branches[::2], tree.branches[1::2]
     for seed, (writer, editor) in enumerate(zip(writers, editors, strict=True)):
         said = writer.turns[writer.returns.index(max(writer.returns))]  # the trunk went on with the writer's best
         for turn, amount in zip(editor.turns, editor.returns, strict=True):
@@ -81,19 +79,15 @@ def test_the_same_seed_grows_the_same_tree_whatever_grows_beside_it(team: Team) 
 
 def test_two_trees_of_one_instance_are_two_trees(team: Team) -> None:
     tree = grown(team, lambda: Letters(team=PAIR, horizon=1), tasks=[Task(5, sample=0), Task(5, sample=1)])
-    one, other = tree.branches[:2]
+    one, other = tree.branches[::2]  # the writers
     assert one.instance == other.instance
     assert [turn.text for turn in one.turns] != [turn.text for turn in other.turns]
 
 
 def test_how_many_grow_at_once_changes_nothing(team: Team) -> None:
-    def texts(num_envs: int) -> dict[str, list[str]]:
+    def texts(num_envs: int) -> list[list[str]]:
         tree = grown(team, lambda: Letters(team=PAIR, horizon=2), trees=3, num_envs=num_envs)
-        return {
-            f"{branches.instance} {branches.turns[0].agent} {number}": [turn.text for turn in branches.turns]
-            for instance in {branches.instance for branches in tree.branches}
-            for number, branches in enumerate(one for one in tree.branches if one.instance == instance)
-        }
+        return [[branches.instance, *(turn.text for turn in branches.turns)] for branches in tree.branches]
 
     assert texts(1) == texts(64)
 
