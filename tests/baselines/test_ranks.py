@@ -29,6 +29,7 @@ from baselines.cli import main
 from baselines.commands.train import algorithms, parse
 from baselines.errors import ConfigError
 from baselines.ranks import ALONE, Ranks, joined
+from baselines.runs.circumstances import differences
 from baselines.runs.experiment import require_enough_instances
 from baselines.runs.records import read_records
 from baselines.runs.resume_point import find_resume_point
@@ -147,6 +148,7 @@ def together(folder: Path, tiny_model: Path) -> Path:
             *(("train", name, name, settings(tiny_model, **SPECIAL.get(name, {}))) for name in ALGORITHMS),
             ("train", "one_then_two", "mappo", chosen),
             ("train", "two_then_one", "mappo", chosen | {"num_iterations": 1}),
+            ("train", "bfloat16", "dr_mas", spoilt | {"dtype": "bfloat16", "num_minibatches": 1}),
             ("exchange", "exchange", "", {}),
             ("nan", "nan", "dr_mas", spoilt),
             ("refuse", "refuse", "dr_mas", spoilt),
@@ -264,6 +266,12 @@ def test_two_processes_train_as_one_does(algorithm: str, together: Path, tiny_mo
     assert_same_run(together / algorithm, tmp_path / "alone")
 
 
+def test_ratios_begin_at_one_where_old_log_probabilities_are_computed_again(together: Path) -> None:
+    (record,) = read_records(together / "bfloat16" / "metrics.jsonl")
+    assert record["writer_0/drift_max"] > 1e-3  # bfloat16 rounds differently in every pass
+    assert abs(record["writer_0/kl"]) < 1e-12  # but each process scores in the very passes that it learns from
+
+
 def test_the_bound_on_an_update_was_reached_in_what_is_compared(together: Path) -> None:
     assert any(record["writer_0/stop_reason"] for record in read_records(together / "mappo" / "metrics.jsonl"))
 
@@ -321,6 +329,12 @@ def test_processes_that_have_come_to_hold_different_weights_stop(together: Path)
     one, other = ((together / f"move.rank{rank}.txt").read_text() for rank in range(2))
     assert one == other and one.startswith("OutOfStepError: the hash of all weights is '")
     assert not (together / "move" / "checkpoints").exists()
+
+
+def test_a_run_from_before_processes_were_counted_had_one() -> None:
+    assert differences({}, {"processes": "1"}) == []
+    (told,) = differences({"processes": "2"}, {"processes": "1"})
+    assert told == "processes was 2 and is 1; torchrun --nproc-per-node says how many"
 
 
 def test_too_many_processes_are_refused_before_anything_is_written(together: Path) -> None:
