@@ -119,6 +119,7 @@ def _demonstrated(experiment: Experiment, tasks: Sequence[Task], progress: Calla
         sampling_for(config, config.temperature),
         progress,
         scripts=experiment.collector.scripts,
+        solo=experiment.collector.solo,
     )
 
 

@@ -25,6 +25,7 @@ from baselines.rollouts.collect import Collector, Sampling, Task
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
 from baselines.rollouts.fingerprint import behaviour
 from baselines.rollouts.games import as_game
+from baselines.rollouts.solo import SoloKind, find_solo, seated
 from baselines.runs.circumstances import circumstances, weights_hash
 from baselines.runs.company import Company
 from baselines.runs.train_command import algorithm_of, train_command
@@ -73,6 +74,12 @@ class ExperimentConfig:
     replace: dict[str, str] = field(default_factory=dict)
     """Agents, or all of a role, that others play and that are not trained: `untrained`, a script (reference, silent,
     random or echo), or the same agent of another run or checkpoint, by its folder."""
+    solo: SoloKind | None = None
+    """One agent in place of the team, to compare with. informed: one policy, whatever `adapters` says, plays all seats
+    and reads all that any of them was told, and all that was said. blind: one seat plays, the others are silent, and
+    its replies may be as long as those of all together."""
+    solo_agent: str | None = None
+    """Whose seat it is that plays blind; default: the last of the team."""
     lora_rank: int = 8
     """Rank of the adapters; more learns more and costs little."""
     lora_alpha: int = 16
@@ -172,6 +179,15 @@ class ExperimentConfig:
                 f"temperature is {self.temperature}; training samples, so it must be above 0 (greedy play is what "
                 "evaluation does)"
             )
+        if self.solo is not None and self.replace:
+            raise ConfigError(
+                f"solo is {self.solo!r}, so one agent plays alone, and replace names others who play; leave out one of "
+                "the two"
+            )
+        if self.solo_agent is not None and self.solo != "blind":
+            raise ConfigError(
+                f"solo_agent is {self.solo_agent!r}, and solo {self.solo!r}; a seat can be chosen for solo 'blind' alone"
+            )
         if self.max_history_tokens < 0:
             raise ConfigError(
                 f"max_history_tokens is {self.max_history_tokens}; give how many tokens may be kept, or 0 to keep "
@@ -214,6 +230,8 @@ class Experiment:
         probe = make_env(config.env_id, "train", config.env_options)
         known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
         agents = as_game(probe).agents
+        solo = find_solo(config.solo, config.solo_agent, agents)
+        seated(probe, {}, solo)  # refuses what cannot be played alone
         company = Company.named(config.replace, agents)
         if len(company.models) + len(company.scripts) == len(agents):
             raise ConfigError("replace leaves nobody to train; leave at least one agent out of it")
@@ -228,6 +246,7 @@ class Experiment:
             num_envs=min(config.num_envs, config.episodes_per_iteration),
             reads_final_prompts=config.reads_final_prompts,
             scripts=company.scripts,
+            solo=solo,
         )
         curriculum = Curriculum(
             levels,
@@ -385,15 +404,17 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
     Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError`.
     """
     company = Company.named(config.replace, agents)
+    solo = find_solo(config.solo, config.solo_agent, agents)
+    playing = [agent for agent in agents if agent not in company.scripts] if solo is None else solo.seats
     checkpoints = company.checkpoints()
     lora = Lora(config.lora_rank, config.lora_alpha, tuple(config.lora_targets), config.lora_last_layers)
     torch_seed = int(_stream(config.seed, _SAMPLER, 1).integers(2**62))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed)  # adapters start alike whatever was drawn before
         team = Team.load(
-            [agent for agent in agents if agent not in company.scripts],
+            playing,
             model=config.model,
-            adapters=config.adapters,
+            adapters="shared" if config.solo == "informed" else config.adapters,
             lora=lora,
             device=config.device,
             dtype=config.dtype,
