@@ -186,7 +186,7 @@ class ExperimentConfig:
             )
         if self.solo_agent is not None and self.solo != "blind":
             raise ConfigError(
-                f"solo_agent is {self.solo_agent!r}, and solo {self.solo!r}; a seat can be chosen for solo 'blind' alone"
+                f"solo_agent is {self.solo_agent!r}, but solo is {self.solo!r}; only with solo blind a seat is chosen"
             )
         if self.max_history_tokens < 0:
             raise ConfigError(
