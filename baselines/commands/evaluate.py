@@ -197,7 +197,7 @@ class Evaluate:
         if self.log is not None:
             assert isinstance(env, FlexMG), "checked before"
             marft_envs.write_log(self.log, episodes_of(evaluation.rollouts, env))
-        return Result(evaluation.rollouts[0].level, evaluation, sampled(evaluation.rollouts) if plan else None)
+        return Result(evaluation.rollouts[0].level, evaluation, sampled(evaluation.rollouts) if plan else None, plan)
 
     def _record(self, cast: "Cast", result: "Result") -> dict[str, object]:
         """A result and what it is about, as JSON can hold them."""

@@ -9,7 +9,7 @@ from baselines.commands.terminal import console, note, table
 if TYPE_CHECKING:
     from baselines.evaluate import Evaluation
     from baselines.runs.intervals import Interval
-    from baselines.sampled import Sampled
+    from baselines.sampled import Plan, Sampled
 
 _UNKNOWN = "-"
 
@@ -22,10 +22,13 @@ class Result:
     evaluation: "Evaluation"
     several: "Sampled | None" = None
     """What several plays of each instance come to together, where there were several."""
+    plan: "Plan | None" = None
+    """How many plays were asked for, then."""
 
     def record(self) -> dict[str, object]:
         """As JSON can hold it."""
-        return {**self.evaluation.record(), **(self.several.record() if self.several else {"samples": 1})}
+        allowed = {"tokens_allowed": self.plan.most_tokens} if self.plan and self.plan.most_tokens else {}
+        return {**self.evaluation.record(), **(self.several.record() if self.several else {"samples": 1}), **allowed}
 
     def rows(self, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
         """Its rows of the table; `names` are the columns of what the environment reports, of one play."""
@@ -78,6 +81,11 @@ def _about_votes(result: Result) -> Iterator[str]:
     several, at_level = result.several, f" at level {result.level}" if result.level else ""
     if several is None:
         return
+    if result.plan is not None and result.plan.most_tokens is not None:
+        yield (
+            f"{result.plan.most_tokens:.1f} tokens were allowed for an instance{at_level}, and a play writes "
+            f"{several.tokens_per_play:.1f}: so there are {several.num_plays} of each."
+        )
     if several.vote is None:
         yield f"No play{at_level} arrived at an answer that can be counted, so there is no vote."
     elif several.num_without_vote:

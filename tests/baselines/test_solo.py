@@ -397,7 +397,7 @@ def test_an_agent_that_there_is_not_is_refused(tiny_model: Path) -> None:
 
 def test_an_environment_of_others_is_refused(tiny_model: Path) -> None:
     settings = ExperimentConfig(env_id="tests.foreign_env:Echo", model=str(tiny_model), solo="informed")
-    with pytest.raises(EnvironmentKindError, match="no FlexMG environment.*play it without --solo"):
+    with pytest.raises(EnvironmentKindError, match=r"no FlexMG environment.*play it without --solo"):
         Experiment.prepare(settings)
     with pytest.raises(EnvironmentKindError):
         seated(Echo(), {}, BLIND)
@@ -432,8 +432,6 @@ def test_a_checkpoint_of_one_alone_does_not_stand_for_an_agent(trained: Callable
 
 
 def test_a_reference_is_told_to_one_alone_for_imitation(tiny_model: Path, tmp_path: Path) -> None:
+    assert ToldLetters().reference_action("critic_0") == "AB"  # three tokens with the end; three agents have one each
     settings = config("imitation", tiny_model, tmp_path, solo="blind", max_new_tokens=1, num_iterations=1)
-    module_of("imitation").train(
-        settings, quiet=True
-    )  # "AB" and an end are three tokens, and three agents have one each
-    assert isinstance(ToldLetters().reference_action("critic_0"), str)
+    module_of("imitation").train(settings, quiet=True)
