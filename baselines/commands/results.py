@@ -39,8 +39,8 @@ class Result:
             yield self._row(found.mean, found.low, found.high, tokens, reported)
             return
         nothing = [_UNKNOWN] * len(names)
-        yield ("one play", *self._row(found.mean, found.low, found.high, tokens, reported))
-        for what, interval in (("majority vote", several.vote), ("best", several.best)):
+        yield ("one", *self._row(found.mean, found.low, found.high, tokens, reported))
+        for what, interval in (("vote", several.vote), ("best", several.best)):
             yield (f"{what} of {several.num_plays}", *self._of(interval, several.tokens_per_instance, nothing))
 
     def _of(self, interval: "Interval | None", tokens: float, reported: Sequence[str]) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ def print_results(results: Sequence[Result], names: Sequence[str]) -> None:
         note("return: the team's mean over n instances; tokens: written per episode")
         return
     note("return: the team's mean over n instances; tokens: written for each instance, by all plays together")
-    note("majority vote: what the answer scores that most plays arrived at, of several the one that came first")
+    note("vote: what the answer scores that most plays arrived at, of several the one that came first")
     note("best: chosen by an oracle that knows all scores; nobody can play so, it bounds what choosing can bring")
     for result in results:
         for line in _about_votes(result):
