@@ -1,8 +1,8 @@
-"""Greedy evaluation of a team on held-out instances, with intervals over instances."""
+"""Evaluation of a team on held-out instances, with intervals over instances; greedy unless it is said otherwise."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isclose
 from typing import Literal
@@ -13,9 +13,11 @@ from baselines.errors import ConfigError
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout
 from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.rollouts.few_shot import few_shot_examples
 from baselines.rollouts.games import as_game
 from baselines.rollouts.scripted import Script
 from baselines.rollouts.shares import played_together
+from baselines.rollouts.solo import find_solo
 from baselines.runs.company import Company
 from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env, sampling_for
 from baselines.runs.intervals import Interval, bootstrap_interval
@@ -30,10 +32,10 @@ MAX_DRAWS_PER_INSTANCE = 50
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A team's greedy play on held-out instances."""
+    """A team's play on held-out instances."""
 
     mean: float
-    """Mean team return."""
+    """Mean team return; of several plays of an instance, of one."""
     low: float
     high: float
     """95 % bootstrap interval over instances."""
@@ -66,19 +68,23 @@ def evaluate_team(
     def play(own: Sequence[Task]) -> Batch:
         return collector.collect(own, sampling, lambda done: status(f"evaluating {done}/{len(own)}"))
 
-    batch = played_together(collector.ranks, tasks, play)
-    interval = over_instances(batch.rollouts, lambda rollout: rollout.team_return)
-    names = sorted({name for rollout in batch.rollouts for name in rollout.info})
-    info = {name: over_instances(batch.rollouts, partial(_reported, name)) for name in names}
+    return summarised(played_together(collector.ranks, tasks, play).rollouts, tasks[0].level)
+
+
+def summarised(rollouts: Sequence[Rollout], level: str | None) -> Evaluation:
+    """What plays came to, all of one level."""
+    interval = over_instances(rollouts, lambda rollout: rollout.team_return)
+    names = sorted({name for rollout in rollouts for name in rollout.info})
+    info = {name: over_instances(rollouts, partial(_reported, name)) for name in names}
     return Evaluation(
         mean=interval.mean,
         low=interval.low,
         high=interval.high,
         num_instances=interval.num_instances,
-        level=tasks[0].level,
+        level=level,
         info=info,
-        tokens_out=sum(len(turn.action_ids) for turn in batch.turns()),
-        rollouts=batch.rollouts,
+        tokens_out=sum(len(turn.action_ids) for rollout in rollouts for turn in rollout.turns),
+        rollouts=rollouts,
     )
 
 
@@ -118,7 +124,7 @@ def distinct_tasks(env: TextEnv, level: str | None, num_instances: int, seed: in
     return list(tasks.values())
 
 
-def play_held_out(
+def play_held_out(  # noqa: PLR0913  # each is a setting of its own
     config: ExperimentConfig,
     team: Team,
     tasks: Sequence[Task],
@@ -126,23 +132,32 @@ def play_held_out(
     split: Literal["train", "test"] = "test",
     examples: Mapping[str, Sequence[Message]] | None = None,
     scripts: Mapping[str, Script] | None = None,
+    temperature: float = 0.0,
+    samples: Sequence[int] | None = None,
     status: Status = lambda text: None,
 ) -> Evaluation:
-    """Greedy play of held-out tasks, all of one level, under the settings of a run.
+    """Play of held-out tasks, all of one level, under the settings of a run: greedily, each once.
 
     `scripts` play agents besides those that the settings name.
+
+    `samples`: which plays of each task, by their numbers; then rollouts tell what they arrived at. All plays of a task
+    are the same at `temperature` 0.
 
     `split` is "train" for levels that have too few instances to hold some out.
     """
     make = partial(make_env, config.env_id, split, config.env_options, level=tasks[0].level)
+    agents = as_game(make()).agents
+    plays = tasks if samples is None else [replace(task, sample=sample) for task in tasks for sample in samples]
     collector = Collector(
         make,
         team,
-        num_envs=min(config.num_envs, len(tasks)),
+        num_envs=min(config.num_envs, len(plays)),
         examples=examples,
-        scripts={**Company.named(config.replace, as_game(make()).agents).scripts, **(scripts or {})},
+        scripts={**Company.named(config.replace, agents).scripts, **(scripts or {})},
+        solo=find_solo(config.solo, config.solo_agent, agents),
+        reads_answers=samples is not None,
     )
-    return evaluate_team(collector, tasks, sampling_for(config, 0.0), status)
+    return evaluate_team(collector, plays, sampling_for(config, temperature), status)
 
 
 def episodes_of(rollouts: Iterable[Rollout], env: FlexMG) -> Iterator[Episode]:
@@ -158,31 +173,6 @@ def episodes_of(rollouts: Iterable[Rollout], env: FlexMG) -> Iterator[Episode]:
         for agent, earned in rollout.returns.items():  # not ==: they were added up in another order
             assert isclose(episode.returns[agent], earned, abs_tol=1e-9), "the same seed and actions earn the same"
         yield episode
-
-
-def few_shot_examples(env: FlexMG, level: str | None, num_examples: int) -> dict[str, list[Message]]:
-    """What each agent would have read and written in a perfect first turn, on instances of the train split.
-
-    For the untrained reference only: it tells how much of a trained team's score a prompt alone can reach.
-
-    Raises: `ConfigError` if the environment does not say what a perfect agent would write.
-    """
-    examples: dict[str, list[Message]] = {agent: [] for agent in env.possible_agents}
-    for seed in range(num_examples):
-        env.reset(seed=seed, options=None if level is None else {"level": level})
-        seen: set[str] = set()
-        while not (env.terminated or env.truncated):
-            agent = env.agent_selection
-            try:
-                action = env.reference_action(agent)
-            except NotImplementedError as error:
-                raise ConfigError(f"no examples can be shown: {error}; use --few-shot 0") from error
-            if agent not in seen:
-                asked = [message for message in env.messages(agent) if message["role"] == "user"]
-                examples[agent] += [*asked, {"role": "assistant", "content": action}]
-                seen.add(agent)
-            env.step(action)
-    return examples
 
 
 class Evaluator:
@@ -205,7 +195,8 @@ class Evaluator:
         self._examples: Mapping[str, Sequence[Message]] = {}
         trained_on = make_env(config.env_id, "train", config.env_options)
         if self._tasks and config.few_shot and isinstance(trained_on, FlexMG):
-            self._examples = few_shot_examples(trained_on, experiment.level, config.few_shot)
+            solo = find_solo(config.solo, config.solo_agent, trained_on.possible_agents)
+            self._examples = few_shot_examples(trained_on, experiment.level, config.few_shot, solo)
 
     def before(self, run: SharedRun) -> None:
         """The team before training, and the same with examples in its prompt.

@@ -201,13 +201,16 @@ def _played(env: FlexMG, action_of: Callable[[str], str]) -> str:
         episode = marft_envs.play(env, lambda agent, messages: action_of(agent), seed=SEED)
     except NotImplementedError:
         return "The environment has none."
-    return f"{fenced(str(env.render()))}\n\n{_result(episode)}"
+    return f"{fenced(str(env.render()))}\n\n{_result(episode, env.answer())}"
 
 
-def _result(episode: Episode) -> str:
+def _result(episode: Episode, answer: str | None) -> str:
     returns = ", ".join(f"{span(agent)} {value:g}" for agent, value in episode.returns.items())
     info = ", ".join(f"{span(name)} {value:g}" for name, value in episode.info.items())
-    return f"Returns: {returns}." + (f" Info: {info}." if info else "")
+    told = f"Returns: {returns}." + (f" Info: {info}." if info else "")
+    if answer is None:
+        return told
+    return f"{told} The answer that a vote counts:\n\n{fenced(answer)}"
 
 
 def _behaviour(env_id: str) -> str:

@@ -356,10 +356,15 @@ class ClockMG(FlexMG):
 
     def state(self) -> str:  # type: ignore[override]  # as in FlexMG
         """Everything already decided, as text; what was submitted and has not been heard yet stands at its end."""
-        text = super().state()
-        unheard = [
+        return GAP.join([super().state(), *self._unheard()])
+
+    def joint_observation(self) -> str:
+        """As in `FlexMG`; what was submitted and has not been heard yet stands at its end."""
+        return GAP.join([super().joint_observation(), *self._unheard()])
+
+    def _unheard(self) -> list[str]:
+        return [
             f"not heard before {told_time(pace.first_end_us)}, {pace.words[2]}"
             for pace in self._paces.values()
             if pace.is_acting and pace.words is not None
         ]
-        return GAP.join([text, *unheard])

@@ -510,6 +510,10 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         """Whether the agent has had a turn in this episode."""
         return any(turn.agent == agent for turn in self.turns)
 
+    def last_words(self, agent: str) -> str | None:
+        """What the agent wrote in its latest committed turn; None before its first."""
+        return next((turn.action for turn in reversed(self.turns) if turn.agent == agent), None)
+
     @property
     def reward_events(self) -> list[RewardEvent]:
         """All rewards of committed rounds, in the order of payment. Read only."""
@@ -599,6 +603,15 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         if not self._has_reset:
             self._refuse("")
         return self._history.text()
+
+    def joint_observation(self) -> str:
+        """What was told to anybody, or said, as text: `state()` without what is hidden.
+
+        One agent with everybody's eyes and ears would know it, and no more. Submitted words are included.
+        """
+        if not self._has_reset:
+            self._refuse("")
+        return self._history.text_without_hidden()
 
     def render(self) -> str | None:
         """What was committed so far, with rounds, authors, times and rewards.

@@ -238,6 +238,15 @@ class History:
                 pieces = [self._text]
         return GAP.join(pieces)
 
+    def text_without_hidden(self) -> str:
+        """The same without what is hidden."""
+        pieces: list[str] = []
+        for number, played in enumerate(self.rounds):
+            if opening := played.opening(number):
+                pieces.append(opening)
+            pieces += played.texts(tuple(self._profiles))
+        return GAP.join(pieces)
+
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """A history of its own with the same closed rounds, which never change."""
         copied = copy(self)

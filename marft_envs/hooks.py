@@ -231,3 +231,15 @@ class Hooks:
         model writes is lost on the form. It tells and changes nothing: no attribute, no draw, no reward.
         """
         return None
+
+    def answer(self) -> str | None:
+        """What the finished episode arrived at, so that several plays of an instance can be put to a vote.
+
+        Equal answers are equal texts: numbers written in one way, names as the task writes them, in a fixed order. It
+        follows from what agents wrote, and from what the task lets them be told; never from the solution, so it does
+        not reveal whether it is right. Asked after the episode; it tells and changes nothing.
+
+        None where the episode arrived at nothing. None always, the default, where plays cannot be put to a vote, such
+        as where agents act in a world that goes on.
+        """
+        return None

@@ -74,6 +74,7 @@ LAYERS = {
     "baselines.diagnose": 5,
     "baselines.evaluate": 5,
     "baselines.probe": 5,
+    "baselines.sampled": 5,
     "baselines.training": 5,
     "baselines.rerun": 5,
     "leaderboard.page": 5,

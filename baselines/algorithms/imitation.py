@@ -123,6 +123,7 @@ def _demonstrated(experiment: Experiment, tasks: Sequence[Task], progress: Calla
         sampling_for(config, config.temperature),
         progress,
         scripts=experiment.collector.scripts,
+        solo=experiment.collector.solo,
     )
 
 

@@ -62,6 +62,11 @@ class Diagnose:
         given = {"max_new_tokens": self.max_new_tokens, "threads": self.threads}
         cast = find_cast(self.run_dir, env_id=None, level=None, env_options={}, given=given)
         is_run = (self.run_dir / METRICS).is_file()  # a checkpoint's folder holds what was saved there, and no more
+        if cast.settings.solo is not None:
+            raise ConfigError(
+                f"{cast.title}: nobody else is in that team, so there is no part of it to be measured; diagnose a run "
+                "of a team"
+            )
         page = self.output or (self.run_dir / PAGE if is_run else Path(PAGE))
         if page.is_dir():
             raise ConfigError(f"--output is {page}, a folder; name a file in it, such as {page / PAGE}")
@@ -92,7 +97,7 @@ class Diagnose:
 
     def _play(self, cast: "Cast") -> "list[Finding]":
         from baselines.diagnose import diagnose, variants
-        from baselines.runs.checkpoint_loading import load_checkpoint
+        from baselines.runs.company import checkpoint_of_a_team
         from baselines.runs.experiment import make_env
         from baselines.runs.summary import names_of
 
@@ -103,7 +108,7 @@ class Diagnose:
                 f"{settings.env_id} is no FlexMG environment, so nobody's place can be taken in it; `marft evaluate` "
                 "plays it"
             )
-        folders = {name: load_checkpoint(folder).path for name, folder in names_of(self.partners).items()}
+        folders = {name: checkpoint_of_a_team(folder) for name, folder in names_of(self.partners).items()}
         with working(f"loading {cast.title}"):
             team = cast.load(list(env.possible_agents))
             chosen = variants(team, env, folders)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,20 +11,24 @@ from tyro.conf import Positional
 
 import marft_envs
 from baselines.commands.options import EnvOptions, Names, OptionalInt, OptionalText, shown
-from baselines.commands.terminal import console, note, say, table, working
+from baselines.commands.results import Result, print_results
+from baselines.commands.terminal import note, say, working
 from baselines.errors import ConfigError, EnvironmentKindError, extra_required
 from marft_envs import FlexMG
 
 if TYPE_CHECKING:
     from baselines.commands.teams import Cast
-    from baselines.evaluate import Evaluation
     from baselines.policies.team import Team
     from baselines.runs.experiment import TextEnv
+    from baselines.sampled import Plan
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play greedily on held-out instances: a trained team, or with --model and --env-id an untrained one."""
+    """Play on held-out instances: a trained team, or with --model and --env-id an untrained one.
+
+    Greedily, each once; or with --samples several times, and then tell what a majority vote and the best play earn.
+    """
 
     checkpoint: Positional[Annotated[Path | None, shown("[CHECKPOINT]")]] = None
     """A run's folder (its latest checkpoint is taken), or a checkpoint's."""
@@ -33,6 +38,19 @@ class Evaluate:
     """Different instances for each level."""
     split: Literal["test", "train"] = "test"
     """test: instances that no training draws. The easiest levels may have train only."""
+    samples: int = 1
+    """Plays of each instance. With more than one, a majority vote over what they arrived at and the best of them are
+    told besides, with the tokens that all of them write."""
+    temperature: float = 0.0
+    """Of the replies; 0 takes the likeliest token each time. Several samples want it above 0."""
+    equal_tokens_to: Annotated[str | None, shown("NUMBER|RUN")] = None
+    """In place of --samples: as many plays of each instance as do not write more than so many tokens, or than the
+    trained team of a run wrote when it was evaluated; at least one."""
+    solo: Annotated[Literal["blind", "informed"] | None, shown("{blind,informed}")] = None
+    """One agent in place of the team. informed: it plays all seats, and reads all that any of them was told. blind: it
+    plays one seat, the others are silent, and it may write as much as all together. Default: as in training."""
+    solo_agent: OptionalText = None
+    """Whose seat it is that plays blind. Default: the last of the team."""
     few_shot: int = 0
     """Put so many solved examples into each agent's prompt."""
     replace: Annotated[dict[str, str], shown("AGENT WHO ...")] = field(default_factory=dict)
@@ -76,6 +94,8 @@ class Evaluate:
                 "rollout_batch_size": self.rollout_batch_size,
                 "device": self.device,
                 "threads": self.threads,
+                "solo": self.solo,
+                "solo_agent": self.solo_agent,
             },
             replaced=self.replace,
         )
@@ -92,13 +112,27 @@ class Evaluate:
                 "there is nothing to evaluate; give the folder of a run or a checkpoint, or for an untrained team "
                 "both --model NAME and --env-id ID"
             )
-        for name, value, least in (("instances", self.instances, 1), ("few-shot", self.few_shot, 0)):
+        for name, value, least in (
+            ("instances", self.instances, 1),
+            ("few-shot", self.few_shot, 0),
+            ("samples", self.samples, 1),
+        ):
             if value < least:
                 raise ConfigError(f"--{name} is {value}; it must be at least {least}")
+        if not 0 <= self.temperature < float("inf"):
+            raise ConfigError(f"--temperature is {self.temperature}; it must be 0 (greedy) or above")
+        if self.samples > 1 and self.equal_tokens_to is not None:
+            raise ConfigError("--samples and --equal-tokens-to both say how many plays; leave out one of the two")
+        if (self.samples > 1 or self.equal_tokens_to is not None) and self.temperature == 0:
+            raise ConfigError(
+                "at --temperature 0 all plays of an instance are the same; give one above 0, such as that of training, "
+                "0.7"
+            )
 
-    def _evaluate(self, cast: "Cast") -> list["_Result"]:
+    def _evaluate(self, cast: "Cast") -> list["Result"]:
         """One result for each level; whatever cannot work is told before the model is loaded."""
         from baselines.rollouts.games import as_game
+        from baselines.rollouts.solo import find_solo, seated
         from baselines.runs.company import Company
         from baselines.runs.experiment import make_env, require_agents
 
@@ -106,7 +140,8 @@ class Evaluate:
         levels: Sequence[str | None] = self.level or (settings.level,)
         envs = {level: make_env(settings.env_id, self.split, settings.env_options, level=level) for level in levels}
         for env in envs.values():
-            as_game(env)  # refuses what no team of models can play
+            solo = find_solo(settings.solo, settings.solo_agent, as_game(env).agents)
+            seated(env, {}, solo)  # refuses what no team of models, or nobody alone, can play
             if (self.log or self.few_shot) and not isinstance(env, FlexMG):
                 raise EnvironmentKindError(
                     f"{settings.env_id} is no FlexMG environment, so it has neither an action log nor examples; "
@@ -117,13 +152,27 @@ class Evaluate:
         Company.named(settings.replace, agents)
         if self.log is not None:
             marft_envs.write_log(self.log, ())  # no use finding out after the evaluation that it cannot be kept
+        plan = self._plan()
         with working(f"loading {cast.title}"):
             team = cast.load(agents)
-        return [self._evaluate_at(level, env, cast, team) for level, env in envs.items()]
+        return [self._evaluate_at(level, env, cast, team, plan) for level, env in envs.items()]
 
-    def _evaluate_at(self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team") -> "_Result":
-        from baselines.evaluate import episodes_of, few_shot_examples, held_out_tasks, play_held_out
+    def _plan(self) -> "Plan | None":
+        """How many plays of each instance; None for one of each, and no vote."""
+        from baselines.sampled import Plan, tokens_to_equal
+
+        if self.equal_tokens_to is not None:
+            return Plan(most_tokens=tokens_to_equal(self.equal_tokens_to))
+        return Plan(num_plays=self.samples) if self.samples > 1 else None
+
+    def _evaluate_at(
+        self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team", plan: "Plan | None"
+    ) -> "Result":
+        from baselines.evaluate import episodes_of, held_out_tasks, play_held_out
+        from baselines.rollouts.few_shot import few_shot_examples
+        from baselines.rollouts.solo import find_solo
         from baselines.runs.experiment import make_env
+        from baselines.sampled import play_several, sampled
 
         settings = cast.settings
         tasks = held_out_tasks(env, level, self.instances)
@@ -131,42 +180,49 @@ class Evaluate:
         if self.few_shot:
             solved = make_env(settings.env_id, "train", settings.env_options)
             assert isinstance(solved, FlexMG), "checked before"
-            examples = few_shot_examples(solved, level, self.few_shot)
+            solo = find_solo(settings.solo, settings.solo_agent, solved.possible_agents)
+            examples = few_shot_examples(solved, level, self.few_shot, solo)
         at_level = f" at level {level}" if level else ""
         with working(f"evaluating{at_level}") as show:
-            evaluation = play_held_out(
+            play = partial(
+                play_held_out,
                 settings,
                 team,
                 tasks,
                 split=self.split,
                 examples=examples,
+                temperature=self.temperature,
                 status=lambda text: show(f"{text}{at_level}"),
             )
+            evaluation = play_several(play, plan) if plan else play()
         if self.log is not None:
             assert isinstance(env, FlexMG), "checked before"
             marft_envs.write_log(self.log, episodes_of(evaluation.rollouts, env))
-        return _Result(evaluation.rollouts[0].level, evaluation)
+        return Result(evaluation.rollouts[0].level, evaluation, sampled(evaluation.rollouts) if plan else None, plan)
 
-    def _record(self, cast: "Cast", result: "_Result") -> dict[str, object]:
+    def _record(self, cast: "Cast", result: "Result") -> dict[str, object]:
         """A result and what it is about, as JSON can hold them."""
+        settings = cast.settings
         return {
-            "env_id": cast.settings.env_id,
+            "env_id": settings.env_id,
             "split": self.split,
-            "model": cast.settings.model,
+            "model": settings.model,
             "checkpoint": None if cast.checkpoint is None else str(cast.checkpoint),
             "few_shot": self.few_shot,
-            "replace": cast.settings.replace,
-            **result.evaluation.record(),
+            "replace": settings.replace,
+            "solo": settings.solo,
+            "solo_agent": settings.solo_agent,
+            "temperature": self.temperature,
+            **result.record(),
         }
 
-    def _print(self, cast: "Cast", results: Sequence["_Result"]) -> None:
+    def _print(self, cast: "Cast", results: Sequence["Result"]) -> None:
         examples = f", {self.few_shot} examples in each prompt" if self.few_shot else ""
+        how = "greedy" if self.temperature == 0 else f"temperature {self.temperature:g}"
         replaced = [f"{agent}: {who}" for agent, who in cast.settings.replace.items()]
-        say(f"{cast.settings.env_id}, split {self.split}, greedy{examples}", cast.title, *replaced)
+        say(f"{cast.settings.env_id}, split {self.split}, {how}{examples}", cast.title, *replaced)
         names = list(dict.fromkeys(name for result in results for name in result.evaluation.info))
-        headings = ("level", "n", "return", "95 % interval", *names, "tokens")
-        console().print(table(headings, [result.row(names) for result in results]))
-        note("return: the team's mean over n instances; tokens: written per episode")
+        print_results(results, names)
         for result in results:
             if result.evaluation.num_instances < self.instances:
                 found = result.evaluation.num_instances
@@ -174,24 +230,3 @@ class Evaluate:
         if self.log is not None:
             num_episodes = sum(len(result.evaluation.rollouts) for result in results)
             say(f"{num_episodes} episodes added to {self.log}; `marft replay {self.log}` verifies them.")
-
-
-@dataclass(frozen=True)
-class _Result:
-    """The evaluation at one level."""
-
-    level: str | None
-    evaluation: "Evaluation"
-
-    def row(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Its row of the table; `names` are the columns of what the environment reports."""
-        found = self.evaluation
-        reported = [f"{found.info[name].mean:.3f}" if name in found.info else "-" for name in names]
-        return (
-            self.level or "-",
-            str(found.num_instances),
-            f"{found.mean:.3f}",
-            f"{found.low:.3f}–{found.high:.3f}",
-            *reported,
-            f"{found.tokens_out / len(found.rollouts):.1f}",
-        )

@@ -74,6 +74,11 @@ class Play:
         cast = self._cast()
         env = self._env(cast)
         seats = self._seats(env, plays_all=cast is None)
+        if seats and cast is not None and cast.settings.solo is not None:
+            raise ConfigError(
+                f"{cast.title}: it plays every seat that anybody plays, and none is left for you; leave out --seat to "
+                "watch it"
+            )
         if self.log is not None:
             marft_envs.write_log(self.log, ())  # no use finding out after the game that it cannot be kept
         others = _others(self, env, cast, seats)
@@ -207,7 +212,9 @@ def _others(command: Play, env: FlexMG, cast: "Cast | None", seats: Sequence[str
     agents = [agent for agent in env.possible_agents if agent not in seats]
     if cast is None or not agents:
         return lambda: _scripted(env, command.others)
+    from baselines.rollouts.games import FlexGame
     from baselines.rollouts.player import TeamPlayer
+    from baselines.rollouts.solo import find_solo, seated
     from baselines.runs.company import Company
     from baselines.runs.experiment import sampling_for
 
@@ -215,8 +222,13 @@ def _others(command: Play, env: FlexMG, cast: "Cast | None", seats: Sequence[str
         team = cast.load(agents)
     settings = cast.settings
     sampling = sampling_for(settings, command.temperature)
-    scripts = Company.named(settings.replace, list(env.possible_agents)).scripts
-    return lambda: _with_scripts(TeamPlayer(team, env, sampling), env, scripts)
+    scripts = dict(Company.named(settings.replace, list(env.possible_agents)).scripts)
+    solo = find_solo(settings.solo, settings.solo_agent, env.possible_agents)
+    if solo is not None:
+        scripts |= solo.scripts(env.possible_agents)
+    game = seated(env, {}, solo)
+    assert isinstance(game, FlexGame), "so is every FlexMG environment"
+    return lambda: _with_scripts(TeamPlayer(team, env, sampling, game), env, scripts)
 
 
 def _with_scripts(team: Player, env: FlexMG, scripts: "Mapping[str, Script]") -> Player:

@@ -27,9 +27,10 @@ class Cast:
     @property
     def title(self) -> str:
         """How to name it to a person."""
+        alone = f", one {self.settings.solo} agent alone" if self.settings.solo else ""
         if self.checkpoint is None:
-            return f"{self.settings.model}, untrained"
-        return f"{self.checkpoint}, trained from {self.settings.model}"
+            return f"{self.settings.model}, untrained{alone}"
+        return f"{self.checkpoint}, trained from {self.settings.model}{alone}"
 
     def load(self, agents: list[str]) -> Team:
         """The team itself, or the part of it that plays these agents; without those that scripts play.
@@ -63,7 +64,9 @@ def find_cast(
         loaded = load_checkpoint(checkpoint)
         settings, folder = trained_settings(loaded), loaded.path
     if env_id is not None and env_id != settings.env_id:
-        settings = replace(settings, env_id=env_id, level=None, env_options={}, replace={})
+        settings = replace(settings, env_id=env_id, level=None, env_options={}, replace={}, solo_agent=None)
+    if given.get("solo") not in (None, settings.solo):
+        settings = replace(settings, solo_agent=None)
     options = {**settings.env_options, **env_options}
     company = {**settings.replace, **(replaced or {})}
     settings = replace(settings, level=level or settings.level, env_options=options, replace=company)

@@ -78,6 +78,8 @@ class Rollout:
     """On the clock, when the episode ended."""
     unfinished: Mapping[str, str] = field(default_factory=dict)
     """On the clock, by agent, what was submitted of a turn that the end cut."""
+    answer: str | None = None
+    """What it arrived at, where that was asked for: see the hook `answer`."""
 
     @property
     def returns(self) -> dict[str, float]:

@@ -12,8 +12,9 @@ from baselines.policies.engines.history import History
 from baselines.policies.team import Team
 from baselines.ranks import Ranks
 from baselines.rollouts.batch import Batch, Rollout, Turn
-from baselines.rollouts.games import Game, as_game
-from baselines.rollouts.scripted import Script, scripted_game
+from baselines.rollouts.games import Game
+from baselines.rollouts.scripted import Script
+from baselines.rollouts.solo import Solo, seated
 from marft_envs import FlexMG, Message
 
 
@@ -55,12 +56,18 @@ class Sampling:
         """At which `agent` is sampled."""
         return of_role(self.temperature_by_role, agent, self.temperature) if self.temperature else 0.0
 
-    def request(self, agent: str, adapter: str, prompt_ids: list[int], max_chars: int, seed: str) -> Request:
-        """A reply of `agent` to draw."""
+    def limit_of_all(self, agents: Iterable[str]) -> int:
+        """Most new tokens of one who acts for all of them."""
+        return sum(map(self.limit, agents))
+
+    def request(  # each is a part of what is asked
+        self, agent: str, adapter: str, prompt_ids: list[int], max_chars: int, seed: str, stands_for: Sequence[str]
+    ) -> Request:
+        """A reply of `agent` to draw, who may write as much as those together for whom it stands."""
         return Request(
             adapter=adapter,
             prompt_ids=prompt_ids,
-            max_new_tokens=self.limit(agent),
+            max_new_tokens=self.limit_of_all(stands_for),
             max_chars=max_chars,
             seed=seed,
             temperature=self.temperature_of(agent),
@@ -110,17 +117,24 @@ class Collector:
         reads_final_prompts: bool = False,
         examples: Mapping[str, Sequence[Message]] | None = None,
         scripts: Mapping[str, Script] | None = None,
+        solo: Solo | None = None,
+        reads_answers: bool = False,
     ) -> None:
         """`reads_final_prompts`: whether rollouts tell what policies make of the next prompts where an episode is cut.
 
         `examples`: messages put into each agent's prompt after its system text (few-shot).
 
         `scripts`: who plays agents in place of the team; its own agents alone are asked.
+
+        `solo`: who plays alone in place of the team, which then has that one's policy.
+
+        `reads_answers`: whether rollouts tell what they arrived at, which for programs takes some milliseconds.
         """
         self._team = team
         self.scripts: Mapping[str, Script] = scripts or {}
-        games = [scripted_game(make_env(), scripts) if scripts else as_game(make_env()) for _ in range(num_envs)]
-        self._seats = [Seat(game) for game in games]
+        self.solo = solo
+        self._seats = [Seat(seated(make_env(), self.scripts, solo)) for _ in range(num_envs)]
+        self._reads_answers = reads_answers
         self._reads_final_prompts = reads_final_prompts
         self._examples = examples or {}
         self.agents = self._seats[0].game.agents
@@ -221,6 +235,9 @@ class Collector:
     def _rollouts(self, done: Sequence[Seat], sampling: Sampling) -> dict[int, Rollout]:
         """The finished episodes by their numbers; the next prompts of all that were cut are read together."""
         rollouts = {seat.number: seat.game.rollout() for seat in done}
+        if self._reads_answers:
+            for seat in done:
+                rollouts[seat.number].answer = seat.game.answer()
         if not self._reads_final_prompts:
             return rollouts
         cut = [
@@ -228,7 +245,7 @@ class Collector:
             for seat in done
             if not rollouts[seat.number].terminated
             for agent in rollouts[seat.number].final_states
-            if agent not in self.scripts
+            if agent in self._team.adapter_of and agent not in self.scripts
         ]
         if cut:
             features = self._team.prompt_features(
@@ -243,11 +260,11 @@ class Collector:
 
     def _final_prompt(self, seat: Seat, agent: str, rollout: Rollout) -> list[int]:
         """What the agent's next prompt would have been, as far as it was told anything yet."""
-        if seat.game.appends:
-            messages = self._with_examples(agent, seat.game.messages(agent))
-            return seat.conversations[agent].prompt(messages)
+        game = seat.game
         asked: Message = {"role": "user", "content": rollout.final_observations[agent]}
-        return self._team.conversation(agent).prompt(self._with_examples(agent, [asked]))
+        messages = game.messages(agent) if game.tells_to_the_end else [asked]
+        conversation = seat.conversations[agent] if game.appends else self._team.conversation(agent)
+        return conversation.prompt(self._with_examples(agent, messages))
 
     def _requests(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Request]:
         """What is asked of the team, with what was kept of earlier turns; replies keep theirs while there is room."""
@@ -276,6 +293,7 @@ class Collector:
             seat.conversations[agent].prompt(self._with_examples(agent, seat.game.messages(agent))),
             seat.game.max_chars(agent),
             f"{sampling.seed} {seat.task.seed} {seat.task.sample} {agent} {seat.num_turns[agent]}",
+            seat.game.stands_for(agent),
         )
         return replace(request, history=history)
 

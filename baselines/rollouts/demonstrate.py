@@ -6,8 +6,9 @@ from baselines.errors import ConfigError, EnvironmentKindError
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.rollouts.collect import Sampling, Task
-from baselines.rollouts.games import FlexGame, as_game
-from baselines.rollouts.scripted import Script, ScriptedGame, scripted_game
+from baselines.rollouts.games import FlexGame
+from baselines.rollouts.scripted import Script
+from baselines.rollouts.solo import Solo, seated
 from marft_envs import FlexMG
 
 
@@ -19,18 +20,19 @@ def demonstrate(
     progress: Callable[[int], None] = lambda num_done: None,
     *,
     scripts: Mapping[str, Script] | None = None,
+    solo: Solo | None = None,
 ) -> Batch:
     """Every task once, all agents playing their reference; those of the team with prompts and replies as token ids.
 
-    `scripts` play agents that are none of the team's.
+    `scripts` play agents that are none of the team's; `solo` plays alone in its place.
 
     Raises: `EnvironmentKindError` for anything but a `FlexMG`; `ConfigError` where the environment does not tell what a
     perfect agent would write, or where that is longer than a reply may be.
     """
     env = make_env()
-    if not isinstance(as_game(env), FlexGame):
+    game = seated(env, scripts or {}, solo)
+    if not isinstance(game, FlexGame):
         raise EnvironmentKindError(f"{env} is no FlexMG environment, so it has no reference that could be imitated")
-    game = scripted_game(env, scripts or {})
     rollouts: list[Rollout] = []
     for task in tasks:
         rollouts.append(_demonstrated(game, team, task, sampling))
@@ -38,18 +40,21 @@ def demonstrate(
     return Batch(rollouts)
 
 
-def _demonstrated(game: ScriptedGame, team: Team, task: Task, sampling: Sampling) -> Rollout:
+def _demonstrated(game: FlexGame, team: Team, task: Task, sampling: Sampling) -> Rollout:
     game.reset(task.seed, task.level)
     conversations = {agent: team.conversation(agent) for agent in team.adapter_of}
     while not game.done:
         agent = game.ready()[0]
+        if not game.appends:
+            conversations[agent] = team.conversation(agent)
         prompt_ids = conversations[agent].prompt(game.messages(agent))
         text = _reference(game.env, agent)
         action_ids = team.base_of(agent).encoder.reply_ids(text)
-        if len(action_ids) > sampling.limit(agent):
+        most = sampling.limit_of_all(game.stands_for(agent))
+        if len(action_ids) > most:
             raise ConfigError(
                 f"the reference of {agent} writes {len(action_ids)} tokens ({text!r}), but its replies end after "
-                f"{sampling.limit(agent)}; give --max-new-tokens {len(action_ids)} or more"
+                f"{most}; give --max-new-tokens {-(-len(action_ids) // len(game.stands_for(agent)))} or more"
             )
         conversations[agent].record(action_ids)
         told = Turn(agent, 0, prompt_ids, action_ids, [], text, game.state(agent), game.observation(agent))

@@ -51,6 +51,16 @@ class Game(Protocol):
     def max_chars(self, agent: str) -> int:
         """Longest action that is taken whole."""
 
+    def stands_for(self, agent: str) -> tuple[str, ...]:
+        """The agents whose bounds on new tokens, added up, hold for one action of `agent`: as a rule its own."""
+
+    @property
+    def tells_to_the_end(self) -> bool:
+        """Whether `messages` can be asked for once the episode is over: what a next turn would have read."""
+
+    def answer(self) -> str | None:
+        """What the finished episode arrived at, for votes; None if at nothing, or nobody knows."""
+
     def state(self, agent: str) -> str:
         """What a central critic reads before `agent` acts."""
 
@@ -74,6 +84,7 @@ class FlexGame:
     """Plays a `FlexMG`."""
 
     appends = True
+    tells_to_the_end = True
 
     def __init__(self, env: FlexMG) -> None:
         self.env = env
@@ -102,6 +113,12 @@ class FlexGame:
 
     def max_chars(self, agent: str) -> int:
         return self.env.profiles[agent].max_action_chars
+
+    def stands_for(self, agent: str) -> tuple[str, ...]:
+        return (agent,)
+
+    def answer(self) -> str | None:
+        return self.env.answer()
 
     def state(self, agent: str) -> str:
         return self.env.state()
@@ -160,6 +177,7 @@ class AECGame:
     """Plays any other AEC environment with text observations and text actions."""
 
     appends = False
+    tells_to_the_end = False
 
     def __init__(self, env: AECEnv[str, object, object]) -> None:
         self.env = env
@@ -199,6 +217,12 @@ class AECGame:
     def max_chars(self, agent: str) -> int:
         space = self.env.action_space(agent)
         return space.max_length if isinstance(space, gymnasium.spaces.Text) else DEFAULT_MAX_CHARS
+
+    def stands_for(self, agent: str) -> tuple[str, ...]:
+        return (agent,)
+
+    def answer(self) -> str | None:
+        return None
 
     def state(self, agent: str) -> str:
         try:

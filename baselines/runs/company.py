@@ -70,7 +70,21 @@ def agents_named(name: str, agents: Sequence[str]) -> list[str]:
 
 def _checkpoint(agent: str, who: str) -> Path:
     try:
-        return load_checkpoint(Path(who)).path
+        return checkpoint_of_a_team(Path(who))
     except CheckpointError as error:
         choices = ", ".join((UNTRAINED, *marft_envs.SCRIPTED_PLAYS))
         raise CheckpointError(f"{agent} is to be played by {who!r}, none of {choices}: {error}") from error
+
+
+def checkpoint_of_a_team(folder: Path) -> Path:
+    """A checkpoint whose agents can take seats elsewhere.
+
+    Raises: CheckpointError if it is none, or one of an agent that plays alone and reads everything.
+    """
+    checkpoint = load_checkpoint(folder)
+    config = checkpoint.state.get("config")
+    if isinstance(config, Mapping) and config.get("solo") == "informed":
+        raise CheckpointError(
+            f"{checkpoint.path} was trained to play alone, and reads what no agent of a team does; name a run of a team"
+        )
+    return checkpoint.path

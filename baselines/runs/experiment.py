@@ -29,6 +29,7 @@ from baselines.rollouts.curriculum import Curriculum, curriculum_levels
 from baselines.rollouts.fingerprint import behaviour
 from baselines.rollouts.games import as_game
 from baselines.rollouts.shares import played_together
+from baselines.rollouts.solo import SoloKind, find_solo, seated
 from baselines.runs.circumstances import alike_everywhere, circumstances, weights_hash
 from baselines.runs.company import Company, agents_named
 from baselines.runs.train_command import algorithm_of, train_command
@@ -84,6 +85,12 @@ class ExperimentConfig:
     replace: dict[str, str] = field(default_factory=dict)
     """Agents, or all of a role, that others play and that are not trained: `untrained`, a script (reference, silent,
     random or echo), or the same agent of another run or checkpoint, by its folder."""
+    solo: SoloKind | None = None
+    """One agent in place of the team, to compare with. informed: one policy, whatever `adapters` says, plays all seats
+    and reads all that any of them was told, and all that was said. blind: one seat plays, the others are silent, and
+    its replies may be as long as those of all together."""
+    solo_agent: str | None = None
+    """Whose seat it is that plays blind; default: the last of the team."""
     lora_rank: int = 8
     """Rank of the adapters; more learns more and costs little."""
     lora_alpha: int = 16
@@ -196,6 +203,7 @@ class ExperimentConfig:
                 "evaluation does)"
             )
         self._check_by_role()
+        self._check_solo()
         if self.max_history_tokens < 0:
             raise ConfigError(
                 f"max_history_tokens is {self.max_history_tokens}; give how many tokens may be kept, or 0 to keep "
@@ -205,6 +213,27 @@ class ExperimentConfig:
             raise ConfigError(f"num_checkpoints is {self.num_checkpoints}; give how many to keep, or 0 to keep all")
         if self.threads < 0:
             raise ConfigError(f"threads is {self.threads}; give a number of CPU threads, or 0 for torch's own choice")
+
+    @property
+    def policy_per(self) -> Literal["per_agent", "shared"]:
+        """Whether each agent has a policy of its own; who plays alone with full information is one in all seats."""
+        return "shared" if self.solo == "informed" else self.adapters
+
+    def _check_solo(self) -> None:
+        if self.solo is not None and self.replace:
+            raise ConfigError(
+                f"solo is {self.solo!r}, so one agent plays alone, and replace names others who play; leave out one of "
+                "the two"
+            )
+        if self.solo == "informed" and self.model_by_role:
+            raise ConfigError(
+                "solo is 'informed', so one policy plays all seats, and model_by_role names bases for some; leave out "
+                "one of the two"
+            )
+        if self.solo_agent is not None and self.solo != "blind":
+            raise ConfigError(
+                f"solo_agent is {self.solo_agent!r}, but solo is {self.solo!r}; only with solo blind a seat is chosen"
+            )
 
     def _check_by_role(self) -> None:
         for role, temperature in self.temperature_by_role.items():
@@ -253,6 +282,8 @@ class Experiment:
         known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
         agents = as_game(probe).agents
         require_agents(config, agents)
+        solo = find_solo(config.solo, config.solo_agent, agents)
+        seated(probe, {}, solo)  # refuses what cannot be played alone
         company = Company.named(config.replace, agents)
         if len(company.models) + len(company.scripts) == len(agents):
             raise ConfigError("replace leaves nobody to train; leave at least one agent out of it")
@@ -267,6 +298,7 @@ class Experiment:
             num_envs=min(config.num_envs, config.episodes_per_iteration),
             reads_final_prompts=config.reads_final_prompts,
             scripts=company.scripts,
+            solo=solo,
         )
         curriculum = Curriculum(
             levels,
@@ -441,16 +473,18 @@ def load_team(
     Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError`.
     """
     company = Company.named(config.replace, agents)
+    solo = find_solo(config.solo, config.solo_agent, agents)
+    playing = [agent for agent in agents if agent not in company.scripts] if solo is None else solo.seats
     checkpoints = company.checkpoints()
     lora = Lora(config.lora_rank, config.lora_alpha, tuple(config.lora_targets), config.lora_last_layers)
     torch_seed = int(_stream(config.seed, _SAMPLER, 1).integers(2**62))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed)  # adapters start alike whatever was drawn before
         team = Team.load(
-            [agent for agent in agents if agent not in company.scripts],
+            playing,
             model=config.model,
             model_of={agent: of_role(config.model_by_role, agent, config.model) for agent in agents},
-            adapters=config.adapters,
+            adapters=config.policy_per,
             tuning=config.tuning,
             lora=lora,
             speaking=[agent for name in config.must_speak for agent in agents_named(name, agents)],
@@ -482,7 +516,7 @@ def require_agents(config: ExperimentConfig, agents: Sequence[str]) -> None:
         for name in getattr(config, setting):
             if not agents_named(name, agents):
                 raise ConfigError(f"{setting} names {name!r}; the agents are {', '.join(agents)}")
-    if config.adapters == "shared":
+    if config.policy_per == "shared":
         models = {agent: of_role(config.model_by_role, agent, config.model) for agent in agents}
         for agent, other in combinations(agents, 2):
             if models[agent] == models[other] and config.temperature_of(agent) != config.temperature_of(other):

@@ -4,15 +4,17 @@ import math
 import time
 import tracemalloc
 from collections.abc import Iterator
+from functools import partial
 from statistics import fmean
 
 from marft_envs.check.grader import Violation, grader
 from marft_envs.check.subject import VARIED, Style, Subject, at, echo, noise, nothing, play_out, reference, turns_of
-from marft_envs.check.traces import shortened
+from marft_envs.check.traces import moment, shortened
 from marft_envs.clock import ClockMG
 from marft_envs.episode import actions_again
 from marft_envs.errors import ReplayMismatchError
 from marft_envs.flex_mg import FlexMG
+from marft_envs.hooks import Hooks
 from marft_envs.records import Episode, Measurement
 
 FLOOR = 0.3
@@ -184,6 +186,45 @@ def instances_are_sound(subject: Subject) -> None:
                 flaw = env.flaw()
                 if flaw:
                     raise Violation(f"level {level}, split {split}, seed {seed}: {flaw}")
+
+
+@grader(
+    "answers can be counted",
+    why="a vote counts plays whose answers are equal texts; one that differs between equal plays is worth nothing",
+    fix="let answer return a text, or None, that follows from what agents wrote; it changes and draws nothing",
+)
+def answers_can_be_counted(subject: Subject) -> None:
+    """What a finished episode arrived at is a text or None, whatever was written, and equal for equal plays."""
+    texts: tuple[Style, ...] = tuple(partial(_says, text) for text in ODD_TEXTS)
+    styles = (*VARIED, nothing, echo, *([reference] if _has_reference(subject) else []), *texts)
+    for level in subject.levels():
+        for style in styles if level == subject.levels()[0] else styles[: -len(texts)]:
+            one, other = (subject.make(**at(level)) for _ in range(2))
+            episode = play_out(one, style, subject.seeds[0])
+            _play_again(other, episode, episode.measurements)
+            before = moment(one), one.episode()
+            answers = [_answer(one), _answer(one), _answer(other)]
+            where = f"level {level}, seed {subject.seeds[0]}"
+            if len(set(answers)) > 1:
+                raise Violation(f"{where}: equal plays have the answers {' and '.join(map(shortened, answers))}")
+            if (moment(one), one.episode()) != before:
+                raise Violation(f"{where}: asking for the answer changed the episode")
+            if style is reference and answers == [None] * 3 and type(one).answer is not Hooks.answer:
+                raise Violation(f"{where}: the reference play has no answer; a vote could never choose it")
+
+
+def _says(text: str, env: FlexMG, agent: str) -> str:  # noqa: ARG001  # a style, once the text is given
+    return text
+
+
+def _answer(env: FlexMG) -> str | None:
+    try:
+        answer = env.answer()
+    except Exception as error:
+        raise Violation(f"answer raised {type(error).__name__}: {error}") from error
+    if answer is not None and not isinstance(answer, str):
+        raise Violation(f"answer returned {shortened(answer)}; return a text, or None")
+    return answer
 
 
 @grader(

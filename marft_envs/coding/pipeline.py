@@ -28,9 +28,11 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from marft_envs.coding.canonical import canonical_programs
 from marft_envs.coding.judge import FAILED, SOLVED, judged, told
 from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
 from marft_envs.flex_mg import FlexMG
+from marft_envs.grading.canonical import joint_text
 from marft_envs.records import Outcome
 
 ADVISE = "Help those who write the program."
@@ -89,3 +91,7 @@ class Pipeline(Programming, FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether there is a program in it, of those who write one."""
         return self.has_program(action) if self.profiles[agent].answers else None
+
+    def answer(self) -> str | None:
+        """The program that each of those who write one wrote last."""
+        return joint_text(canonical_programs([self._programs[agent] for agent in self.writers]))

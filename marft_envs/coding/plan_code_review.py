@@ -27,6 +27,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from marft_envs.coding.canonical import canonical_programs
 from marft_envs.coding.judge import judged, told
 from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
 from marft_envs.dependencies import Dependencies
@@ -119,3 +120,7 @@ class PlanCodeReview(Programming, FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether there is a program in it, of the coder."""
         return self.has_program(action) if agent == self.coder else None
+
+    def answer(self) -> str | None:
+        """The program that was accepted."""
+        return canonical_programs([self._program])[0] if self._accepted else None

@@ -23,6 +23,7 @@ Deviates: MARFT's coding (arXiv 2504.16129) has one round and a sequence of role
 
 from typing import Unpack
 
+from marft_envs.coding.canonical import canonical_programs
 from marft_envs.coding.judge import FAILED, SOLVED, judged, told
 from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
 from marft_envs.dependencies import Dependencies
@@ -81,3 +82,7 @@ class WriteRepair(Programming, FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether there is a program in it."""
         return self.has_program(action)
+
+    def answer(self) -> str | None:
+        """The program that was written last."""
+        return canonical_programs([self.program(turn.action) for turn in self.turns[-1:]])[0]

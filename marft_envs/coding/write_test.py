@@ -35,6 +35,7 @@ from typing import Any, Literal, Unpack
 
 import numpy as np
 
+from marft_envs.coding.canonical import canonical_programs
 from marft_envs.coding.judge import QUICK, judged, told
 from marft_envs.coding.mutants import mutants
 from marft_envs.coding.replies import tests_in
@@ -173,3 +174,7 @@ class WriteTest(Programming, FlexMG):
         if agent == self.coder:
             return self.has_program(action)
         return bool(tests_in(action, self.task.entry_point, 1))
+
+    def answer(self) -> str | None:
+        """The program. Tests are no part of it: what they earn is the tester's own."""
+        return canonical_programs([self._program])[0]

@@ -159,3 +159,11 @@ class Budget(FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether it states a claim; talk is only heard."""
         return stated_claim(action, self.kinds) is not None if self.round == self.claims_at else None
+
+    def answer(self) -> str | None:
+        """What each claims, deal or not; none unless both do."""
+        claims = [claim for claim in self._claims if claim is not None]
+        if len(claims) < len(self.possible_agents):
+            return None
+        told = [listed(claim, self.kinds) for claim in claims]
+        return "; ".join(f"{agent}: {claim}" for agent, claim in zip(self.possible_agents, told, strict=True))

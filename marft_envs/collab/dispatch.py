@@ -83,6 +83,7 @@ class Dispatch(FlexMG):
         self._is_answered = False
         self._sums = {"routed": 0, "answered": 0, "called": 0}
         self._asked = 0
+        self._answers: list[set[str]] = [set()]
 
     def dependencies_for(self, round: int) -> Dependencies:
         """Those whom the orchestrator has called, together; else the orchestrator alone."""
@@ -106,6 +107,8 @@ class Dispatch(FlexMG):
         book = self.world.books[agent].get(self.question.kind, {})
         said = self._stated(action)
         self._is_answered |= said is not None and said == book.get(self.question.item)
+        if said is not None:
+            self._answers[-1].add(said)
         return None
 
     def _stated(self, reply: str) -> str | None:
@@ -125,6 +128,7 @@ class Dispatch(FlexMG):
         self._sums["called"] += len(calls)
         self._is_answered = False
         self._asked += 1
+        self._answers.append(set())
         num_questions = len(self.world.questions)
         self.question = self.world.questions[self._asked % num_questions]
         return Outcome(
@@ -168,3 +172,8 @@ class Dispatch(FlexMG):
             return bool((called(action, self.experts) or Call(())).agents)
         knows = self.question.kind in self.world.books[agent]
         return self._stated(action) is not None if knows else None
+
+    def answer(self) -> str | None:
+        """What was answered to each question, in their order: all that those who were called stated."""
+        told = [", ".join(sorted(stated)) or "nothing" for stated in self._answers[: self._asked]]
+        return "; ".join(told) if any(self._answers) else None

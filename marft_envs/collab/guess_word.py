@@ -157,3 +157,7 @@ class GuessWord(FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the guesser names one word of the list in its last line; hints are only read."""
         return self._named(action) is not None if agent == self.guesser else None
+
+    def answer(self) -> str | None:
+        """The word that was guessed last; none after a hint that was not allowed."""
+        return None if self._used else self._named(self.last_words(self.guesser) or "")

@@ -130,3 +130,7 @@ class HiddenProfile(FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the chair names one candidate in its last line; what the members write is only read."""
         return stated_choice(action, self.names) is not None if agent == self.chair else None
+
+    def answer(self) -> str | None:
+        """The candidate whom the chair chose."""
+        return stated_choice(self.last_words(self.chair) or "", self.names)

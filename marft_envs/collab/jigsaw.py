@@ -162,3 +162,7 @@ class Jigsaw(FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the solver names all things in its last line; what the others write is only read."""
         return bool(stated_row(action, self.things)) if agent == self.solver else None
+
+    def answer(self) -> str | None:
+        """The row that the solver named last."""
+        return ", ".join(stated_row(self.last_words(self.solver) or "", self.things)) or None

@@ -163,3 +163,9 @@ class MazeGuide(FlexMG):
         """Whether the walker states steps; what the guide writes is only read."""
         moves = stated_moves(action, self.setting.names, self.setting.most)
         return bool(moves) if self.profiles[agent].answers else None
+
+    def answer(self) -> str | None:
+        """All steps that the walker stated."""
+        walked = [turn.action for turn in self.turns if self.profiles[turn.agent].answers]
+        moves = [move for words in walked for move in stated_moves(words, self.setting.names, self.setting.most)]
+        return ", ".join(moves) or None

@@ -148,3 +148,7 @@ class Meeting(FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the booker states one time; what the members write is only read."""
         return stated_time(action) is not None if self.profiles[agent].answers else None
+
+    def answer(self) -> str | None:
+        """The time that was booked last."""
+        return stated_time(self.last_words(self.possible_agents[-1]) or "")

@@ -168,3 +168,8 @@ class SumRelay(FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the last agent states an integer; what the others write is only read."""
         return stated_integer(action) is not None if self.profiles[agent].answers else None
+
+    def answer(self) -> str | None:
+        """The sum that the last agent stated last."""
+        stated = stated_integer(self.last_words(self.possible_agents[-1]) or "")
+        return None if stated is None else str(stated)

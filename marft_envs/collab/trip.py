@@ -164,3 +164,8 @@ class Trip(FlexMG):
         if agent != TICKET or (self.world.level.has_tools and answered(self.world, "ticket", line, None) is None):
             return None
         return bool(booked(self.world, line) or searched(self.world, line))
+
+    def answer(self) -> str | None:
+        """City, day and numbers of what was booked."""
+        trip = booked(self.world, last_line(self.last_words(TICKET) or ""))
+        return f"{trip[-1].city} on {trip[-1].day}: {numbers(trip)}" if trip else None

@@ -33,6 +33,7 @@ import numpy as np
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
+from marft_envs.grading.canonical import canonical_answer
 from marft_envs.grading.equality import has_form, is_right, same_answer
 from marft_envs.grading.stating import stated_answer
 from marft_envs.math.judge import share
@@ -120,3 +121,7 @@ class Debate(Solving, FlexMG):
     def gradable(self, agent: str, action: str) -> bool:
         """Whether it states something that can be compared: debaters' answers are counted, the judge's is paid for."""
         return has_form(action, self.task.answer)
+
+    def answer(self) -> str | None:
+        """What the judge stated."""
+        return canonical_answer(self.last_words(self.judge) or "")

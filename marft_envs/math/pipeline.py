@@ -35,6 +35,7 @@ import numpy as np
 from marft_envs.errors import OptionError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.answers import last_integer, parse_integer
+from marft_envs.grading.canonical import canonical_answer, joint_text
 from marft_envs.grading.equality import has_form, is_right
 from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, check_somebody_answers, share
 from marft_envs.math.setting import MathOptions, Solving
@@ -104,3 +105,7 @@ class Pipeline(Solving, FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether those who answer state something that can be compared; what the others write is only read."""
         return has_form(action, self.task.answer) if self.profiles[agent].answers else None
+
+    def answer(self) -> str | None:
+        """What each of those who answer stated last."""
+        return joint_text([canonical_answer(self.last_words(agent) or "") for agent in self._correct])

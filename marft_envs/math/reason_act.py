@@ -30,6 +30,7 @@ import numpy as np
 from marft_envs.errors import OptionError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.answers import last_integer, stated_integer
+from marft_envs.grading.canonical import joint_text
 from marft_envs.math.arithmetic import LEVELS, QUESTION, SPLIT_LEVELS, Problem, draw, num_instances
 from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG, check_somebody_answers, share
 from marft_envs.records import Outcome
@@ -107,3 +108,8 @@ class ReasonAct(FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether those who answer state an integer; what the others write is only read."""
         return stated_integer(action) is not None if self.profiles[agent].answers else None
+
+    def answer(self) -> str | None:
+        """The integer that each of those who answer stated last."""
+        stated = [stated_integer(self.last_words(agent) or "") for agent in self._correct]
+        return joint_text([None if number is None else str(number) for number in stated])

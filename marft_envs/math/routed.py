@@ -33,6 +33,7 @@ import numpy as np
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import FlexMG
+from marft_envs.grading.canonical import canonical_answer
 from marft_envs.grading.equality import has_form, is_right
 from marft_envs.math.judge import RIGHT, TRY_AGAIN, WRONG
 from marft_envs.math.routing import Decision, decided
@@ -70,6 +71,7 @@ class Routed(Solving, FlexMG):
         self._answers: dict[str, str] = {}
         self._came_last = ""
         self._num_answers = 0
+        self._accepted = ""
 
     def dependencies_for(self, round: int) -> Dependencies:
         """Those whom the orchestrator has just called, or the orchestrator."""
@@ -99,7 +101,8 @@ class Routed(Solving, FlexMG):
         if not decision.accepts:
             self._called = list(decision.agents)
             return None
-        return self._ended(is_right(self._answers[self._whom(decision)], self.task.answer))
+        self._accepted = self._answers[self._whom(decision)]
+        return self._ended(is_right(self._accepted, self.task.answer))
 
     def _whom(self, decision: Decision) -> str:
         """Whose answer is accepted: that of the one who is named, or else of whoever came last."""
@@ -129,3 +132,7 @@ class Routed(Solving, FlexMG):
             return has_form(action, self.task.answer)
         decision = decided(action, self.specialists)
         return decision is not None and self._has_effect(decision)
+
+    def answer(self) -> str | None:
+        """What was accepted."""
+        return canonical_answer(self._accepted)

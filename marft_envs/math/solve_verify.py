@@ -31,6 +31,7 @@ import numpy as np
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
+from marft_envs.grading.canonical import canonical_answer
 from marft_envs.grading.decisions import accepts
 from marft_envs.grading.equality import has_form, is_right
 from marft_envs.math.judge import RIGHT, WRONG
@@ -120,3 +121,7 @@ class SolveVerify(Solving, FlexMG):
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the solver states something that can be compared; what the others write is only read."""
         return has_form(action, self.task.answer) if agent == self.solver else None
+
+    def answer(self) -> str | None:
+        """What was accepted."""
+        return canonical_answer(self.last_words(self.solver) or "") if self._accepted else None

@@ -461,6 +461,50 @@ def test_an_evaluation_as_json_says_what_it_is_of(run_dir: Path, tiny_model: Pat
     assert result["tokens_out"] <= 2 * 2 * 2 * 2  # instances × rounds × agents × tokens, the option given
 
 
+def test_several_plays_are_put_to_a_vote_and_stand_beside_their_tokens(
+    run_dir: Path, marft: Callable[..., str], tmp_path: Path
+) -> None:
+    log = tmp_path / "log.jsonl"
+    words = ["evaluate", run_dir, "--instances", 2, "--samples", 3, "--temperature", 1]
+    shown = marft(*words, "--log", log)
+    assert f"{ENV}, split test, temperature 1\n" in shown
+    for plays in ("one", "vote of 3", "best of 3"):
+        assert re.search(rf"{plays} +add_digit_long +2 +", " ".join(shown.split("  ")).replace("\n", " ")), shown
+    (result,) = json.loads(marft(*words, "--json"))
+    assert (result["samples"], result["temperature"], result["num_instances"]) == (3, 1.0, 2)
+    assert result["tokens_per_instance"] == pytest.approx(result["tokens_out"] / 2)
+    assert result["tokens_per_play"] == pytest.approx(result["tokens_out"] / 6)
+    assert result["one_play"] == result["mean"] <= result["best_of_n"]
+    assert set(result) >= {"majority_vote", "majority_vote_interval", "best_of_n_interval", "instances_without_vote"}
+    episodes = marft_envs.read_log(log)
+    assert len(episodes) == 6
+    assert len({episode.seed for episode in episodes}) == 2
+    assert "6 of 6 episodes come out exactly as logged." in marft("replay", log)
+
+
+def test_plays_of_equal_tokens_are_as_many_as_the_tokens_pay_for(run_dir: Path, marft: Callable[..., str]) -> None:
+    words = ["evaluate", run_dir, "--instances", 2, "--temperature", 1, "--json"]
+    (one,) = json.loads(marft(*words))
+    assert one["samples"] == 1
+    (result,) = json.loads(marft(*words, "--equal-tokens-to", 2.5 * one["tokens_out"] / 2))
+    assert result["samples"] == 2  # they pay for two plays and a half, and half a play is none
+    assert result["tokens_allowed"] == 2.5 * one["tokens_out"] / 2
+    told = marft(*words[:-1], "--equal-tokens-to", 2.5 * one["tokens_out"] / 2)
+    assert "vote of 2" in " ".join(told.split())
+    (least,) = json.loads(marft(*words, "--equal-tokens-to", 1))
+    assert least["samples"] == 1
+    assert least["majority_vote"] in (least["one_play"], None)
+
+
+def test_one_alone_is_evaluated_untrained(tiny_model: Path, marft: Callable[..., str]) -> None:
+    words = ["evaluate", "--model", tiny_model, "--env-id", "collab/sum_relay-v0", "--instances", 2]
+    words += ["--max-new-tokens", 3]
+    shown = marft(*words, "--solo", "informed")
+    assert f"{tiny_model}, untrained, one informed agent alone" in shown
+    (blind,) = json.loads(marft(*words, "--solo", "blind", "--solo-agent", "holder_0", "--json"))
+    assert (blind["solo"], blind["solo_agent"]) == ("blind", "holder_0")
+
+
 def test_an_evaluation_lets_others_play_in_place_of_the_team(run_dir: Path, marft: Callable[..., str]) -> None:
     words = ["evaluate", run_dir, "--instances", 2, "--max-new-tokens", 2]
     shown = marft(*words, "--replace", "actor", "reference", "reasoner_0", "untrained")

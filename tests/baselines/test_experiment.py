@@ -17,9 +17,10 @@ import torch
 
 import marft_envs
 from baselines.errors import CheckpointError, ConfigError, EnvironmentKindError
-from baselines.evaluate import evaluate_team, few_shot_examples, held_out_tasks
+from baselines.evaluate import evaluate_team, held_out_tasks
 from baselines.policies.team import Team
 from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.rollouts.few_shot import few_shot_examples
 from baselines.runs.checkpoint_loading import Checkpoint
 from baselines.runs.experiment import Experiment, ExperimentConfig, make_env
 from baselines.runs.trained_settings import trained_settings

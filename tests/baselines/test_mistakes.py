@@ -24,6 +24,7 @@ from baselines.cli import main
 from baselines.runs.checkpoint_loading import load_checkpoint
 
 ENV = "math/reason_act-v0"
+UNTRAINED = ["evaluate", "--model", "m", "--env-id", ENV, "--split", "train"]
 
 Refused = Callable[..., str]
 
@@ -158,6 +159,22 @@ def test_2_a_misspelt_team_is_answered_with_the_one_that_was_meant(refused: Refu
         (["train", "--temperature", "0"], ["temperature is 0", "above 0"]),
         (["evaluate"], ["nothing to evaluate", "--model NAME and --env-id ID"]),
         (["evaluate", "--model", "m", "--env-id", ENV, "--instances", "0"], ["--instances is 0", "at least 1"]),
+        (["evaluate", "--model", "m", "--env-id", ENV, "--samples", "0"], ["--samples is 0", "at least 1"]),
+        (["evaluate", "--model", "m", "--env-id", ENV, "--samples", "2"], ["all plays", "above 0"]),
+        (["evaluate", "--model", "m", "--env-id", ENV, "--temperature", "-1"], ["--temperature is -1", "0 (greedy)"]),
+        (
+            ["evaluate", "--model", "m", "--env-id", ENV, "--samples", "2", "--equal-tokens-to", "9"],
+            ["--samples and --equal-tokens-to both", "leave out one"],
+        ),
+        (
+            [*UNTRAINED, "--temperature", "1", "--equal-tokens-to", "nowhere"],
+            ["--equal-tokens-to is nowhere", "no run with an evaluation", "or a number"],
+        ),
+        (
+            [*UNTRAINED, "--solo", "blind", "--solo-agent", "acter_0"],
+            ["solo_agent is 'acter_0'", "the agents are reasoner_0, actor_0"],
+        ),
+        (["train", "--solo-agent", "actor_0"], ["solo_agent is 'actor_0'", "only with solo blind"]),
         (
             ["evaluate", "--model", "m", "--env-id", ENV, "--split", "train", "--replace", "acter", "silent"],
             ["replace names 'acter'", "the agents are reasoner_0, actor_0"],

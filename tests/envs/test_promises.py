@@ -55,6 +55,7 @@ def played(env: FlexMG, texts: Sequence[str], order: Callable[[Sequence[str]], S
     assert env.terminated != env.truncated
     observed = {agent: (env.observe(agent), env.messages(agent), env.infos[agent]) for agent in env.possible_agents}
     assert HIDDEN in env.state()
+    assert HIDDEN not in env.joint_observation()
     assert not any(HIDDEN in observation["text"] for observation, _, _ in observed.values())
     return observed, env.state(), env.episode(), env.render()
 

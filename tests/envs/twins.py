@@ -279,6 +279,32 @@ class PromisesMoreWelfare(Parcel):
         return 3.0
 
 
+class AnswersANumber(Parcel):
+    def answer(self):
+        return len(self.turns)
+
+
+class CountsQuestions(Parcel):
+    def start(self, rng, options):
+        super().start(rng, options)
+        self.num_questions = 0
+
+    def answer(self):
+        self.num_questions += 1
+        return str(self.num_questions)
+
+
+class AnswersAndTells(Parcel):
+    def answer(self):
+        self.infos["asker_0"] = {"shortened": 0, "answered": 1}
+        return self.last_words("teller_0")
+
+
+class HasNoRightAnswer(Parcel):
+    def answer(self):
+        return None
+
+
 class PaysForTakingPart(Parcel):
     def act(self, agent, action):
         outcome = super().act(agent, action)
