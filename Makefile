@@ -9,7 +9,8 @@
 #
 # On Linux the default index serves the CUDA build of torch: several GB, which a machine without a GPU can save with
 # TORCH_INDEX. Once .venv exists, `make clean` comes before another PYTHON, TORCH or TORCH_INDEX. The same holds for
-# .venv-clients, which `make clients` makes for itself: the libraries that it tests pin versions of others.
+# .venv-clients and .venv-peers, which `make clients` and `make peers` make for themselves: the libraries that they test
+# pin versions of others.
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -25,17 +26,19 @@ DEMO ?= --env-options horizon 1 --gamma 0 --matmul-precision medium --attn-imple
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS_VENV := .venv-clients
+PEERS_VENV := .venv-peers
 # A stamp is touched when its step has succeeded, and is older than what the step depends on when it must run again.
 # It lies in the environment that it tells of.
 TRAINABLE := $(VENV)/.train-installed
 TESTABLE := $(VENV)/.dev-installed
 CLIENTS := $(CLIENTS_VENV)/.clients-installed
 TOGETHER = $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m baselines.cli
+PEERS := $(PEERS_VENV)/.peers-installed
 PIP = $(@D)/bin/python -m pip --disable-pip-version-check install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help train test check format lint types clients model clean
+.PHONY: help train test check format lint types clients peers model clean
 
 help: ## list the targets
 	@echo "marft-envs: teams of LLM agents that learn"
@@ -67,14 +70,17 @@ types: $(TESTABLE) ## mypy, strict
 clients: $(CLIENTS) ## step every environment through Tianshou, RLlib and TorchRL, in .venv-clients (2 GB)
 	@OMP_NUM_THREADS=1 $(CLIENTS_VENV)/bin/python -m pytest tests/clients $(ARGS)
 
+peers: $(PEERS) ## compare our arithmetic with that of TRL, Stable-Baselines3, TorchRL and CoMLRL, in .venv-peers
+	@OMP_NUM_THREADS=1 $(PEERS_VENV)/bin/python -m pytest tests/peers $(ARGS)
+
 model: $(TRAINABLE) ## fetch the default model into the user's cache; instant if it is there
 	@$(BIN)/python -m baselines.policies.models
 
-clean: ## remove both environments and what the tools cached; runs/ and the fetched model stay
-	rm -rf $(VENV) $(CLIENTS_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove all environments and what the tools cached; runs/ and the fetched model stay
+	rm -rf $(VENV) $(CLIENTS_VENV) $(PEERS_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.made $(CLIENTS_VENV)/.made:
+$(VENV)/.made $(CLIENTS_VENV)/.made $(PEERS_VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "marft-envs needs Python 3.11 or newer, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.12" >&2; \
 		exit 1; }
@@ -83,7 +89,7 @@ $(VENV)/.made $(CLIENTS_VENV)/.made:
 	@touch $@
 
 # torch goes first and alone: its build is a choice of its own, and what is installed already is left as it is.
-$(VENV)/.torch-installed $(CLIENTS_VENV)/.torch-installed: %/.torch-installed: %/.made
+$(VENV)/.torch-installed $(CLIENTS_VENV)/.torch-installed $(PEERS_VENV)/.torch-installed: %/.torch-installed: %/.made
 	@if [ -z "$(TORCH_INDEX)" ] && [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
 		echo "Installing $(TORCH). No NVIDIA GPU was found here, and the default index may serve the CUDA build, several GB;"; \
 		echo "for the CPU build (200 MB) stop here and add TORCH_INDEX=https://download.pytorch.org/whl/cpu"; \
@@ -104,4 +110,9 @@ $(TESTABLE): $(TRAINABLE)
 $(CLIENTS): $(CLIENTS_VENV)/.torch-installed pyproject.toml
 	@echo "Installing Tianshou, RLlib, TorchRL and what the checks need"
 	@$(PIP) --quiet --editable '.[clients,dev]'
+	@touch $@
+
+$(PEERS): $(PEERS_VENV)/.torch-installed pyproject.toml
+	@echo "Installing TRL, Stable-Baselines3, TorchRL, CoMLRL and what the checks need"
+	@$(PIP) --quiet --editable '.[peers,train,dev]'
 	@touch $@

@@ -30,7 +30,7 @@ from baselines.policies.team import Team
 from baselines.runs.circumstances import processor
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "trl", "numpy")
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "trl", "comlrl", "numpy")
 """Whose versions are kept beside the numbers."""
 _KIB = 1024
 

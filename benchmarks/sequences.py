@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -56,6 +56,27 @@ def chat_prompts(team: Team, num_prompts: int, num_tokens: int, seed: int = 0) -
         prompts.append(ids[: num_tokens - behind] + ids[len(ids) - behind :])
     assert all(len(prompt) == num_tokens for prompt in prompts)
     return prompts
+
+
+def questions(num_tokens: Callable[[str], int], number: int, wanted: int, seed: int = 0) -> list[str]:
+    """So many different texts, of each of which `num_tokens` makes exactly so many tokens.
+
+    Raises: `ValueError` if a short question has more.
+    """
+    rng = random.Random(seed)
+    if num_tokens("What is 100 + 10?") > wanted:
+        raise ValueError(f"a prompt of {wanted} tokens has no room for a question; give more")
+    found: dict[str, None] = {}
+    while len(found) < number:
+        text = f"What is {rng.randrange(100, 1000)} + {rng.randrange(10, 100)}?"
+        while (missing := wanted - num_tokens(text)) > 0:
+            longer = f"{text} {rng.choice(_WORDS)}"
+            text = longer if num_tokens(longer) <= wanted else text + rng.choice("?!.")
+            if missing == wanted - num_tokens(text):
+                break  # a tokenizer may read one sign more as one token, and go on for ever
+        if num_tokens(text) == wanted:
+            found[text] = None
+    return list(found)
 
 
 def groups(team: Team, num_prompts: int, num_samples: int, prompt_tokens: int, reply_tokens: int) -> list[Said]:

@@ -173,7 +173,7 @@ class Policies:
                 needs_ratios=self._sequential is not None and len(updated) < len(acting) - 1,
                 status=status,
             )
-            log_ratios[mine[adapter]] = result.log_ratios
+            log_ratios[mine[adapter]] = result.log_ratios.to(log_ratios.dtype)
             updated.append(number[adapter])
             for name, value in result.metrics.items():
                 metrics[f"{adapter}/{name}"] = value

@@ -1,6 +1,7 @@
 """The benchmarks of the training step run, compare what they say they compare, and keep their numbers.
 
-TRL is no part of the tests' environment, so its half of `whole_step` is not among them.
+TRL and CoMLRL are no part of the tests' environment, so TRL's half of `whole_step` is not among them, and CoMLRL's half
+of `beside_comlrl` is in `tests/peers`.
 """
 
 import json
@@ -14,7 +15,7 @@ from transformers.utils.logging import enable_progress_bar
 
 from baselines.policies.adapted import Compute
 from baselines.policies.team import Team
-from benchmarks import critic, measuring, memory, rollout, scaling, sequences, update, whole_step
+from benchmarks import beside_comlrl, critic, measuring, memory, rollout, scaling, sequences, update, whole_step
 from benchmarks.sequences import Said
 
 Measure = Callable[..., list[dict[str, Any]]]
@@ -210,3 +211,38 @@ def test_a_critic_s_reading_is_part_of_learning(measure: Measure) -> None:
     for one in results:
         assert len(one["cpu_s"]) == len(one["reading_cpu_s"]) == 2
         assert all(0 < read < both for read, both in zip(one["reading_cpu_s"], one["cpu_s"], strict=True))
+
+
+def test_a_joint_step_of_two_agents_is_measured_alone_where_comlrl_is_not_installed(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(beside_comlrl, "find_spec", lambda name: None)
+    monkeypatch.setattr(beside_comlrl, "peak", lambda options, case, name: 100.0)
+    results: dict[str, Any] = measure(beside_comlrl.main)  # type: ignore[assignment]
+    (timed,) = results["times"]
+    assert [own["name"] for own in timed["times"]] == ["ours", "ours, MARFT-A"]
+    assert [(own["name"], own["peak_mib"]) for own in results["memory"]] == [
+        ("ours", [100.0]),
+        ("ours, MARFT-A", [100.0]),
+    ]
+    assert "CoMLRL is not installed, so ours is measured alone: pip install" in capsys.readouterr().out
+
+
+def test_a_joint_step_s_memory_is_that_of_a_process_that_took_it(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: list[list[str]] = []
+    fresh = beside_comlrl.run_fresh
+    monkeypatch.setattr(beside_comlrl, "run_fresh", lambda *given: (words.append(given[0]), fresh(*given))[1])
+    options = beside_comlrl._options(["--model", str(tiny_model)])
+    assert beside_comlrl.peak(options, beside_comlrl.QUICK[0], beside_comlrl.OURS) > 100
+    assert words[0][-4:] == ["--dtype", "float32", "--matmul-precision", "highest"]
+
+
+def test_questions_make_chats_of_equal_length_and_differ(load_team: Callable[..., Team]) -> None:
+    team = load_team("reasoner_0")
+    num_tokens = lambda text: len(team.base.tokenizer(text)["input_ids"])  # noqa: E731
+    found = sequences.questions(num_tokens, 5, 90)
+    assert len(set(found)) == 5 and {num_tokens(text) for text in found} == {90}
+    with pytest.raises(ValueError, match="a prompt of 10 tokens has no room for a question"):
+        sequences.questions(num_tokens, 1, 10)
