@@ -26,7 +26,7 @@ whoever hears nothing picks any: of four dishes one, of eight things two, of twe
 On hard a cook could also tell, by which things it chops, what is out of stock: then three of nine, a third at most.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -38,6 +38,7 @@ from marft_envs.collab.worlds.kitchen_shift import Shift, left
 from marft_envs.collab.worlds.kitchen_talk import told_done
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions
+from marft_envs.hooks import filled
 from marft_envs.records import Outcome
 
 NUM_COOKS = 2
@@ -150,6 +151,17 @@ class Kitchen(ClockMG):
         """
         messages = messages_since_reset(self, agent)
         return self.shift.blind_action(agent, said(messages), told(messages))
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """It waits, tells what it has been told, or does one of the things that it can do, in the order it knows them.
+
+        Above easy a cook may also say what it needs to have chopped.
+        """
+        known = told(messages_since_reset(self, agent))
+        if agent == self.waiter:
+            tables = self.shift.tables_told(known)
+            return filled(["wait", self.shift.tells(agent, known), *tables], 2 + len(self.shift.evening.orders))
+        return ["wait", self.shift.tells(agent, known), *self.shift.evening.stations[agent].could]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether a line that begins with a command names one thing for it; all else is only read."""
