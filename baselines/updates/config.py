@@ -137,9 +137,7 @@ class CriticConfig(ExperimentConfig):
 
     def check(self) -> None:
         super().check()
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must lie in [0, 1]")
+        require_shares(self, "gamma", "gae_lambda")
         require_at_least(self, critic_warmup=0, critic_steps=0)
         if self.critic_warmup and self.critic_warmup >= self.num_iterations:
             raise ConfigError(
@@ -162,3 +160,10 @@ def require_above_zero(config: object, *names: str) -> None:
         value = getattr(config, name)
         if value is not None and not value > 0:
             raise ConfigError(f"{name} is {value}; it must be above 0")
+
+
+def require_shares(config: object, *names: str) -> None:
+    """Raises: `ConfigError` for a setting that is no share of one."""
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it must lie in [0, 1]")
