@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from baselines.errors import ConfigError
-from baselines.runs.experiment import ExperimentConfig
+from baselines.runs.experiment import ExperimentConfig, RunConfig
 
 
 @dataclass
@@ -145,6 +145,26 @@ class CriticConfig(ExperimentConfig):
                 "trained; give more iterations, or a shorter warm-up"
             )
         require_above_zero(self, "critic_lr", "huber_delta", "value_clip_coef")
+
+
+@dataclass
+class ChoosingConfig(RunConfig):
+    """A small network that chooses from given texts, in place of language models that write."""
+
+    threads: int = 1
+    """CPU threads of torch; 0 takes what torch chooses. The network is small, so one is the fastest."""
+    num_iterations: int = 40
+    """Collect-and-update cycles."""
+    episodes_per_iteration: int = 512
+    """Episodes collected before each update."""
+    samples_per_instance: int = 1
+    """Episodes that play the same instance."""
+    num_features: int = 1024
+    """Places for hashed words. More of them keep words better apart, and take longer."""
+
+    def check(self) -> None:
+        super().check()
+        require_at_least(self, num_features=1)
 
 
 def require_at_least(config: object, **least: int) -> None:
