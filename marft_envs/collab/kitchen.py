@@ -38,7 +38,6 @@ from marft_envs.collab.worlds.kitchen_shift import Shift, left
 from marft_envs.collab.worlds.kitchen_talk import told_done
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions
-from marft_envs.hooks import filled
 from marft_envs.records import Outcome
 
 NUM_COOKS = 2
@@ -153,15 +152,18 @@ class Kitchen(ClockMG):
         return self.shift.blind_action(agent, said(messages), told(messages))
 
     def choices(self, agent: str) -> Sequence[str]:
-        """It waits, tells what it has been told, or does one of the things that it can do, in the order it knows them.
+        """At easy: it waits, tells what it was told, or serves or cooks something, in the order in which it knows that.
 
-        Above easy a cook may also say what it needs to have chopped.
+        Raises: NotImplementedError above easy, where cooks have to agree on what is chopped for which order.
         """
+        if self.shift.level.chop_us:
+            raise NotImplementedError(f"at level {self.level!r} cooks have to agree on what is chopped for which order")
         known = told(messages_since_reset(self, agent))
         if agent == self.waiter:
-            tables = self.shift.tables_told(known)
-            return filled(["wait", self.shift.tells(agent, known), *tables], 2 + len(self.shift.evening.orders))
-        return ["wait", self.shift.tells(agent, known), *self.shift.evening.stations[agent].could]
+            commands = [f"serve {order.table}" for order in self.shift.evening.orders if order.text.lower() in known]
+        else:
+            commands = [f"cook {dish}" for dish in self.shift.evening.stations[agent].dishes]
+        return ["wait", self.shift.tells(agent, known), *commands]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether a line that begins with a command names one thing for it; all else is only read."""

@@ -118,12 +118,6 @@ class Station:
         """What can be cooked, or chopped, here."""
         return self.dishes if verb == "cook" else self.things
 
-    @property
-    def could(self) -> list[str]:
-        """All that its cook could do or ask for, whatever is ordered."""
-        asks = [f"I need {thing}." for thing in self.needs.values()]
-        return [*(f"cook {dish}" for dish in self.dishes), *(f"chop {thing}" for thing in self.things), *asks]
-
     def obstacle(self, verb: str, what: str, done: Collection[str], num_left: int) -> str:
         """Why something cannot be begun, as its cook is told; empty if it can."""
         if what in self.out:

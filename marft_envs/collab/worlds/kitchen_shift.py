@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from marft_envs.collab.worlds.commands import Command, commanded
 from marft_envs.collab.worlds.cookery import Evening, Level, Order
-from marft_envs.collab.worlds.kitchen_talk import Intent, by_due, cook_would, told_done, told_out, waiter_would
+from marft_envs.collab.worlds.kitchen_talk import Intent, by_due, cook_would, told_done, waiter_would
 from marft_envs.grading.choices import named_choices
 
 WAITS = "Patience."
@@ -92,16 +92,11 @@ class Shift:
         ]
 
     def tells(self, agent: str, told: str) -> str:
-        """All that an agent can tell the others that was told so much: open orders, or what is done, and is out."""
+        """All that an agent can tell the others that was told so much: open orders, or what is ready."""
         if agent not in self.evening.stations:
             return " ".join(order.text for order in self._open_to(told)) or "wait"
-        station = self.evening.stations[agent]
-        done = [told_done(what) for what in (*station.dishes, *station.things) if told_done(what).lower() in told]
-        return " ".join([*map(told_out, station.out), *done]) or "wait"
-
-    def tables_told(self, told: str) -> list[str]:
-        """Commands that serve, for all orders that the waiter was told, served or not."""
-        return [f"serve {order.table}" for order in self.evening.orders if order.text.lower() in told]
+        ready = [told_done(dish) for dish in self.evening.stations[agent].dishes if told_done(dish).lower() in told]
+        return " ".join(ready) or "wait"
 
     def blind_action(self, agent: str, said: str, told: str) -> str:
         """What an agent does that hears nothing, has said so much itself, and was told so much by the kitchen."""
