@@ -185,8 +185,8 @@ class Sb3Ppo:
             self.ppo.policy.load_state_dict(load_file(folder / POLICY))
         except (OSError, SafetensorError, RuntimeError) as error:
             raise CheckpointError(
-                f"cannot take {folder / POLICY} for this network: {error}; go on from another one, with the version of "
-                "the environment that it was trained on"
+                f"cannot take {folder / POLICY} for this network: {' '.join(str(error).split())}; go on from another "
+                "one, with the version of the environment that it was trained on"
             ) from error
         load_optimizers(folder, {"policy": self.ppo.policy.optimizer})
         load_generators(folder, {}, _CPU)
