@@ -64,8 +64,8 @@ def test_what_is_told_counts_words_places_pairs_and_lines() -> None:
 def test_what_is_learnt_about_one_list_holds_for_another() -> None:
     one = features([told("Rooms: attic, hall"), heard("The hall.")])
     other = features([told("Rooms: office, study"), heard("The study.")])
-    # Of what is told the word `rooms`, and that at place 0. Of what is heard `the`, and that at place 0; that the second
-    # room was named, and that at place 1; the line with that for the word.
+    # Of what is told the word `rooms`, and that at place 0. Of what is heard `the`, and that at place 0; that the
+    # second room was named, and that at place 1; the line with that for the word.
     assert len({*one.tolist()} & {*other.tolist()}) == 2 + 5
     third = features([told("Rooms: office, study"), heard("The office.")])
     assert len(set(one.tolist()) & set(third.tolist())) == 2 + 2
