@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from marft_envs.check import (  # noqa: F401  # their functions become graders
-    choosing,
     determinism,
     identity,
     scoring,
     seeing,
     teamwork,
+    texts,
 )
 from marft_envs.check.grader import CheckResult, Grader, all_graders, grade
 from marft_envs.check.subject import Subject
