@@ -28,6 +28,7 @@ from pathlib import Path
 from marft_envs import MarftError
 
 EXTRA_MODULES = {
+    "sb3": frozenset({"stable_baselines3"}),
     "train": frozenset(
         {
             "accelerate",

@@ -19,7 +19,15 @@ from baselines.rollouts.scripted import Script
 from baselines.rollouts.shares import played_together
 from baselines.rollouts.solo import find_solo
 from baselines.runs.company import Company
-from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env, sampling_for
+from baselines.runs.experiment import (
+    Experiment,
+    ExperimentConfig,
+    RunConfig,
+    Status,
+    TextEnv,
+    make_env,
+    sampling_for,
+)
 from baselines.runs.intervals import Interval, bootstrap_interval
 from baselines.runs.shared_run import SharedRun
 from marft_envs import Episode, FlexMG, Message, OptionError
@@ -175,26 +183,45 @@ def episodes_of(rollouts: Iterable[Rollout], env: FlexMG) -> Iterator[Episode]:
         yield episode
 
 
-class Evaluator:
-    """The evaluations around a training run. What is recorded already is not done again."""
+class Evaluations:
+    """The evaluations around a training run, whoever plays. What is recorded already is not done again."""
 
-    def __init__(self, config: ExperimentConfig, experiment: Experiment) -> None:
-        """Raises: `ConfigError` if nothing is held out at the level to reach, or no examples can be shown."""
-        self._config = config
-        self._experiment = experiment
-        self._tasks: list[Task] = []
+    def __init__(self, config: RunConfig, level: str | None) -> None:
+        """Raises: `ConfigError` if nothing is held out at the level to reach."""
+        self._run_config = config
+        self.tasks: list[Task] = []
         if config.eval_instances:
             try:
-                probe = make_env(config.env_id, "test", config.env_options, level=experiment.level)
+                probe = make_env(config.env_id, "test", config.env_options, level=level)
             except OptionError as error:
                 raise ConfigError(
                     f"this run cannot be evaluated on held-out instances ({error}); train for one of those levels, or "
                     "without evaluation: --eval-instances 0"
                 ) from error
-            self._tasks = held_out_tasks(probe, experiment.level, config.eval_instances)
+            self.tasks = held_out_tasks(probe, level, config.eval_instances)
+
+    def is_due(self, run: SharedRun) -> bool:
+        """Whether it is time for an evaluation on the way; after the last iteration comes the evaluation of the end."""
+        every = self._run_config.eval_every
+        return bool(every) and 0 < run.num_done < self._run_config.num_iterations and run.num_done % every == 0
+
+    def record(self, run: SharedRun, iteration: int, name: str, play: Callable[[], Evaluation]) -> None:
+        """Plays and records one, if there is anything to play."""
+        if self.tasks and not run.has_evaluation(iteration, name):
+            run.record_evaluation(iteration, name, play().record())
+
+
+class Evaluator(Evaluations):
+    """Those of a team of language models."""
+
+    def __init__(self, config: ExperimentConfig, experiment: Experiment) -> None:
+        """Raises: `ConfigError` if nothing is held out at the level to reach, or no examples can be shown."""
+        super().__init__(config, experiment.level)
+        self._config = config
+        self._experiment = experiment
         self._examples: Mapping[str, Sequence[Message]] = {}
         trained_on = make_env(config.env_id, "train", config.env_options)
-        if self._tasks and config.few_shot and isinstance(trained_on, FlexMG):
+        if self.tasks and config.few_shot and isinstance(trained_on, FlexMG):
             solo = find_solo(config.solo, config.solo_agent, trained_on.possible_agents)
             self._examples = few_shot_examples(trained_on, experiment.level, config.few_shot, solo)
 
@@ -213,9 +240,8 @@ class Evaluator:
         self._record(run, num_iterations, "trained", self._experiment.team)
 
     def on_the_way(self, run: SharedRun) -> None:
-        """The team as it is now, if it is time for that; after the last iteration comes the evaluation of the end."""
-        every = self._config.eval_every
-        if every and 0 < run.num_done < self._config.num_iterations and run.num_done % every == 0:
+        """The team as it is now, if it is time for that."""
+        if self.is_due(run):
             self.trained(run, run.num_done)
 
     def _record(
@@ -226,7 +252,7 @@ class Evaluator:
         team: Team,
         examples: Mapping[str, Sequence[Message]] | None = None,
     ) -> None:
-        if not self._tasks or run.has_evaluation(iteration, name):
-            return
-        result = play_held_out(self._config, team, self._tasks, examples=examples, status=run.status)
-        run.record_evaluation(iteration, name, result.record())
+        def play() -> Evaluation:
+            return play_held_out(self._config, team, self.tasks, examples=examples, status=run.status)
+
+        self.record(run, iteration, name, play)

@@ -162,6 +162,11 @@ class Ranks:
 ALONE = Ranks()
 
 
+def num_ranks() -> int:
+    """How many processes a launcher has started, this one among them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def joined(device: str) -> Ranks:
     """This process among those that a launcher has started with it; alone if it was started by itself.
 
@@ -172,15 +177,15 @@ def joined(device: str) -> Ranks:
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     if distributed.is_available() and distributed.is_initialized():
         return Ranks(distributed.get_rank(), distributed.get_world_size(), local_rank)
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if num_ranks() == 1:
         return ALONE
     missing = [name for name in _TOLD if name not in os.environ]
     if missing:
         raise ConfigError(
-            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, so there are several processes, but {', '.join(missing)} is "
+            f"WORLD_SIZE is {num_ranks()}, so there are several processes, but {', '.join(missing)} is "
             "not set; start them by torchrun or accelerate launch, or unset WORLD_SIZE"
         )
-    ranks = Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), local_rank)
+    ranks = Ranks(int(os.environ["RANK"]), num_ranks(), local_rank)
     own = ranks.device(device)
     on_gpu = own.startswith("cuda")
     if on_gpu:

@@ -80,6 +80,7 @@ def _levels(env_id: str) -> str:
         "what": lambda level: str(getattr(described.get(level), "summary", "")),
         "instances": lambda level: _grouped(getattr(described.get(level), "num_instances", None)),
         "splits": lambda level: ", ".join(split for split in ("train", "test") if _offers(env_id, level, split)),
+        "texts to choose from": lambda level: _grouped(_most_choices(env_id, level)),
     }
     cells = {name: [fact(level) for level in env.levels] for name, fact in facts.items()}
     cells = {name: column for name, column in cells.items() if any(column)}
@@ -88,6 +89,21 @@ def _levels(env_id: str) -> str:
 
 def _grouped(count: object) -> str:
     return f"{count:,}" if isinstance(count, int) else ""
+
+
+def _most_choices(env_id: str, level: str) -> int | None:
+    """From how many texts an agent chooses that writes no language (`FlexMG.choices`), at most; None for none."""
+    env = _made(env_id, level=level)
+    env.reset(seed=SEED)
+    most = 0
+    while env.ready:
+        agent = env.agent_selection
+        try:
+            most = max(most, len(env.choices(agent)))
+        except NotImplementedError:
+            return None
+        env.step(env.reference_action(agent))
+    return most
 
 
 def _offers(env_id: str, level: str, split: str) -> bool:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from marft_envs.records import Cut, Episode, Measurement, Outcome, RewardEvent, Turn
     from marft_envs.spaces import LLMText
     from marft_envs.transcript import Message, flatten_messages, merge_messages, quote
-    from marft_envs.wrappers import DiscreteChoiceView, SingleAgentView, parallel_view
+    from marft_envs.wrappers import DiscreteChoiceView, SingleAgentView, own_choices, parallel_view
 
 __version__ = "0.1.0"
 
@@ -89,6 +89,7 @@ __all__ = [
     "known_options",
     "make",
     "merge_messages",
+    "own_choices",
     "parallel_view",
     "play",
     "pprint_registry",
@@ -134,6 +135,7 @@ _HOMES = {
     "flatten_messages": "transcript",
     "known_options": "options",
     "merge_messages": "transcript",
+    "own_choices": "wrappers",
     "parallel_view": "wrappers",
     "play": "episode",
     "quote": "transcript",

@@ -12,7 +12,7 @@ attributes of their own. They touch no global random generator and call no `rese
 need to survive `copy.deepcopy`: no open files, no threads.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -22,6 +22,16 @@ from marft_envs.profiles import Profile
 from marft_envs.records import Measurement, Outcome, RewardEvent, Turn
 
 Measured = TypeVar("Measured", bound=Measurement)
+
+MOST_CHOICES = 1_000
+"""Texts to choose from, at most: with more of them a level has no `choices`, for nobody would find the right one."""
+SILENCE = "I say nothing."
+"""Among the choices of an agent that may tell something, what it says to keep it to itself."""
+
+
+def filled(texts: Sequence[str], count: int) -> list[str]:
+    """As many texts as `Hooks.choices` always has to give: the last one is repeated."""
+    return [*texts, *[texts[-1]] * (count - len(texts))]
 
 
 class Hooks:
@@ -215,6 +225,22 @@ class Hooks:
         Raises: NotImplementedError unless the environment provides it.
         """
         raise NotImplementedError(f"{type(self).__name__} has no silent play for {agent!r}")
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """The texts that a learner without language may choose from at its open turn.
+
+        To it a text is the number of its place. So an agent has as many at every turn of every episode of a level, and
+        what they are, and in which order, follows from what the environment has told this agent, from what the agent
+        itself has written, and from what is always the same. Nothing that others know or have said decides about a text
+        or its place. Whoever takes the same place each time then earns no more than a team that does not talk, and what
+        a learner earns above that, it has read. The reference's own words are among the texts, or others that are worth
+        as much, where that can be.
+
+        Asked as `reference_action` is, by `DiscreteChoiceView` and `marft train sb3_ppo`.
+
+        Raises: NotImplementedError unless the environment provides it; at levels with too much to choose from, too.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no choices for {agent!r}")
 
     def flaw(self) -> str:
         """What is wrong with the instance that was drawn, in words; empty, the default, if nothing is.

@@ -19,9 +19,23 @@ from pettingzoo.utils.wrappers import BaseWrapper
 from marft_envs.episode import Policy
 from marft_envs.errors import OptionError, TurnError
 from marft_envs.flex_mg import FlexMG
+from marft_envs.hooks import Hooks
 
 Choices = Callable[[FlexMG, str], Sequence[str]]
 """(environment, agent whose turn is open) -> the texts that it can choose from."""
+
+
+def has_choices(env: FlexMG) -> bool:
+    """Whether an environment says what can be chosen from, at its easiest level at least."""
+    return type(env).choices is not Hooks.choices
+
+
+def own_choices(env: FlexMG, agent: str) -> Sequence[str]:
+    """What the environment itself lets an agent choose from. Raises: OptionError where it has no choices."""
+    try:
+        return env.choices(agent)
+    except NotImplementedError as error:
+        raise OptionError(f"{env} has no choices: {error}; take another level, or give texts for its agents") from error
 
 
 class SingleAgentView(gymnasium.Env[dict[str, str], str]):
@@ -105,23 +119,30 @@ class SingleAgentView(gymnasium.Env[dict[str, str], str]):
 class DiscreteChoiceView(BaseWrapper[str, dict[str, str], int]):
     """Actions are numbers: which of the given texts an agent says.
 
-        env = DiscreteChoiceView(marft_envs.make("math/reason_act-v0", level="one_digit"), [str(n) for n in range(19)])
+        env = DiscreteChoiceView(marft_envs.make("math/reason_act-v0", level="one_digit"))
 
     Observations stay texts. So a learner of classical multi-agent reinforcement learning can show that a task is
     learnable without a language model.
     """
 
-    def __init__(self, env: FlexMG, choices: Sequence[str] | Mapping[str, Sequence[str]] | Choices) -> None:
+    def __init__(
+        self, env: FlexMG, choices: Sequence[str] | Mapping[str, Sequence[str]] | Choices | None = None
+    ) -> None:
         """`choices`: the same texts for everybody, texts by agent, or a function that is asked at every turn.
 
-        A function has to give the same number of texts to an agent every time.
+        By default these are the environment's own, `FlexMG.choices`. A function has to give the same number of texts to
+        an agent every time.
 
-        Raises: OptionError for an agent without texts.
+        Raises: OptionError for an agent without texts, or an environment without choices of its own.
         """
         super().__init__(env)  # type: ignore[arg-type]  # the wrapper's actions are others than the environment's
         self.flex_mg = env
-        self._choices = choices
         self._spaces: dict[str, Discrete[Any]] = {}
+        if choices is None:
+            if not has_choices(env):
+                raise OptionError(f"{env} has no choices of its own; give texts for its agents")
+            choices = own_choices
+        self._choices = choices
         if isinstance(choices, Mapping):
             for agent in env.possible_agents:
                 if not choices.get(agent):
@@ -130,7 +151,7 @@ class DiscreteChoiceView(BaseWrapper[str, dict[str, str], int]):
             raise OptionError("there are no choices; give at least one text")
 
     def texts(self, agent: str) -> Sequence[str]:
-        """What the agent can choose from now."""
+        """What the agent can choose from now. Raises: OptionError at a level where the environment has no choices."""
         if callable(self._choices):
             return self._choices(self.flex_mg, agent)
         return self._choices[agent] if isinstance(self._choices, Mapping) else self._choices

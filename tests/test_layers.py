@@ -71,6 +71,7 @@ LAYERS = {
     "leaderboard.schema": 4,
     "leaderboard.statistics": 4,
     "baselines.algorithms": 5,
+    "baselines.choosing": 5,
     "baselines.diagnose": 5,
     "baselines.evaluate": 5,
     "baselines.probe": 5,

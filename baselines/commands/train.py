@@ -20,7 +20,7 @@ from baselines.commands.terminal import hush_libraries, say
 from baselines.errors import ConfigError, extra_required
 
 if TYPE_CHECKING:
-    from baselines.runs.experiment import ExperimentConfig
+    from baselines.runs.experiment import RunConfig
     from baselines.runs.resume_point import ResumePoint
     from baselines.runs.summary import Summary
 
@@ -36,10 +36,10 @@ class Algorithm(Protocol):
     """What the module of an algorithm offers."""
 
     @property
-    def Config(self) -> type["ExperimentConfig"]:  # noqa: N802  # a class
+    def Config(self) -> type["RunConfig"]:  # noqa: N802  # a class
         """Its settings."""
 
-    def train(self, config: "ExperimentConfig", *, resume_from: "ResumePoint | None") -> "Summary":
+    def train(self, config: "RunConfig", *, resume_from: "ResumePoint | None") -> "Summary":
         """Train a team, from the beginning or from where a run was stopped."""
 
 
@@ -48,7 +48,7 @@ class Train:
     """Train a team: `marft train [ALGORITHM] [OPTIONS]`."""
 
     algorithm: str = DEFAULT_ALGORITHM
-    config: "ExperimentConfig | None" = None
+    config: "RunConfig | None" = None
     resume_from: "ResumePoint | None" = None
 
     def run(self) -> int:
@@ -105,7 +105,7 @@ def _resumed_path(words: Sequence[str]) -> Path | None:
     return None
 
 
-def _read(words: Sequence[str], algorithm: str, default: "ExperimentConfig", prog: str) -> "ExperimentConfig":
+def _read(words: Sequence[str], algorithm: str, default: "RunConfig", prog: str) -> "RunConfig":
     """The settings from the command's words, `default` where they say nothing.
 
     Raises: SystemExit after help or a message.
@@ -121,7 +121,7 @@ def _read(words: Sequence[str], algorithm: str, default: "ExperimentConfig", pro
     given = tyro.cli(
         kind, prog=prog, description=_description(algorithm), args=words, default=kind(None, default), registry=REGISTRY
     )
-    return cast("ExperimentConfig", given.config)
+    return cast("RunConfig", given.config)
 
 
 def algorithms() -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Literal, cast
+from typing import Generic, Literal, TypeVar, cast
 
 import numpy as np
 import pettingzoo
@@ -47,8 +47,8 @@ _EPISODES, _LEVELS, _SAMPLER = range(3)  # streams of the run's seed; a stream n
 
 
 @dataclass
-class ExperimentConfig:
-    """Settings that all trainers share."""
+class EnvironmentConfig:
+    """What is played, and how its levels are climbed."""
 
     env_id: str = "math/reason_act-v0"
     """Environment to train on; `marft envs` lists them."""
@@ -67,6 +67,11 @@ class ExperimentConfig:
     """Share of episodes drawn from levels still to come, in [0, 1)."""
     env_options: dict[str, int | float | bool | str] = field(default_factory=dict)
     """Further options of the environment, e.g. `horizon 1`."""
+
+
+@dataclass
+class ModelConfig:
+    """Which language model plays, what of it is trained, and how it is computed."""
 
     model: str = "smollm2-135m"
     """Base model: a known name, a local folder or a Hugging Face id."""
@@ -120,6 +125,12 @@ class ExperimentConfig:
     gradient_checkpointing: bool = False
     """Compute each layer again in the backward pass in place of keeping what it computed: less memory, a third more
     time."""
+
+
+@dataclass
+class ScheduleConfig:
+    """How long a run is, and what an iteration plays."""
+
     threads: int = 0
     """CPU threads of torch; 0 takes what torch chooses. With other load on the machine fewer can be faster."""
 
@@ -136,6 +147,12 @@ class ExperimentConfig:
     so more of them cost less each; but there are fewer different instances in a batch."""
     num_envs: int = 64
     """Environment copies played at once, by each process."""
+
+
+@dataclass
+class SamplingConfig:
+    """How a language model's replies are drawn."""
+
     temperature: float = 0.7
     """Of sampling and of the policy that is trained; it is one thing."""
     max_new_tokens: int = 16
@@ -157,6 +174,11 @@ class ExperimentConfig:
     """Tokens whose keys and values are kept from one turn of an agent to its next, of all episodes together; what
     exceeds it is read again, and 0 keeps nothing. Memory grows with it, by 45 KiB a token on the default model."""
 
+
+@dataclass
+class RecordsConfig:
+    """What a run writes down, where, and how often."""
+
     run_dir: Path | None = None
     """Folder of the run; default runs/<environment>/<time>-seed<seed>."""
     eval_instances: int = 200
@@ -168,6 +190,34 @@ class ExperimentConfig:
     agents on the default model takes 0.3 s and 59 MB; more agents take more."""
     num_checkpoints: int = 2
     """The newest checkpoints that are kept; 0 keeps all."""
+
+
+@dataclass
+class RunConfig(RecordsConfig, ScheduleConfig, EnvironmentConfig):
+    """Settings that all trainers share, whatever they train."""
+
+    def check(self) -> None:
+        """Raises: `ConfigError` for a number out of its range."""
+        at_least_one = (
+            "num_iterations",
+            "episodes_per_iteration",
+            "samples_per_instance",
+            "num_envs",
+            "checkpoint_every",
+        )
+        for name in at_least_one:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.num_checkpoints < 0:
+            raise ConfigError(f"num_checkpoints is {self.num_checkpoints}; give how many to keep, or 0 to keep all")
+        if self.threads < 0:
+            raise ConfigError(f"threads is {self.threads}; give a number of CPU threads, or 0 for torch's own choice")
+
+
+@dataclass
+class ExperimentConfig(RunConfig, RecordsConfig, SamplingConfig, ScheduleConfig, ModelConfig, EnvironmentConfig):
+    """Settings that all trainers of language models share: the parts' fields, from the last part to the first."""
+
     few_shot: int = 4
     """Examples in the prompt of the untrained reference; 0 leaves that row out."""
 
@@ -181,16 +231,11 @@ class ExperimentConfig:
         return False
 
     def check(self) -> None:
-        """Raises: `ConfigError` for a number out of its range."""
+        super().check()
         at_least_one = (
-            "num_iterations",
-            "episodes_per_iteration",
-            "samples_per_instance",
-            "num_envs",
             "max_new_tokens",
             "rollout_batch_size",
             "lora_rank",
-            "checkpoint_every",
             "max_packed_tokens",
             "update_batch_size",
         )
@@ -209,10 +254,6 @@ class ExperimentConfig:
                 f"max_history_tokens is {self.max_history_tokens}; give how many tokens may be kept, or 0 to keep "
                 "nothing"
             )
-        if self.num_checkpoints < 0:
-            raise ConfigError(f"num_checkpoints is {self.num_checkpoints}; give how many to keep, or 0 to keep all")
-        if self.threads < 0:
-            raise ConfigError(f"threads is {self.threads}; give a number of CPU threads, or 0 for torch's own choice")
 
     @property
     def policy_per(self) -> Literal["per_agent", "shared"]:
@@ -247,74 +288,32 @@ class ExperimentConfig:
                 raise ConfigError(f"stop_by_role gives {role} no text; name one that ends its replies, or leave it out")
 
 
-class Experiment:
-    """The prepared parts of one run."""
+Config_co = TypeVar("Config_co", bound=RunConfig, covariant=True)
 
-    def __init__(
-        self, config: ExperimentConfig, team: Team, collector: Collector, curriculum: Curriculum, folder: Path
-    ) -> None:
+
+class Plan(Generic[Config_co]):
+    """What a run plays in each iteration, whatever it trains."""
+
+    circumstances: Mapping[str, str]
+    """What its numbers depend on beside the settings."""
+
+    def __init__(self, config: Config_co, agents: Sequence[str], levels: Sequence[str | None]) -> None:
+        """Raises: ConfigError."""
         self.config = config
-        self.team = team
-        self.collector = collector
-        self.curriculum = curriculum
-        self.folder = folder
-        self.level = curriculum.levels[-1]
-        self.circumstances = circumstances(
-            team.device,
-            weights_hash(team.base_parameters()),
-            behaviour(as_game(make_env(config.env_id, "train", config.env_options)), curriculum.levels),
-            team.ranks.size,
-        )
-
-    @classmethod
-    def prepare(cls, config: ExperimentConfig) -> "Experiment":
-        """Check the settings, meet the other processes if there are any, load the model and build everything.
-
-        Raises: typed errors for whatever cannot work, before anything is written.
-        """
-        config.check()
-        ranks = joined(config.device)
-        require_enough_instances(config, ranks)
-        set_up_torch(config)
-        # Nothing here draws from torch's own generator; should a library do so, a run still follows from its seed.
-        torch.manual_seed(int(_stream(config.seed, _SAMPLER).integers(2**62)))
-        probe = make_env(config.env_id, "train", config.env_options)
-        known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
-        agents = as_game(probe).agents
-        require_agents(config, agents)
-        solo = find_solo(config.solo, config.solo_agent, agents)
-        seated(probe, {}, solo)  # refuses what cannot be played alone
-        company = Company.named(config.replace, agents)
-        if len(company.models) + len(company.scripts) == len(agents):
-            raise ConfigError("replace leaves nobody to train; leave at least one agent out of it")
-        target = config.level or next(reversed(config.curriculum_levels), None)
-        if target is None and isinstance(probe, FlexMG):
-            target = easiest_with_test(config, probe)
-        levels = curriculum_levels(known, target, climb=config.curriculum, chosen=config.curriculum_levels)
-        team = load_team(config, agents, ranks=ranks)
-        collector = Collector(
-            lambda: make_env(config.env_id, "train", config.env_options),
-            team,
-            num_envs=min(config.num_envs, config.episodes_per_iteration),
-            reads_final_prompts=config.reads_final_prompts,
-            scripts=company.scripts,
-            solo=solo,
-        )
-        curriculum = Curriculum(
+        self.agents = agents
+        self.curriculum = Curriculum(
             levels,
             threshold=config.curriculum_threshold,
             review=config.curriculum_review,
             preview=config.curriculum_preview,
         )
-        folder = ranks.first(lambda: config.run_dir or default_folder(config))
-        experiment = cls(config, team, collector, curriculum, folder)
-        ranks.require_alike(experiment.config_record() | alike_everywhere(experiment.circumstances))
-        return experiment
+        self.folder = config.run_dir or default_folder(config)
+        self.level = self.curriculum.levels[-1]
 
     @property
     def ranks(self) -> Ranks:
         """The processes that train together."""
-        return self.team.ranks
+        return ALONE
 
     def tasks(self, iteration: int) -> list[Task]:
         """This iteration's episodes; the same for every algorithm, as far as the curriculum is."""
@@ -327,21 +326,6 @@ class Experiment:
         tasks = [Task(seed, level, sample) for seed, level in drawn for sample in samples]
         return tasks[: config.episodes_per_iteration]
 
-    def collect(self, iteration: int, status: Status) -> Batch:
-        """Play this iteration's episodes; of several processes each plays its share, and has all of them in the end."""
-        sampling = self.sampling(iteration)
-
-        def play(tasks: Sequence[Task]) -> Batch:
-            status(f"collecting {len(tasks)} episodes")
-            return self.collector.collect(tasks, sampling, lambda done: status(f"collecting {done}/{len(tasks)}"))
-
-        return played_together(self.ranks, self.tasks(iteration), play)
-
-    def sampling(self, iteration: int) -> Sampling:
-        """How this iteration's replies are drawn."""
-        seed = int(_stream(self.config.seed, _SAMPLER, 0, iteration).integers(2**62))
-        return replace(sampling_for(self.config, self.config.temperature), seed=seed)
-
     def batch_metrics(self, batch: Batch) -> Metrics:
         """What a batch says before anything is learnt from it."""
         metrics: Metrics = {
@@ -351,7 +335,7 @@ class Experiment:
             "train/turns": sum(len(rollout.turns) for rollout in batch.rollouts),
         }
         metrics |= {f"train/return/{level}": value for level, value in batch.mean_return_by_level().items()}
-        for agent in self.collector.agents:
+        for agent in self.agents:
             own = [rollout.returns[agent] for rollout in batch.rollouts]
             metrics[f"{agent}/return"] = sum(own) / len(own)
         return metrics
@@ -368,6 +352,78 @@ class Experiment:
             "levels": list(self.curriculum.levels),
             "versions": {"marft_envs": marft_envs.__version__, "torch": torch.__version__},
         }
+
+
+class Experiment(Plan[ExperimentConfig]):
+    """The prepared parts of one run."""
+
+    def __init__(
+        self, config: ExperimentConfig, team: Team, collector: Collector, levels: Sequence[str | None]
+    ) -> None:
+        super().__init__(config, collector.agents, levels)
+        self.team = team
+        self.collector = collector
+        self.folder = team.ranks.first(lambda: self.folder)  # its name may tell the time
+        self.circumstances = circumstances(
+            team.device,
+            weights_hash(team.base_parameters()),
+            behaviour(as_game(make_env(config.env_id, "train", config.env_options)), levels),
+            team.ranks.size,
+        )
+
+    @classmethod
+    def prepare(cls, config: ExperimentConfig) -> "Experiment":
+        """Check the settings, meet the other processes if there are any, load the model and build everything.
+
+        Raises: typed errors for whatever cannot work, before anything is written.
+        """
+        config.check()
+        ranks = joined(config.device)
+        require_enough_instances(config, ranks)
+        set_up_torch(config)
+        # Nothing here draws from torch's own generator; should a library do so, a run still follows from its seed.
+        torch.manual_seed(int(_stream(config.seed, _SAMPLER).integers(2**62)))
+        probe = make_env(config.env_id, "train", config.env_options)
+        agents = as_game(probe).agents
+        require_agents(config, agents)
+        solo = find_solo(config.solo, config.solo_agent, agents)
+        seated(probe, {}, solo)  # refuses what cannot be played alone
+        company = Company.named(config.replace, agents)
+        if len(company.models) + len(company.scripts) == len(agents):
+            raise ConfigError("replace leaves nobody to train; leave at least one agent out of it")
+        levels = levels_to_climb(config, probe)
+        team = load_team(config, agents, ranks=ranks)
+        collector = Collector(
+            lambda: make_env(config.env_id, "train", config.env_options),
+            team,
+            num_envs=min(config.num_envs, config.episodes_per_iteration),
+            reads_final_prompts=config.reads_final_prompts,
+            scripts=company.scripts,
+            solo=solo,
+        )
+        experiment = cls(config, team, collector, levels)
+        ranks.require_alike(experiment.config_record() | alike_everywhere(experiment.circumstances))
+        return experiment
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that train together."""
+        return self.team.ranks
+
+    def collect(self, iteration: int, status: Status) -> Batch:
+        """Play this iteration's episodes; of several processes each plays its share, and has all of them in the end."""
+        sampling = self.sampling(iteration)
+
+        def play(tasks: Sequence[Task]) -> Batch:
+            status(f"collecting {len(tasks)} episodes")
+            return self.collector.collect(tasks, sampling, lambda done: status(f"collecting {done}/{len(tasks)}"))
+
+        return played_together(self.ranks, self.tasks(iteration), play)
+
+    def sampling(self, iteration: int) -> Sampling:
+        """How this iteration's replies are drawn."""
+        seed = int(_stream(self.config.seed, _SAMPLER, 0, iteration).integers(2**62))
+        return replace(sampling_for(self.config, self.config.temperature), seed=seed)
 
     def next_steps(self, checkpoint: Path) -> list[str]:
         """What to try after a run, as commands."""
@@ -425,7 +481,16 @@ def sampling_for(config: ExperimentConfig, temperature: float) -> Sampling:
     )
 
 
-def easiest_with_test(config: ExperimentConfig, probe: FlexMG) -> str | None:
+def levels_to_climb(config: RunConfig, probe: TextEnv) -> tuple[str | None, ...]:
+    """The levels of a run, the one to reach last; None where there are no levels. Raises: ConfigError."""
+    known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
+    target = config.level or next(reversed(config.curriculum_levels), None)
+    if target is None and isinstance(probe, FlexMG):
+        target = easiest_with_test(config, probe)
+    return curriculum_levels(known, target, climb=config.curriculum, chosen=config.curriculum_levels)
+
+
+def easiest_with_test(config: RunConfig, probe: FlexMG) -> str | None:
     """The first level that offers a test split; the environment's own if none does, or if there are no levels."""
     for level in probe.levels:
         try:
@@ -538,7 +603,7 @@ def require_enough_instances(config: ExperimentConfig, ranks: Ranks) -> None:
         )
 
 
-def default_folder(config: ExperimentConfig) -> Path:
+def default_folder(config: RunConfig) -> Path:
     """runs/<environment>/<date>-seed<seed>, in the working directory."""
     name = config.env_id.replace("/", "-").replace(":", "-")
     return Path("runs") / name / f"{time.strftime('%Y%m%d-%H%M%S')}-seed{config.seed}"

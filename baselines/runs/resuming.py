@@ -13,7 +13,7 @@ from baselines.errors import CheckpointError, ConfigError
 from baselines.runs.checkpoint_loading import Checkpoint
 from baselines.runs.checkpoints import STATE, make_latest
 from baselines.runs.circumstances import differences
-from baselines.runs.experiment import CIRCUMSTANCES, CURRICULUM_POSITION, Experiment, ExperimentConfig
+from baselines.runs.experiment import CIRCUMSTANCES, CURRICULUM_POSITION, Plan, RunConfig
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.run import Run
 from baselines.runs.shared_run import SharedRun
@@ -70,7 +70,7 @@ def resumed_settings(point: ResumePoint, kind: type[Settings]) -> Settings:
     return settings
 
 
-def require_same_results(before: ExperimentConfig, after: ExperimentConfig, point: ResumePoint) -> None:
+def require_same_results(before: RunConfig, after: RunConfig, point: ResumePoint) -> None:
     """Raises: ConfigError for settings that a run cannot change on its way."""
     changed = [_option(name) for name in _changed(before, after)]
     if after.run_dir not in (before.run_dir, point.folder):
@@ -87,7 +87,7 @@ def require_same_results(before: ExperimentConfig, after: ExperimentConfig, poin
         )
 
 
-def _changed(before: ExperimentConfig, after: ExperimentConfig) -> list[str]:
+def _changed(before: RunConfig, after: RunConfig) -> list[str]:
     """Names of the settings that differ and should not; the folder is where it is found."""
     free = {*_FREE, "run_dir"}
     if getattr(before, "anneal_lr", False):  # the rate of an iteration follows from how many there are
@@ -104,7 +104,7 @@ def _option(name: str) -> str:
 
 
 def open_run(
-    experiment: Experiment, learner: Learner, title: str, resume_from: ResumePoint | None, *, quiet: bool
+    experiment: Plan[RunConfig], learner: Learner, title: str, resume_from: ResumePoint | None, *, quiet: bool
 ) -> SharedRun:
     """A new run; or one that goes on, with the learner and the experiment as they were.
 
@@ -125,7 +125,7 @@ def open_run(
     )
 
 
-def _opened(experiment: Experiment, title: str, resume_from: ResumePoint | None, *, quiet: bool) -> Run:
+def _opened(experiment: Plan[RunConfig], title: str, resume_from: ResumePoint | None, *, quiet: bool) -> Run:
     """The books of the run."""
     if resume_from is None:
         return Run.create(experiment.folder, experiment.config_record(), title=title, quiet=quiet)
@@ -133,7 +133,7 @@ def _opened(experiment: Experiment, title: str, resume_from: ResumePoint | None,
     run = Run.resume(
         experiment.folder,
         start=resume_from.num_done,
-        config={**resume_from.config, **{name: now[name] for name in _FREE}},
+        config={**resume_from.config, **{name: now[name] for name in _FREE if name in now}},
         later=resume_from.later,
         quiet=quiet,
     )
@@ -144,7 +144,7 @@ def _opened(experiment: Experiment, title: str, resume_from: ResumePoint | None,
     return run
 
 
-def _restore(experiment: Experiment, checkpoint: Checkpoint) -> None:
+def _restore(experiment: Plan[RunConfig], checkpoint: Checkpoint) -> None:
     position = checkpoint.state[CURRICULUM_POSITION]
     assert isinstance(position, int), position
     try:
@@ -156,7 +156,7 @@ def _restore(experiment: Experiment, checkpoint: Checkpoint) -> None:
         ) from error
 
 
-def _told(experiment: Experiment, point: ResumePoint) -> Iterator[str]:
+def _told(experiment: Plan[RunConfig], point: ResumePoint) -> Iterator[str]:
     """What a person should know when a run goes on."""
     for reason in point.skipped:
         yield f"Left out: {reason}."
@@ -174,12 +174,12 @@ def _told(experiment: Experiment, point: ResumePoint) -> Iterator[str]:
         yield f"Warning: not to the last bit what the undisturbed run would give, since {'; '.join(changed)}."
 
 
-def _unlike_now(point: ResumePoint, config: ExperimentConfig) -> Iterator[str]:
+def _unlike_now(point: ResumePoint, config: RunConfig) -> Iterator[str]:
     """Settings that were others, or that only one of the versions knows."""
     names = {setting.name for setting in fields(config)}
     for name in MEMORY:
-        before, now = point.config.get(name), getattr(config, name)
-        if name in point.config and before != now:
+        before, now = point.config.get(name), getattr(config, name, None)
+        if name in point.config and name in names and before != now:
             yield f"{name} was {before} and is {now}"
     for name in sorted(names - point.config.keys()):
         yield f"the setting {name} is new and is {getattr(config, name)!r}"

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from baselines.errors import CheckpointError
 from baselines.runs.checkpoint_loading import Checkpoint
 from baselines.runs.checkpoints import STATE
-from baselines.runs.experiment import ExperimentConfig
+from baselines.runs.experiment import ExperimentConfig, ModelConfig, RunConfig
 
 _NEEDED = ("env_id", "model")
 """Without these nobody knows what was trained; everything else has a default."""
@@ -20,7 +20,7 @@ _WORDS = ("nan", "inf", "-inf")
 """How records write what JSON has no numbers for."""
 _WAY_OUT = "give a checkpoint that `marft train` saved"
 
-Settings = TypeVar("Settings", bound=ExperimentConfig)
+Settings = TypeVar("Settings", bound=RunConfig)
 
 
 def trained_settings(checkpoint: Checkpoint) -> ExperimentConfig:
@@ -32,6 +32,15 @@ def trained_settings(checkpoint: Checkpoint) -> ExperimentConfig:
     """
     where = checkpoint.path / STATE
     record = checkpoint.state.get("config")
+    if (
+        isinstance(record, Mapping)
+        and record.get("algorithm")
+        and not get_type_hints(ModelConfig).keys() & record.keys()
+    ):
+        raise CheckpointError(
+            f"{checkpoint.path} was trained by {record['algorithm']}, without a language model, so nobody in it can "
+            "write; what it earned is in the run's evaluations.jsonl"
+        )
     settings = read_settings(record, ExperimentConfig, where)
     assert isinstance(record, Mapping), "it has been read"
     return replace(settings, level=_level_reached_for(record) or settings.level)
@@ -45,7 +54,7 @@ def read_settings(record: object, kind: type[Settings], where: Path) -> Settings
     if not isinstance(record, Mapping):
         raise CheckpointError(f"{where} holds no settings under 'config'; {_WAY_OUT}")
     hints = get_type_hints(kind)
-    missing = [name for name in _NEEDED if name not in record]
+    missing = [name for name in _NEEDED if name in hints and name not in record]
     if missing:
         raise CheckpointError(f"{where}: config has no {' and no '.join(missing)}; {_WAY_OUT}")
     known: dict[str, Any] = {}

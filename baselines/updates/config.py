@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from baselines.errors import ConfigError
-from baselines.runs.experiment import ExperimentConfig
+from baselines.runs.experiment import ExperimentConfig, RunConfig
 
 
 @dataclass
@@ -137,9 +137,7 @@ class CriticConfig(ExperimentConfig):
 
     def check(self) -> None:
         super().check()
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must lie in [0, 1]")
+        require_shares(self, "gamma", "gae_lambda")
         require_at_least(self, critic_warmup=0, critic_steps=0)
         if self.critic_warmup and self.critic_warmup >= self.num_iterations:
             raise ConfigError(
@@ -147,6 +145,26 @@ class CriticConfig(ExperimentConfig):
                 "trained; give more iterations, or a shorter warm-up"
             )
         require_above_zero(self, "critic_lr", "huber_delta", "value_clip_coef")
+
+
+@dataclass
+class ChoosingConfig(RunConfig):
+    """A small network that chooses from given texts, in place of language models that write."""
+
+    threads: int = 1
+    """CPU threads of torch; 0 takes what torch chooses. The network is small, so one is the fastest."""
+    num_iterations: int = 40
+    """Collect-and-update cycles."""
+    episodes_per_iteration: int = 512
+    """Episodes collected before each update."""
+    samples_per_instance: int = 1
+    """Episodes that play the same instance."""
+    num_features: int = 1024
+    """Places for hashed words. More of them keep words better apart, and take longer."""
+
+    def check(self) -> None:
+        super().check()
+        require_at_least(self, num_features=1)
 
 
 def require_at_least(config: object, **least: int) -> None:
@@ -162,3 +180,10 @@ def require_above_zero(config: object, *names: str) -> None:
         value = getattr(config, name)
         if value is not None and not value > 0:
             raise ConfigError(f"{name} is {value}; it must be above 0")
+
+
+def require_shares(config: object, *names: str) -> None:
+    """Raises: `ConfigError` for a setting that is no share of one."""
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it must lie in [0, 1]")

@@ -7,11 +7,11 @@ own.
 
 from collections.abc import Mapping
 
-from baselines.runs.experiment import ExperimentConfig
+from baselines.runs.experiment import RunConfig
 from baselines.updates.config import CriticConfig, OptimizerConfig, PolicyConfig
 
-METRICS: Mapping[type[ExperimentConfig], Mapping[str, str]] = {
-    ExperimentConfig: {
+METRICS: Mapping[type[RunConfig], Mapping[str, str]] = {
+    RunConfig: {
         "train/return": "mean over episodes of the team's undiscounted return, as it was played, at temperature T",
         "train/return/{level}": "the same, of the episodes at one level",
         "train/level": "level that the curriculum has reached",

@@ -12,7 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from marft_envs.check import determinism, identity, scoring, seeing, teamwork  # noqa: F401  # their functions become graders
+from marft_envs.check import (  # noqa: F401  # their functions become graders
+    determinism,
+    identity,
+    scoring,
+    seeing,
+    teamwork,
+    texts,
+)
 from marft_envs.check.grader import CheckResult, Grader, all_graders, grade
 from marft_envs.check.subject import Subject
 from marft_envs.env_spec import EnvSpec

@@ -31,7 +31,7 @@ were the second party to read the first one's mind, and only the first claimed w
 have 0.665, 0.608, 0.603.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -53,6 +53,7 @@ from marft_envs.collab.worlds.budget import (
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.hooks import filled
 from marft_envs.records import Outcome
 
 TALK = "Say what you want."
@@ -104,6 +105,9 @@ class Budget(FlexMG):
         told = [f"a {kind} is worth {value}" for kind, value in zip(self.kinds, self.values[agent], strict=True)]
         return ", ".join(told)
 
+    def _tells(self, agent: str) -> str:
+        return f"To me {self._worth(agent)}. And to you?"
+
     def act(self, agent: str, action: str) -> Outcome | None:
         """Reads a claim; talk is only heard."""
         if self.round == self.claims_at:
@@ -141,7 +145,7 @@ class Budget(FlexMG):
         """The first tells its values, the second answers with the best deal, and both claim what it says."""
         party = self.possible_agents.index(agent)
         if self.round == 0 and party == 0:
-            return f"To me {self._worth(agent)}. And to you?"
+            return self._tells(agent)
         claims = [listed(claim, self.kinds) for claim in best_deal(self.deals).claims]
         if self.round == self.claims_at:
             return claims[party]
@@ -155,6 +159,14 @@ class Budget(FlexMG):
         first, second, _ = silent_rules(self.pool)
         claim = (first, second)[party][self._places[party]]
         return listed(game(self.pool).claims[claim].tolist(), self.kinds)
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """Claiming: any part of what there is; talking: any division of it, or first what everything is worth to it."""
+        claims = [listed(claim, self.kinds) for claim in game(self.pool).claims.tolist()]
+        divisions = zip(claims[1:], claims[-2::-1], strict=True)
+        talks = [self._tells(agent), *(f"I take {own}. You take {other}." for own, other in divisions)]
+        most = max(len(game(pool).claims) for pool in LEVELS[str(self.level)].pools)
+        return filled(talks if self.round < self.claims_at else claims, most)
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether it states a claim; talk is only heard."""

@@ -26,17 +26,18 @@ Interests differ: who tells of a dry spring makes the others take less, and may 
 together are at most what the lake bears, which is `best_welfare`, and the reference shares it out fairly.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
 
-from marft_envs.collab.worlds.lake import MOST_SILENT, Lake, drawn_springs, report, silent_play
+from marft_envs.collab.worlds.lake import FULL, MOST_SILENT, Lake, drawn_springs, report, silent_play
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.answers import stated_integer
+from marft_envs.hooks import SILENCE, filled
 from marft_envs.records import Outcome
 
 LEAST, MOST = 2, 8  # villagers
@@ -161,6 +162,12 @@ class Commons(FlexMG):
         place, season = self.possible_agents.index(agent), self.round // 2
         plans = silent_play(self.lake).harvests[season][sum(self.caught.values())]
         return str(plans[place][self.springs.barrels[season, place]]) if self.round % 2 else ""
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """Talking: how many full barrels its spring holds, true or not, or nothing; fishing: how many it takes."""
+        takes = [str(amount) for amount in range(self.lake.basket + 1)]
+        tells = [*(f"My spring holds {number} full barrels." for number in range(FULL + 1)), SILENCE]
+        return filled(takes if self.round % 2 else tells, max(len(takes), len(tells)))
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether it states an integer, when fishing; what is said is only heard."""

@@ -30,7 +30,7 @@ The reference knows who knows what. Whoever has to learn it from the experts' wo
 11/12 at hard, at best (dynamic programming over how many have not been heard): it gives up the first to hear three.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -48,6 +48,7 @@ COST = 0.5
 EACH_KNOWS = "Each of them knows {count} of these: {kinds}."
 ANSWER = "Reply with only the {kind}."
 ANSWER_OR_TELL = "If you do not know it, say what you know. Otherwise reply with only the answer."
+ONLY = "I only know the {kinds}."
 LOST = "judge: You called nobody, so that question is lost."
 
 
@@ -155,7 +156,7 @@ class Dispatch(FlexMG):
         books = self.world.books[agent]
         kinds, items = named_choices(self._words, self.world.kinds), named_choices(self._words, self.world.items)
         if kinds and kinds[0] not in books:
-            return f"I only know the {' and '.join(books)}."
+            return ONLY.format(kinds=" and ".join(books))
         return books[kinds[0] if kinds else next(iter(books))][items[0] if items else self.world.items[0]]
 
     def silent_action(self, agent: str) -> str:
@@ -165,6 +166,23 @@ class Dispatch(FlexMG):
         if LEVELS[str(self.level)].is_drawn:
             return f"call: {self.profiles[self.experts[0]].role}"
         return self.reference_action(agent).splitlines()[0]
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """Who is called, with the question as it came; at hard with a plain one, of any kind, about the same thing.
+
+        An expert names one of its facts, in the order in which it was told them, or says what it knows about.
+        """
+        level = LEVELS[str(self.level)]
+        if agent == self.orchestrator:
+            item = self.question.item
+            plain = [plain_question(kind, item) for kind in self.world.kinds]
+            questions = plain if level.is_disguised else [self.question.text]
+            return [f"call: {self.profiles[expert].role}\n{text}" for expert in self.experts for text in questions]
+        book = self.world.books[agent]
+        return [
+            *(value for values in book.values() for value in values.values()),
+            ONLY.format(kinds=" and ".join(book)),
+        ]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether an orchestrator calls somebody, and an expert who knows states an answer."""

@@ -26,14 +26,14 @@ What no reading of a hint finds is a cipher that a team agrees on in training, s
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
 
 from marft_envs.collab.worlds.taboo import forbidden_in
-from marft_envs.collab.worlds.words import Word, drawn_words, spared
+from marft_envs.collab.worlds.words import WORDS, Word, drawn_words, spared
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.choices import stated_choice
@@ -153,6 +153,20 @@ class GuessWord(FlexMG):
     def silent_action(self, agent: str) -> str:
         """The next word of the list; no hint. Proven: all that were not guessed are as likely, see above."""
         return self.listed[self.round % len(self.listed)].word if agent == self.guesser else "No hint."
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """At easy, where all words are of different kinds: a hint tells a kind, and a guess is the word of that kind.
+
+        Where the list has none of it, the first word stands there.
+
+        Raises: NotImplementedError above easy: what tells words of one kind apart takes as many hints as there are.
+        """
+        if not LEVELS[str(self.level)].is_mixed:
+            raise NotImplementedError(f"at level {self.level!r} a hint has to tell words of one kind apart")
+        if agent != self.guesser:
+            return [f"It is a kind of {kind}." for kind in WORDS]
+        of_kind = {each.category: each.word for each in self.listed}
+        return [of_kind.get(kind, self.listed[0].word) for kind in WORDS]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the guesser names one word of the list in its last line; hints are only read."""

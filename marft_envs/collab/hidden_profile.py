@@ -23,7 +23,7 @@ rule out the favourite, and all others are as likely, whatever it knows of them:
 the points of the chair and one member do not take the best past the favourite: it takes both members' words.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -33,6 +33,7 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.choices import stated_choice
+from marft_envs.hooks import SILENCE
 from marft_envs.records import Outcome
 
 LEVELS = {
@@ -126,6 +127,10 @@ class HiddenProfile(FlexMG):
     def silent_action(self, agent: str) -> str:
         """The first candidate but the favourite. Proven: all of them are as likely, see above."""
         return next(name for name in self.names if name != self.favourite)
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """A member tells what it knows besides, or says nothing; the chair names a candidate, in their order."""
+        return self.names if agent == self.chair else (self.reference_action(agent), SILENCE)
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the chair names one candidate in its last line; what the members write is only read."""

@@ -24,7 +24,7 @@ times as there are. The probability is the mean over all questions that may be d
 holder and the solver know leaves several, so everybody has to speak.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -34,6 +34,7 @@ from marft_envs.collab.worlds.rows import THINGS, RowTable, row_table, stated_ro
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.hooks import MOST_CHOICES, SILENCE
 from marft_envs.records import Outcome
 
 TELL = "Tell the solver all that you know."
@@ -158,6 +159,19 @@ class Jigsaw(FlexMG):
     def silent_action(self, agent: str) -> str:
         """The first of all rows that fit its own clues. Proven: all of them are as likely, see above."""
         return ", ".join(self._named(int(self.table.fitting(self.clues[agent], self.row).argmax())))
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """A holder tells all its clues, or says nothing; the solver names one of all rows, in the order of the table.
+
+        Raises: NotImplementedError at hard, where there are 40,320 rows.
+        """
+        if (num_rows := len(self.table.rows)) > MOST_CHOICES:
+            raise NotImplementedError(
+                f"at level {self.level!r} there are {num_rows:,} rows to choose from, and {MOST_CHOICES:,} are the most"
+            )
+        if agent != self.solver:
+            return (self._told(agent), SILENCE)
+        return [", ".join(self._named(row)) for row in range(num_rows)]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the solver names all things in its last line; what the others write is only read."""

@@ -26,7 +26,7 @@ whoever hears nothing picks any: of four dishes one, of eight things two, of twe
 On hard a cook could also tell, by which things it chops, what is out of stock: then three of nine, a third at most.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -150,6 +150,20 @@ class Kitchen(ClockMG):
         """
         messages = messages_since_reset(self, agent)
         return self.shift.blind_action(agent, said(messages), told(messages))
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """At easy: it waits, tells what it was told, or serves or cooks something, in the order in which it knows that.
+
+        Raises: NotImplementedError above easy, where cooks have to agree on what is chopped for which order.
+        """
+        if self.shift.level.chop_us:
+            raise NotImplementedError(f"at level {self.level!r} cooks have to agree on what is chopped for which order")
+        known = told(messages_since_reset(self, agent))
+        if agent == self.waiter:
+            commands = [f"serve {order.table}" for order in self.shift.evening.orders if order.text.lower() in known]
+        else:
+            commands = [f"cook {dish}" for dish in self.shift.evening.stations[agent].dishes]
+        return ["wait", self.shift.tells(agent, known), *commands]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether a line that begins with a command names one thing for it; all else is only read."""

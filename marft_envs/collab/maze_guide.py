@@ -159,6 +159,10 @@ class MazeGuide(FlexMG):
         rest = self.setting.silent[self.place :][: self.setting.most] if self.profiles[agent].answers else ""
         return ", ".join(next(name for name in self.setting.names if name[0].upper() == initial) for initial in rest)
 
+    def choices(self, agent: str) -> Sequence[str]:
+        """One step in any direction, told and walked: with so many steps to go, the way takes as many rounds."""
+        return self.setting.names
+
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the walker states steps; what the guide writes is only read."""
         moves = stated_moves(action, self.setting.names, self.setting.most)

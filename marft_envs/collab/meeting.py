@@ -24,7 +24,7 @@ and place are drawn apart from where they begin. So a silent booker is right wit
 that suit everybody but that one, 1 at the easy level and 3 at the standard level.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -34,6 +34,7 @@ from marft_envs.collab.worlds.calendars import Hours, Zones, stated_time
 from marft_envs.dependencies import Dependencies
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
+from marft_envs.hooks import SILENCE
 from marft_envs.records import Outcome
 
 LEAST, MOST = 3, 7
@@ -144,6 +145,12 @@ class Meeting(FlexMG):
         """One after the other of the booker's own times. Proven: none is likelier than another, as the module says."""
         possible = self.calendars.possible
         return possible[self.round % len(possible)] if self.profiles[agent].answers else ""
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """A member tells its calendar or says nothing; the booker names one of its own times, in their order."""
+        if self.profiles[agent].answers:
+            return self.calendars.possible
+        return (self.reference_action(agent), SILENCE)
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the booker states one time; what the members write is only read."""

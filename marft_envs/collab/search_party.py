@@ -24,7 +24,7 @@ Why a team: things, rooms and codes of different wings are independent, so whoev
 seconds it searches two rooms: 2 of 6, 2 of 12, and on hard half of the scouts 2 of 20, the others 2 of 20 times 900.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -158,6 +158,18 @@ class SearchParty(ClockMG):
             return "wait"
         code = CODES[number // len(rooms) % len(CODES)] if agent in self.building.codes else None
         return _search(rooms[number % len(rooms)], code)
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """It waits, tells all it knows, or searches one of its rooms, in the order in which it was told them.
+
+        Raises: NotImplementedError at hard, where a door takes a code out of 900.
+        """
+        if LEVELS[str(self.level)].is_locked:
+            raise NotImplementedError(
+                f"at level {self.level!r} there are {len(CODES)} codes for every room to choose from"
+            )
+        tells = " ".join(self.building.known_to(agent, has_found=agent in self.found))
+        return ["wait", tells, *(_search(room, None) for room in self.building.wings[agent].rooms)]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether a line that begins with `search` names one room; all else is only read."""

@@ -27,6 +27,7 @@ leaves. What a team is worth is still its share of right sums, `correct`; withou
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -35,6 +36,7 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import OptionError, TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.answers import stated_integer
+from marft_envs.hooks import MOST_CHOICES, SILENCE
 from marft_envs.records import Outcome
 
 TELL = "Tell the next agent the sum of all numbers up to yours."
@@ -159,11 +161,29 @@ class SumRelay(FlexMG):
 
         Sums of many draws from one range are likeliest in the middle; where each has one number, all are as likely.
         """
+        sums = self._sums_before(agent)
+        return str(sum(self.numbers[agent]) + (sums[0] + sums[-1]) // 2)
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """Its own sum and, one after the other, all that the sum before it can be; who does not answer may say nothing.
+
+        Raises: NotImplementedError where that are too many: at hard, and for longer chains at easy.
+        """
+        last = self.possible_agents[-1]
+        if (num := len(self._sums_before(last))) > MOST_CHOICES:
+            raise NotImplementedError(
+                f"at level {self.level!r} {last} has {num:,} sums to choose from, and {MOST_CHOICES:,} are the most"
+            )
+        own = sum(self.numbers[agent])
+        silence = [] if self.profiles[agent].answers else [SILENCE]
+        return [*(str(own + before) for before in self._sums_before(agent)), *silence]
+
+    def _sums_before(self, agent: str) -> range:
+        """What the numbers of all who stand before the agent can come to."""
         level = LEVELS[str(self.level)]
-        ranges = [level.first, *[level.others] * (len(self.possible_agents) - 1)]
-        before = ranges[: self.possible_agents.index(agent)]
-        middle = sum((among[0] + among[-1]) * level.count for among in before) // 2
-        return str(sum(self.numbers[agent]) + middle)
+        before = [level.first, *[level.others] * (len(self.possible_agents) - 1)][: self.possible_agents.index(agent)]
+        least, most = (sum(among[end] for among in before) * level.count for end in (0, -1))
+        return range(least, most + 1, gcd(*(among.step for among in before)) or 1)
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the last agent states an integer; what the others write is only read."""

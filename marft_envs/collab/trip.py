@@ -33,7 +33,8 @@ which is free with the probability 15/31, and besides 1 of 3 connections that lo
 Source: the motivating example of MARFT (arXiv 2504.16129). Deviates: the world, the tools and the reward are ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any, Unpack
 
 import numpy as np
@@ -47,6 +48,7 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import TeamFileError
 from marft_envs.flex_mg import BaseOptions, FlexMG
 from marft_envs.grading.answers import last_line
+from marft_envs.hooks import SILENCE
 from marft_envs.records import Outcome
 
 SPECIALISTS = ("calendar", "location", "ticket", "debug")
@@ -155,6 +157,22 @@ class Trip(FlexMG):
         if agent == TICKET:
             return guessed_ticket(self.world, self._searches)
         return "call: ticket_0" if agent == LEADER else "I wait."
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """At easy: any call, or the end; on which day, which city; city and day to book, as the agent was told them.
+
+        Raises: NotImplementedError above easy, where what tools answer decides what there is to say.
+        """
+        if self.world.level.has_tools:
+            raise NotImplementedError(f"at level {self.level!r} what can be said follows from what tools answer")
+        if agent == LEADER:
+            some = [names for size in range(1, len(SPECIALISTS) + 1) for names in combinations(self.specialists, size)]
+            return [*(f"call: {', '.join(names)}" for names in some), "done"]
+        if agent == TICKET:
+            return [f"{city} {day}" for city in self.world.cities for day in self.world.days]
+        role = self.profiles[agent].role
+        tells = [f"{city} fits." for city in self.world.cities]
+        return [*(tells if role == "location" else [planned(self.world, role, None)]), SILENCE]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the orchestrator calls somebody, and the ticket agent's booking or search names what it needs."""

@@ -55,6 +55,8 @@ class Level:
     """Draws an expression."""
     num_instances: int
     """How many keys it can draw."""
+    answers: range
+    """From the least answer that there can be to the greatest."""
 
 
 def draw(level: str, rng: np.random.Generator) -> Problem:
@@ -168,37 +170,44 @@ LEVELS: Mapping[str, Level] = MappingProxyType(
             "0-9 + 0-9: the smoke level",
             _sum_of(range(10), range(10)),
             num_instances=_multisets(10, 2),
+            answers=range(19),
         ),
         "add_digit": Level(
             "10-99 + 1-9",
             _sum_of(range(10, 100), range(1, 10)),
             num_instances=90 * 9,
+            answers=range(11, 109),
         ),
         "add_digit_long": Level(
             "100-999 + 1-9",
             _sum_of(range(100, 1000), range(1, 10)),
             num_instances=900 * 9,
+            answers=range(101, 1009),
         ),
         "two_digit": Level(
             "10-99 + 10-99",
             _sum_of(range(10, 100), range(10, 100)),
             num_instances=_multisets(90, 2),
+            answers=range(20, 199),
         ),
         "signed": Level(
             "a ± b with 10-99",
             _signed_sum_of(2, range(10, 100)),
             num_instances=_signed_sums(90, 2),
+            answers=range(10 - 99, 199),
         ),
         "three_terms": Level(
             "a ± b ± c with 10-99",
             _signed_sum_of(3, range(10, 100)),
             num_instances=_signed_sums(90, 3),
+            answers=range(10 - 2 * 99, 298),
         ),
         "expression": Level(
             "(a ± b) * c ± d, in any order, with a and b 1-20, c 2-9, d 10-99",
             _product_and_number(inner=range(1, 21), factor=range(2, 10), outer=range(10, 100)),
             # Sums in parentheses, factors, numbers, and which of the two terms is subtracted, if any.
             num_instances=_signed_sums(20, 2) * 8 * 90 * 3,
+            answers=range(10 - 40 * 9, 40 * 9 + 99 + 1),
         ),
     }
 )

@@ -50,6 +50,9 @@ class Arithmetic(Source):
         problem = draw(str(level), rng)
         return Task(QUESTION.format(problem=problem.text), str(problem.answer), problem.key)
 
+    def answers(self, level: str | None) -> range:
+        return LEVELS[str(level)].answers
+
     def why_not(self, split: str, level: str | None) -> str:
         if split == "train" or level in SPLIT_LEVELS:
             return ""

@@ -22,7 +22,7 @@ Deviates: the reward goes to the whole team, not to its last agent; an answer ha
 reported beside it and pays nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -104,6 +104,10 @@ class ReasonAct(FlexMG):
         """The bare answer from those who answer, the solved equation from the others."""
         answer = str(self.problem.answer)
         return answer if self.profiles[agent].answers else f"{self.problem.text} = {answer}"
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """Every answer that there can be at this level, from the least on; a reasoner names one as well."""
+        return [str(answer) for answer in LEVELS[str(self.level)].answers]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether those who answer state an integer; what the others write is only read."""

@@ -25,7 +25,7 @@ An answer has the form that `math/pipeline-v0` asks for, and is compared in the 
 Source: the orchestrator that calls agents is the picture of a team in MARFT (arXiv 2504.16129); the task is ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -125,6 +125,14 @@ class Routed(Solving, FlexMG):
         if agent != self.leader:
             return self.task.boxed
         return f"accept: {self._came_last}" if self._came_last else f"call: {self.specialists[0]}"
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """For the orchestrator calls of each and of all, and whom it accepts; for specialists every answer there is."""
+        answers = super().choices(agent)
+        if agent != self.leader:
+            return answers
+        calls = [*(f"call: {name}" for name in self.specialists), f"call: {', '.join(self.specialists)}"]
+        return [*calls, *(f"accept: {name}" for name in self.specialists), "done"]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the orchestrator decides something, and a specialist states something that can be compared."""

@@ -1,6 +1,6 @@
 """The setting of mathematical environments: where their problems come from, and how an answer is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -9,7 +9,7 @@ import numpy as np
 from marft_envs.flex_mg import BaseOptions
 from marft_envs.hooks import Hooks
 from marft_envs.math.arithmetic import LEVELS
-from marft_envs.math.source import Task
+from marft_envs.math.source import Task, boxed
 from marft_envs.math.sources import find_source
 from marft_envs.task_sources.drawing import check_split, take_up
 
@@ -79,3 +79,13 @@ class Solving(Hooks):
     def instance_split(self) -> str | None:
         """The part of the data that it stands in, where the data are split."""
         return self.task.split
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """Every answer that there can be at this level, from the least on; whoever does not answer names one as well.
+
+        Raises: NotImplementedError for sources whose answers are not a few integers.
+        """
+        answers = self._source.answers(self.level)
+        if not answers:
+            raise NotImplementedError(f"the source {self._source.name!r} does not say what all answers can be")
+        return [boxed(answer) for answer in answers]

@@ -23,7 +23,7 @@ back. Nobody tells the verifier whether the answer is right: it works the proble
 answer was repeated, and `correct` 1 if the accepted one is right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -117,6 +117,13 @@ class SolveVerify(Solving, FlexMG):
         if agent in self.verifying:
             return "accept" if self._rights[-1] else f"reject: it is {self.task.answer}."
         return self.task.boxed if agent == self.solver else f"It is {self.task.answer}."
+
+    def choices(self, agent: str) -> Sequence[str]:
+        """For a verifier: it accepts, or says which answer it would be; for all others as in every such environment."""
+        answers = super().choices(agent)
+        if agent not in self.verifying:
+            return answers
+        return ["accept", *(f"reject: it is {answer}." for answer in self._source.answers(self.level))]
 
     def gradable(self, agent: str, action: str) -> bool | None:
         """Whether the solver states something that can be compared; what the others write is only read."""

@@ -1,9 +1,15 @@
 """Source: where mathematical tasks come from. `marft_envs.math.sources` finds one by its name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from marft_envs.task_sources import source
+
+
+def boxed(answer: object) -> str:
+    """An answer as those write it who answer."""
+    return f"\\boxed{{{answer}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class Task:
     @property
     def boxed(self) -> str:
         """The answer as a reply that earns everything."""
-        return f"\\boxed{{{self.answer}}}"
+        return boxed(self.answer)
 
 
 class Source(source.Source[Task]):
@@ -30,3 +36,7 @@ class Source(source.Source[Task]):
 
     answer_form: ClassVar[str] = "End with a line that holds only the answer, in \\boxed{}."
     """Empty where the question needs no such line."""
+
+    def answers(self, level: str | None) -> Sequence[int]:  # the base has none
+        """All that an answer can be, where these are few integers; empty, the default, where nobody knows."""
+        return ()

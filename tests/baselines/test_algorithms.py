@@ -121,8 +121,9 @@ def same(one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:
 # --- 1. Every one of them ---
 
 
-def test_every_algorithm_is_tested_here() -> None:
-    assert set(LEARNERS) == set(algorithms())
+def test_every_algorithm_that_trains_a_team_is_tested_here() -> None:
+    others = {"sb3_ppo"}  # it has no team, no model and no tokens; `test_sb3_ppo` asks the same of it
+    assert set(LEARNERS) | others == set(algorithms())
 
 
 @pytest.mark.parametrize("algorithm", sorted({*LEARNERS} - {"imitation"}))

@@ -128,3 +128,38 @@ class ToldUppercase(Told, Uppercase):
 
 class ToldPaced(Told, Paced):
     """Paced, with a reference."""
+
+
+class Signals(FlexMG):
+    """The teller sees a colour, and the guesser, who reads it a round later, names it; the guesser has a third turn.
+
+    The guesser alone is paid: 1 after the first round, 2 after the second, and in the third 4 for the colour.
+    """
+
+    metadata = {"name": "signals_v0"}  # noqa: RUF012  # PettingZoo declares it so
+    source = "signals"
+    reward_range = (0.0, 7.0)
+    colours = ("red", "green", "blue")
+
+    def __init__(self, *, horizon: int = 3, **base: object) -> None:
+        super().__init__(horizon=horizon, **{"team": (Profile("teller"), Profile("guesser")), **base})
+
+    def start(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
+        self.number = int(rng.integers(10_000))
+        self.colour = self.colours[self.number % 3]
+
+    def dependencies_for(self, round: int) -> Dependencies:
+        return Dependencies([("guesser_0", "teller_0", "guesser_0")[min(round, 2)]])
+
+    def view(self, agent: str) -> str:
+        return f"It is {self.colour}, number {self.number}." if agent == "teller_0" else "Which one?"
+
+    def act(self, agent: str, action: str) -> Outcome:
+        paid = 4.0 * (action == self.colour) if self.round == 2 else float(self.round + 1)
+        return Outcome(rewards={"guesser_0": paid}, terminated=self.round == 2)
+
+    def instance_key(self) -> str:
+        return str(self.number)
+
+    def choices(self, agent: str) -> list[str]:
+        return [*self.colours] if agent == "guesser_0" else [f"I see {self.colour}.", "I say nothing."]

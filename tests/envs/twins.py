@@ -53,6 +53,9 @@ class Parcel(FlexMG):
     def silent_action(self, agent):
         return "50000"
 
+    def choices(self, agent):
+        return [self.number, "nothing"] if agent == "asker_0" else ["10000", "50000", "90000"]
+
 
 class Timed(Parcel):
     """Every reply is measured, and what was measured is told; a recorded number below 100 stands."""
@@ -402,3 +405,37 @@ _made = count()
 def make_otherwise_every_time(*, horizon: int = 2) -> Parcel:
     """An entry point whose environments differ although they were made alike."""
     return Parcel(horizon=horizon + next(_made) % 2)
+
+
+class OffersMoreEveryRound(Parcel):
+    def choices(self, agent):
+        return [str(number) for number in range(2 + self.round)]
+
+
+class OffersNoList(Parcel):
+    def choices(self, agent):
+        return "yes or no"
+
+
+class OffersTheAnswer(Parcel):
+    """Among others, in an order that gives nothing away."""
+
+    def choices(self, agent):
+        return sorted([self.number, "50000"])
+
+
+class OffersTheAnswerFirst(Parcel):
+    """It may: the teller is told both, and which of them is right is all that the asker knows."""
+
+    def view(self, agent):
+        return f"It is {self.number} or 50000." if agent == "teller_0" else super().view(agent)
+
+    def choices(self, agent):
+        return [self.number, "50000"]
+
+
+class OffersOneNothing(Parcel):
+    def choices(self, agent):
+        if agent == "teller_0":
+            raise NotImplementedError("the teller knows what to say")
+        return super().choices(agent)

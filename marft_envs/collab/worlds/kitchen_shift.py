@@ -91,6 +91,13 @@ class Shift:
             if order.text.lower() in told and not any(text.lower() in told for text in (served(order), left(order)))
         ]
 
+    def tells(self, agent: str, told: str) -> str:
+        """All that an agent can tell the others that was told so much: open orders, or what is ready."""
+        if agent not in self.evening.stations:
+            return " ".join(order.text for order in self._open_to(told)) or "wait"
+        ready = [told_done(dish) for dish in self.evening.stations[agent].dishes if told_done(dish).lower() in told]
+        return " ".join(ready) or "wait"
+
     def blind_action(self, agent: str, said: str, told: str) -> str:
         """What an agent does that hears nothing, has said so much itself, and was told so much by the kitchen."""
         if agent in self.evening.stations:
