@@ -11,6 +11,7 @@
        │  └─ WrongDownloadError  (ValueError)    what came is not what was pinned
        ├─ TemplateError          (ValueError)    a chat template that rewrites what was said before
        ├─ CheckpointError        (ValueError)    a checkpoint that is absent, unreadable, or of something else
+       ├─ ClusterError           (ConnectionError)  a Ray cluster without answer, without room, or without workers left
        ├─ DivergedError          (ArithmeticError)  a loss or a gradient that is no number
        └─ DiskFullError          (OSError)       no room left
 
@@ -42,6 +43,7 @@ EXTRA_MODULES = {
             "tyro",
         }
     ),
+    "ray": frozenset({"ray"}),
 }
 """The modules that each extra brings, by the extra's name in `pyproject.toml` (a test compares the two)."""
 
@@ -87,6 +89,10 @@ class TemplateError(BaselinesError, ValueError):
 
 class CheckpointError(BaselinesError, ValueError):
     """A checkpoint is absent, unreadable, or of another model or team. Way out: what would fit."""
+
+
+class ClusterError(BaselinesError, ConnectionError):
+    """A Ray cluster does not answer, has no room, or loses its workers. Way out: its address, what to ask less of."""
 
 
 class DivergedError(BaselinesError, ArithmeticError):

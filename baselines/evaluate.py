@@ -5,21 +5,33 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass
 from functools import partial
 from math import isclose
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from baselines.errors import ConfigError
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Rollout
-from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.rollouts.collect import Sampling, Task
 from baselines.rollouts.games import as_game
 from baselines.rollouts.scripted import Script
+from baselines.rollouts.stage import Collecting, Stage
 from baselines.runs.company import Company
-from baselines.runs.experiment import Experiment, ExperimentConfig, Status, TextEnv, make_env, sampling_for
+from baselines.runs.experiment import (
+    Experiment,
+    ExperimentConfig,
+    Status,
+    TextEnv,
+    collector_for,
+    make_env,
+    sampling_for,
+)
 from baselines.runs.intervals import Interval, bootstrap_interval
 from baselines.runs.run import Run
 from marft_envs import Episode, FlexMG, Message, OptionError
+
+if TYPE_CHECKING:
+    from baselines.rollouts.workers import Workers
 
 EVALUATION_SEED = 20_504_16129 % 2**32
 """Held-out instances are the same for every run, so that runs can be compared; the number is that of MARFT's paper."""
@@ -58,7 +70,7 @@ class Evaluation:
 
 
 def evaluate_team(
-    collector: Collector, tasks: Sequence[Task], sampling: Sampling, status: Status = lambda text: None
+    collector: Collecting, tasks: Sequence[Task], sampling: Sampling, status: Status = lambda text: None
 ) -> Evaluation:
     """Play every task and summarise."""
     batch = collector.collect(tasks, sampling, lambda done: status(f"evaluating {done}/{len(tasks)}"))
@@ -121,23 +133,23 @@ def play_held_out(
     split: Literal["train", "test"] = "test",
     examples: Mapping[str, Sequence[Message]] | None = None,
     scripts: Mapping[str, Script] | None = None,
+    workers: "Workers | None" = None,
     status: Status = lambda text: None,
 ) -> Evaluation:
     """Greedy play of held-out tasks, all of one level, under the settings of a run.
 
-    `scripts` play agents besides those that the settings name.
+    `scripts` play agents besides those that the settings name. `workers` play in place of this process.
 
     `split` is "train" for levels that have too few instances to hold some out.
     """
     make = partial(make_env, config.env_id, split, config.env_options, level=tasks[0].level)
-    collector = Collector(
+    stage = Stage(
         make,
-        team,
         num_envs=min(config.num_envs, len(tasks)),
-        examples=examples,
+        examples=examples or {},
         scripts={**Company.named(config.replace, as_game(make()).agents).scripts, **(scripts or {})},
     )
-    return evaluate_team(collector, tasks, sampling_for(config, 0.0), status)
+    return evaluate_team(collector_for(stage, team, workers), tasks, sampling_for(config, 0.0), status)
 
 
 def episodes_of(rollouts: Iterable[Rollout], env: FlexMG) -> Iterator[Episode]:
@@ -232,5 +244,12 @@ class Evaluator:
     ) -> None:
         if not self._tasks or run.has_evaluation(iteration, name):
             return
-        result = play_held_out(self._config, team, self._tasks, examples=examples, status=run.status)
+        result = play_held_out(
+            self._config,
+            team,
+            self._tasks,
+            examples=examples,
+            workers=self._experiment.workers,
+            status=run.status,
+        )
         run.record_evaluation(iteration, name, result.record())

@@ -28,6 +28,7 @@ Deviates:
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -35,8 +36,9 @@ from baselines.errors import ConfigError
 from baselines.learning.groups import group_advantages
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
-from baselines.rollouts.tree import Tree, TreeCollector
-from baselines.runs.experiment import Experiment, Metrics, Status
+from baselines.rollouts.games import as_game
+from baselines.rollouts.tree import Tree, grow_trees
+from baselines.runs.experiment import Experiment, Metrics, Status, make_env
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
 from baselines.training import train_team
@@ -102,15 +104,21 @@ def _collect(experiment: Experiment, iteration: int, status: Status) -> Tree:
     config = experiment.config
     assert isinstance(config, Config)
     tasks = experiment.tasks(iteration)
-    collector = TreeCollector(experiment.collector, config.num_branches, agents=experiment.team.trained_agents)
-    return collector.collect(
-        tasks, experiment.sampling(iteration), lambda done: status(f"collecting {done}/{len(tasks)} trees")
+    return experiment.collector.collect_by(
+        partial(grow_trees, num_branches=config.num_branches, agents=experiment.team.trained_agents),
+        tasks,
+        experiment.sampling(iteration),
+        lambda done: status(f"collecting {done}/{len(tasks)} trees"),
     )
 
 
 def _rehearse(experiment: Experiment) -> None:
     """Raises: `EnvironmentKindError` if the environment cannot be copied."""
-    experiment.collector.begun(experiment.tasks(0)[:1])
+    config = experiment.config
+    game = as_game(make_env(config.env_id, "train", config.env_options))
+    task = experiment.tasks(0)[0]
+    game.reset(task.seed, task.level)
+    game.fork()
 
 
 def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool = False) -> Summary:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from baselines.commands.teams import Cast
     from baselines.evaluate import Evaluation
     from baselines.policies.team import Team
+    from baselines.rollouts.workers import Workers
     from baselines.runs.experiment import TextEnv
 
 
@@ -58,6 +59,12 @@ class Evaluate:
     """cpu, cuda or cuda:N. Default: as in training."""
     threads: OptionalInt = None
     """CPU threads of torch; 0 takes what torch chooses. Default: as in training."""
+    workers: int = 0
+    """Ray workers that play, each with a copy of the model; 0 plays here."""
+    worker_threads: OptionalInt = None
+    """CPU threads of each. Default: as in training."""
+    ray_address: OptionalText = None
+    """Cluster that runs already. Default: RAY_ADDRESS, or else one of its own on this machine."""
 
     def run(self) -> int:
         """Evaluate every level, then print."""
@@ -76,6 +83,9 @@ class Evaluate:
                 "rollout_batch_size": self.rollout_batch_size,
                 "device": self.device,
                 "threads": self.threads,
+                "workers": self.workers,
+                "worker_threads": self.worker_threads,
+                "ray_address": self.ray_address,
             },
             replaced=self.replace,
         )
@@ -100,7 +110,7 @@ class Evaluate:
         """One result for each level; whatever cannot work is told before the model is loaded."""
         from baselines.rollouts.games import as_game
         from baselines.runs.company import Company
-        from baselines.runs.experiment import make_env
+        from baselines.runs.experiment import make_env, start_workers
 
         settings = cast.settings
         levels: Sequence[str | None] = self.level or (settings.level,)
@@ -118,9 +128,19 @@ class Evaluate:
             marft_envs.write_log(self.log, ())  # no use finding out after the evaluation that it cannot be kept
         with working(f"loading {cast.title}"):
             team = cast.load(agents)
-        return [self._evaluate_at(level, env, cast, team) for level, env in envs.items()]
+        with working(f"starting {settings.workers} workers"):
+            workers = start_workers(settings, agents)
+        try:
+            return [self._evaluate_at(level, env, cast, team, workers) for level, env in envs.items()]
+        finally:
+            if workers is not None:
+                workers.close()
+                if workers.losses.workers:
+                    note(f"{workers.losses.workers} workers were lost; others played in their place.")
 
-    def _evaluate_at(self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team") -> "_Result":
+    def _evaluate_at(
+        self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team", workers: "Workers | None"
+    ) -> "_Result":
         from baselines.evaluate import episodes_of, few_shot_examples, held_out_tasks, play_held_out
         from baselines.runs.experiment import make_env
 
@@ -139,6 +159,7 @@ class Evaluate:
                 tasks,
                 split=self.split,
                 examples=examples,
+                workers=workers,
                 status=lambda text: show(f"{text}{at_level}"),
             )
         if self.log is not None:

@@ -396,6 +396,22 @@ class Team:
         """The model below the adapters, which PEFT types as any module."""
         return cast("PreTrainedModel", self.model.get_base_model())
 
+    def weights(self) -> dict[str, Tensor]:
+        """All that training changes of how the team acts, on the CPU, by the names that the model has for it."""
+        trained = tuple(f".{adapter}." for adapter in self.blocks)
+        return {
+            name: parameter.detach().cpu().contiguous()
+            for name, parameter in self.model.named_parameters()
+            if any(part in name for part in trained)
+        }
+
+    @torch.no_grad()
+    def take_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Act from now on as the team whose `weights` these are; it is made of the same settings."""
+        own = dict(self.model.named_parameters())
+        for name, value in weights.items():
+            own[name].copy_(value)
+
     def save_adapters(self, folder: Path) -> None:
         """Write each adapter as PEFT writes them: `folder/<adapter>/adapter_model.safetensors` and its config."""
         for adapter in self.blocks:

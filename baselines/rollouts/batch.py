@@ -6,7 +6,7 @@ the text.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self, TypeVar
 
 from torch import Tensor
 
@@ -103,6 +103,11 @@ class Batch:
 
     rollouts: list[Rollout]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The batch of all tasks, from those of their shares in order."""
+        return cls([rollout for part in parts for rollout in part.rollouts])
+
     def turns(self) -> Iterator[Turn]:
         """Every turn, episode after episode, in acting order."""
         for rollout in self.rollouts:
@@ -129,3 +134,6 @@ class Batch:
             if rollout.level is not None:
                 sums.setdefault(rollout.level, []).append(rollout.team_return)
         return {level: sum(values) / len(values) for level, values in sums.items()}
+
+
+BatchKind = TypeVar("BatchKind", bound=Batch)

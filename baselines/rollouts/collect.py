@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from pettingzoo import AECEnv
 
@@ -9,10 +10,13 @@ from baselines.policies.chat import Conversation
 from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.engines.history import History
 from baselines.policies.team import Team
-from baselines.rollouts.batch import Batch, Rollout, Turn
+from baselines.rollouts.batch import Batch, BatchKind, Rollout, Turn
 from baselines.rollouts.games import Game, as_game
 from baselines.rollouts.scripted import Script, scripted_game
 from marft_envs import FlexMG, Message
+
+Progress: TypeAlias = Callable[[int], None]
+"""Told how many episodes have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,8 @@ class Collector:
 
         `scripts`: who plays agents in place of the team; its own agents alone are asked.
         """
-        self._team = team
+        self.make_env = make_env
+        self.team = team
         self.scripts: Mapping[str, Script] = scripts or {}
         games = [scripted_game(make_env(), scripts) if scripts else as_game(make_env()) for _ in range(num_envs)]
         self._seats = [Seat(game) for game in games]
@@ -102,7 +107,7 @@ class Collector:
         self,
         tasks: Iterable[Task],
         sampling: Sampling,
-        progress: Callable[[int], None] = lambda num_done: None,
+        progress: Progress = lambda num_done: None,
     ) -> Batch:
         """Play every task once; rollouts come back in the order of the tasks.
 
@@ -124,6 +129,16 @@ class Collector:
             for seat in self._seats:
                 seat.histories = {}  # before the next call adapters may move
         return Batch([finished[number] for number in sorted(finished)])
+
+    def collect_by(
+        self,
+        way: "Way[BatchKind]",
+        tasks: Sequence[Task],
+        sampling: Sampling,
+        progress: Progress = lambda num_done: None,
+    ) -> BatchKind:
+        """Make a batch in a way of one's own; see `Collecting`."""
+        return way(self, tasks, sampling, progress)
 
     # -- step by step, for those who branch ----------------------------------------------------------------------------
 
@@ -164,7 +179,7 @@ class Collector:
         for number, task in waiting:
             seat.number, seat.task = number, task
             seat.game.reset(task.seed, task.level)
-            seat.conversations = {agent: self._team.conversation() for agent in seat.game.agents}
+            seat.conversations = {agent: self.team.conversation() for agent in seat.game.agents}
             seat.num_turns = dict.fromkeys(seat.game.agents, 0)
             return True
         return False
@@ -176,7 +191,7 @@ class Collector:
     def _ask(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Turn]:
         """`active`: whose histories count against what may be kept."""
         requests = self._requests(asked, active, sampling)
-        replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
+        replies = self.team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
         turns = []
         for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
             if reply.history is not None:
@@ -198,7 +213,7 @@ class Collector:
             if agent not in self.scripts
         ]
         if cut:
-            features = self._team.prompt_features(
+            features = self.team.prompt_features(
                 [agent for _, agent in cut],
                 [self._final_prompt(seat, agent, rollouts[seat.number]) for seat, agent in cut],
                 sampling.batch_size,
@@ -214,7 +229,7 @@ class Collector:
             messages = self._with_examples(agent, seat.game.messages(agent))
             return seat.conversations[agent].prompt(messages)
         asked: Message = {"role": "user", "content": rollout.final_observations[agent]}
-        return self._team.conversation().prompt(self._with_examples(agent, [asked]))
+        return self.team.conversation().prompt(self._with_examples(agent, [asked]))
 
     def _requests(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Request]:
         """What is asked of the team, with what was kept of earlier turns; replies keep theirs while there is room."""
@@ -236,9 +251,9 @@ class Collector:
 
     def _request(self, seat: Seat, agent: str, sampling: Sampling, history: History | None) -> Request:
         if not seat.game.appends:
-            seat.conversations[agent] = self._team.conversation()
+            seat.conversations[agent] = self.team.conversation()
         return Request(
-            adapter=self._team.adapter_of[agent],
+            adapter=self.team.adapter_of[agent],
             prompt_ids=seat.conversations[agent].prompt(self._with_examples(agent, seat.game.messages(agent))),
             max_new_tokens=sampling.limit(agent),
             max_chars=seat.game.max_chars(agent),
@@ -263,3 +278,7 @@ def _turn(agent: str, request: Request, reply: Reply, game: Game) -> Turn:
         observation=game.observation(agent),
         features=reply.features,
     )
+
+
+Way: TypeAlias = Callable[[Collector, Sequence[Task], Sampling, Progress], BatchKind]
+"""How a collector makes a batch of tasks."""

@@ -5,11 +5,12 @@ own, and each is played to its end by the same team; what it came to there is th
 with the action whose branch came to most.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from baselines.rollouts.batch import Batch, Rollout, Turn
-from baselines.rollouts.collect import Collector, Sampling, Seat, Task
+from baselines.rollouts.collect import Collector, Progress, Sampling, Seat, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,14 @@ class Tree(Batch):
     """The branches of an iteration; as a batch, those at the first turns, which are plain episodes of the team."""
 
     branches: list[Branches]
+    """Tree after tree, in the order of the tasks; in each, turn after turn."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        return cls(
+            [rollout for part in parts for rollout in part.rollouts],
+            [branches for part in parts for branches in part.branches],
+        )
 
     def learnt_from(self) -> Iterator[Rollout]:
         """Every action that was tried, as an episode that holds nothing else."""
@@ -75,12 +84,10 @@ class TreeCollector:
         self._num_branches = num_branches
         self._agents = agents
 
-    def collect(
-        self, tasks: Sequence[Task], sampling: Sampling, progress: Callable[[int], None] = lambda num_done: None
-    ) -> Tree:
+    def collect(self, tasks: Sequence[Task], sampling: Sampling, progress: Progress = lambda num_done: None) -> Tree:
         """Grow a tree for every task. `progress` is told how many have ended, after every turn."""
         first: dict[int, list[Rollout]] = {}
-        found: list[Branches] = []
+        found: dict[int, list[Branches]] = {}
         at_once = max(1, self._collector.num_envs // (self._num_branches + 1))
         for begin in range(0, len(tasks), at_once):
             some = range(begin, min(begin + at_once, len(tasks)))
@@ -88,10 +95,13 @@ class TreeCollector:
             trunks = [_Trunk(seat, number) for seat, number in zip(seats, some, strict=True)]
             while growing := [trunk for trunk in trunks if not trunk.seat.game.done]:
                 for trunk, branches, rollouts in self._grown(growing, sampling):
-                    found.append(branches)
+                    found.setdefault(trunk.number, []).append(branches)
                     first.setdefault(trunk.number, rollouts)
                 progress(begin + sum(trunk.seat.game.done for trunk in trunks))
-        return Tree([rollout for number in sorted(first) for rollout in first[number]], found)
+        return Tree(
+            [rollout for number in sorted(first) for rollout in first[number]],
+            [branches for number in sorted(found) for branches in found[number]],
+        )
 
     def _grown(self, trunks: Sequence[_Trunk], sampling: Sampling) -> list[tuple[_Trunk, Branches, list[Rollout]]]:
         """One turn of every trunk, whose next agent branches if it is one of ours."""
@@ -126,3 +136,16 @@ class TreeCollector:
         begin = trunk.seat.task.sample * _MOST_BRANCHES + 1 + trunk.num_branches
         trunk.num_branches += self._num_branches
         return [trunk.seat.fork(number) for number in range(begin, begin + self._num_branches)]
+
+
+def grow_trees(
+    collector: Collector,
+    tasks: Sequence[Task],
+    sampling: Sampling,
+    progress: Progress,
+    *,
+    num_branches: int,
+    agents: Collection[str],
+) -> Tree:
+    """A way to collect; see `TreeCollector`."""
+    return TreeCollector(collector, num_branches, agents=agents).collect(tasks, sampling, progress)

@@ -8,8 +8,9 @@ import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import pettingzoo
@@ -17,18 +18,22 @@ import torch
 from pettingzoo import AECEnv
 
 import marft_envs
-from baselines.errors import ConfigError
+from baselines.errors import ConfigError, extra_required
 from baselines.policies.loading import Lora
 from baselines.policies.team import Compute, Team
 from baselines.rollouts.batch import Batch
-from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.rollouts.collect import Sampling, Task
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
 from baselines.rollouts.fingerprint import behaviour
 from baselines.rollouts.games import as_game
+from baselines.rollouts.stage import Collecting, Stage
 from baselines.runs.circumstances import circumstances, weights_hash
 from baselines.runs.company import Company
 from baselines.runs.train_command import algorithm_of, train_command
 from marft_envs import FlexMG, OptionError, UnknownEnvironmentError
+
+if TYPE_CHECKING:
+    from baselines.rollouts.workers import Workers
 
 Metrics = dict[str, float | int | str | None]
 """What is logged: name -> number, or text for reasons and level names."""
@@ -131,6 +136,18 @@ class ExperimentConfig:
     """Tokens whose keys and values are kept from one turn of an agent to its next, of all episodes together; what
     exceeds it is read again, and 0 keeps nothing. Memory grows with it, by 45 KiB a token on the default model."""
 
+    workers: int = 0
+    """Ray workers that play the episodes, each with a copy of the base model, here or in a cluster; 0 plays them in
+    this process."""
+    worker_threads: int = 1
+    """CPU threads of each worker's torch, and CPUs that it takes of the cluster."""
+    worker_gpus: float | None = None
+    """GPUs that each worker takes of the cluster, such as 0.5 for two on one; 0 lets workers act on the CPU. Default: 1
+    where `device` is a GPU."""
+    ray_address: str | None = None
+    """Cluster that runs already, such as `auto` or `10.0.0.1:6379`. Default: RAY_ADDRESS, or else one of its own on
+    this machine."""
+
     run_dir: Path | None = None
     """Folder of the run; default runs/<environment>/<time>-seed<seed>."""
     eval_instances: int = 200
@@ -179,6 +196,12 @@ class ExperimentConfig:
             )
         if self.num_checkpoints < 0:
             raise ConfigError(f"num_checkpoints is {self.num_checkpoints}; give how many to keep, or 0 to keep all")
+        if self.workers < 0:
+            raise ConfigError(f"workers is {self.workers}; give how many play, or 0 to play in this process")
+        if self.worker_threads < 1:
+            raise ConfigError(f"worker_threads is {self.worker_threads}; a worker needs at least 1")
+        if self.worker_gpus is not None and self.worker_gpus < 0:
+            raise ConfigError(f"worker_gpus is {self.worker_gpus}; give a share of a GPU, a number of them, or 0")
         if self.threads < 0:
             raise ConfigError(f"threads is {self.threads}; give a number of CPU threads, or 0 for torch's own choice")
 
@@ -187,11 +210,21 @@ class Experiment:
     """The prepared parts of one run."""
 
     def __init__(
-        self, config: ExperimentConfig, team: Team, collector: Collector, curriculum: Curriculum, folder: Path
+        self,
+        config: ExperimentConfig,
+        team: Team,
+        collector: Collecting,
+        curriculum: Curriculum,
+        folder: Path,
+        *,
+        workers: "Workers | None" = None,
     ) -> None:
+        """`workers`: who plays for the collector, if not this process."""
         self.config = config
         self.team = team
         self.collector = collector
+        self.workers = workers
+        self._told = (0, 0)
         self.curriculum = curriculum
         self.folder = folder
         self.level = curriculum.levels[-1]
@@ -221,14 +254,6 @@ class Experiment:
         if target is None and isinstance(probe, FlexMG):
             target = easiest_with_test(config, probe)
         levels = curriculum_levels(known, target, climb=config.curriculum, chosen=config.curriculum_levels)
-        team = load_team(config, agents)
-        collector = Collector(
-            lambda: make_env(config.env_id, "train", config.env_options),
-            team,
-            num_envs=min(config.num_envs, config.episodes_per_iteration),
-            reads_final_prompts=config.reads_final_prompts,
-            scripts=company.scripts,
-        )
         curriculum = Curriculum(
             levels,
             threshold=config.curriculum_threshold,
@@ -236,7 +261,20 @@ class Experiment:
             preview=config.curriculum_preview,
         )
         folder = config.run_dir or default_folder(config)
-        return cls(config, team, collector, curriculum, folder)
+        stage = Stage(
+            partial(make_env, config.env_id, "train", config.env_options),
+            num_envs=min(config.num_envs, config.episodes_per_iteration),
+            reads_final_prompts=config.reads_final_prompts,
+            scripts=company.scripts,
+        )
+        team = load_team(config, agents)
+        workers = start_workers(config, agents)
+        return cls(config, team, collector_for(stage, team, workers), curriculum, folder, workers=workers)
+
+    def close(self) -> None:
+        """Stop the workers, if there are any."""
+        if self.workers is not None:
+            self.workers.close()
 
     def tasks(self, iteration: int) -> list[Task]:
         """This iteration's episodes; the same for every algorithm, as far as the curriculum is."""
@@ -272,7 +310,15 @@ class Experiment:
         for agent in self.collector.agents:
             own = [rollout.returns[agent] for rollout in batch.rollouts]
             metrics[f"{agent}/return"] = sum(own) / len(own)
-        return metrics
+        return metrics | self._loss_metrics()
+
+    def _loss_metrics(self) -> Metrics:
+        """What workers have lost since this was asked last, in evaluations too."""
+        if self.workers is None:
+            return {}
+        lost, replayed = self._told
+        self._told = self.workers.losses.workers, self.workers.losses.episodes
+        return {"train/lost_workers": self._told[0] - lost, "train/replayed_episodes": self._told[1] - replayed}
 
     def climb(self, batch: Batch) -> None:
         """Let the curriculum react to what was collected."""
@@ -410,6 +456,52 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
     if checkpoint is not None:
         team.load_adapters(checkpoint)
     return team
+
+
+def start_workers(config: ExperimentConfig, agents: Sequence[str]) -> "Workers | None":
+    """The workers of a configuration, each with the team that acts for these agents; None if it wants none.
+
+    Raises: `MissingExtraError`, `ClusterError`; in a worker, whatever `load_team` raises.
+    """
+    if not config.workers:
+        return None
+    with extra_required("ray", "--workers"):
+        from baselines.rollouts.workers import Workers
+    on_gpu = config.device.partition(":")[0] == "cuda"
+    gpus = float(on_gpu) if config.worker_gpus is None else config.worker_gpus
+    there = replace(
+        config,
+        device="cuda" if on_gpu and gpus else "cpu",  # Ray shows a worker its own GPUs alone, numbered from 0
+        threads=config.worker_threads,
+        model=_absolute(config.model),
+        replace={name: _absolute(who) for name, who in config.replace.items()},
+    )
+    return Workers(
+        partial(_load_there, there, list(agents)),
+        config.workers,
+        threads=config.worker_threads,
+        gpus=gpus,
+        address=config.ray_address,
+    )
+
+
+def _load_there(config: ExperimentConfig, agents: Sequence[str]) -> Team:
+    set_up_torch(config)
+    return load_team(config, agents)
+
+
+def _absolute(name: str) -> str:
+    """A path that exists here, from the root: a worker may run in another folder. Any other name stays."""
+    return str(Path(name).absolute()) if Path(name).exists() else name
+
+
+def collector_for(stage: Stage, team: Team, workers: "Workers | None") -> Collecting:
+    """Who plays on a stage: workers, if there are any, or else this process."""
+    if workers is None:
+        return stage.collector(team)
+    from baselines.rollouts.workers import RemoteCollector
+
+    return RemoteCollector(stage, team, workers)
 
 
 def default_folder(config: ExperimentConfig) -> Path:

@@ -1,7 +1,10 @@
 """Flex-MG environments that are over in no time, for the tests of what plays and trains on them."""
 
+import os
+import signal
 from collections.abc import Mapping
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
 
@@ -128,3 +131,18 @@ class ToldUppercase(Told, Uppercase):
 
 class ToldPaced(Told, Paced):
     """Paced, with a reference."""
+
+
+class Deadly(ToldLetters):
+    """Kills the process in which an action is taken while a file lies there, and the file with it; one is spared."""
+
+    def __init__(self, *, file: str = "", spared: int = 0, **base: object) -> None:
+        super().__init__(**base)
+        self.file = Path(file)
+        self.spared = spared
+
+    def act(self, agent: str, action: str) -> Outcome:
+        if os.getpid() != self.spared and self.file.is_file():
+            self.file.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().act(agent, action)

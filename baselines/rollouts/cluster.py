@@ -1,0 +1,64 @@
+"""Reaching a Ray cluster, quietly: one that runs already, or one of this process's own on this machine."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from baselines.errors import ClusterError
+
+ADDRESS = "RAY_ADDRESS"
+"""Environment variable that names the cluster where no setting does."""
+
+
+def connect(address: str | None, num_cpus: int) -> bool:
+    """Connect to the cluster at `address` or RAY_ADDRESS; without either, start one of so many CPUs on this machine.
+
+    A process that is connected already stays so. Returns whether this call connected it, so that who asked knows
+    whether to disconnect.
+
+    Raises: `ClusterError` if nothing answers there.
+    """
+    if ray.is_initialized():
+        return False
+    there = address or os.environ.get(ADDRESS)
+    with _sigterm_kept():
+        if there:
+            _join(there)
+        else:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it would tell its makers that it was started
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    return True
+
+
+def _join(there: str) -> None:
+    """Raises: `ClusterError`."""
+    try:
+        ray.init(address=there, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [repr(error)])[0]
+        raise ClusterError(
+            f"no Ray cluster answers at {there!r}: {reason} Start one with `ray start --head` and give the address it "
+            f"tells, or leave out --ray-address and {ADDRESS} for workers on this machine"
+        ) from error
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Ray puts its own handler in place of the process's, which would lose an iteration that was asked to end."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
