@@ -127,7 +127,7 @@ def distinct_tasks(env: TextEnv, level: str | None, num_instances: int, seed: in
 
 def play_held_out(
     config: ExperimentConfig,
-    team: Team,
+    team: Team | None,
     tasks: Sequence[Task],
     *,
     split: Literal["train", "test"] = "test",
@@ -138,16 +138,20 @@ def play_held_out(
 ) -> Evaluation:
     """Greedy play of held-out tasks, all of one level, under the settings of a run.
 
-    `scripts` play agents besides those that the settings name. `workers` play in place of this process.
+    `scripts` play agents besides those that the settings name. `workers` play in place of this process. There may be
+    no team where scripts and servers play everybody.
 
     `split` is "train" for levels that have too few instances to hold some out.
     """
     make = partial(make_env, config.env_id, split, config.env_options, level=tasks[0].level)
+    company = Company.named(config.replace, as_game(make()).agents)
     stage = Stage(
         make,
         num_envs=min(config.num_envs, len(tasks)),
         examples=examples or {},
-        scripts={**Company.named(config.replace, as_game(make()).agents).scripts, **(scripts or {})},
+        scripts={**company.scripts, **(scripts or {})},
+        served={agent: model for agent, model in company.served.items() if agent not in (scripts or {})},
+        max_requests=config.server_requests,
     )
     return evaluate_team(collector_for(stage, team, workers), tasks, sampling_for(config, 0.0), status)
 

@@ -37,8 +37,11 @@ class Evaluate:
     few_shot: int = 0
     """Put so many solved examples into each agent's prompt."""
     replace: Annotated[dict[str, str], shown("AGENT WHO ...")] = field(default_factory=dict)
-    """Let others play an agent, or all of a role: `untrained`, a script (reference, silent, random or echo), or the
-    same agent of another run or checkpoint, by its folder. They are added to those of the training."""
+    """Let others play an agent, or all of a role: `untrained`, a script (reference, silent, random or echo),
+    `openai:MODEL` for a model behind OPENAI_BASE_URL, or the same agent of another run or checkpoint, by its folder.
+    They are added to those of the training."""
+    server_requests: OptionalInt = None
+    """Most requests that are under way to such a server at once. Default: as in training."""
     log: Annotated[Path | None, shown("FILE")] = None
     """Add the episodes to this action log; `marft replay` verifies it."""
     json: bool = False
@@ -86,6 +89,7 @@ class Evaluate:
                 "workers": self.workers,
                 "worker_threads": self.worker_threads,
                 "ray_address": self.ray_address,
+                "server_requests": self.server_requests,
             },
             replaced=self.replace,
         )
@@ -97,10 +101,10 @@ class Evaluate:
         return 0
 
     def _check(self) -> None:
-        if self.checkpoint is None and (self.model is None or self.env_id is None):
+        if self.checkpoint is None and (self.env_id is None or not (self.model or self.replace)):
             raise ConfigError(
-                "there is nothing to evaluate; give the folder of a run or a checkpoint, or for an untrained team "
-                "both --model NAME and --env-id ID"
+                "there is nothing to evaluate; give the folder of a run or a checkpoint, or --env-id ID and for an "
+                "untrained team --model NAME, or --replace AGENT openai:MODEL for everybody"
             )
         for name, value, least in (("instances", self.instances, 1), ("few-shot", self.few_shot, 0)):
             if value < least:
@@ -123,11 +127,17 @@ class Evaluate:
                     "leave out --log and --few-shot"
                 )
         agents = list(next(iter(envs.values())).possible_agents)
-        Company.named(settings.replace, agents)
+        left = Company.named(settings.replace, agents).leaves(agents)
+        if left and self.checkpoint is None and self.model is None:
+            raise ConfigError(f"nobody plays {', '.join(left)}; give --model NAME, or name them under --replace")
+        if self.workers and not left:
+            raise ConfigError("no model plays here, so workers would have nothing to do; leave out --workers")
         if self.log is not None:
             marft_envs.write_log(self.log, ())  # no use finding out after the evaluation that it cannot be kept
-        with working(f"loading {cast.title}"):
-            team = cast.load(agents)
+        team = None
+        if left:
+            with working(f"loading {cast.title}"):
+                team = cast.load(agents)
         with working(f"starting {settings.workers} workers"):
             workers = start_workers(settings, agents)
         try:
@@ -139,7 +149,7 @@ class Evaluate:
                     note(f"{workers.losses.workers} workers were lost; others played in their place.")
 
     def _evaluate_at(
-        self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team", workers: "Workers | None"
+        self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team | None", workers: "Workers | None"
     ) -> "_Result":
         from baselines.evaluate import episodes_of, few_shot_examples, held_out_tasks, play_held_out
         from baselines.runs.experiment import make_env
@@ -172,21 +182,28 @@ class Evaluate:
         return {
             "env_id": cast.settings.env_id,
             "split": self.split,
-            "model": cast.settings.model,
+            "model": cast.settings.model if self.checkpoint or self.model else None,
             "checkpoint": None if cast.checkpoint is None else str(cast.checkpoint),
             "few_shot": self.few_shot,
             "replace": cast.settings.replace,
             **result.evaluation.record(),
         }
 
+    def _served(self, cast: "Cast") -> bool:
+        from baselines.runs.company import SERVED
+
+        return any(who.startswith(SERVED) for who in cast.settings.replace.values())
+
     def _print(self, cast: "Cast", results: Sequence["_Result"]) -> None:
         examples = f", {self.few_shot} examples in each prompt" if self.few_shot else ""
         replaced = [f"{agent}: {who}" for agent, who in cast.settings.replace.items()]
-        say(f"{cast.settings.env_id}, split {self.split}, greedy{examples}", cast.title, *replaced)
+        title = [cast.title] if self.checkpoint or self.model else []
+        say(f"{cast.settings.env_id}, split {self.split}, greedy{examples}", *title, *replaced)
         names = list(dict.fromkeys(name for result in results for name in result.evaluation.info))
         headings = ("level", "n", "return", "95 % interval", *names, "tokens")
         console().print(table(headings, [result.row(names) for result in results]))
-        note("return: the team's mean over n instances; tokens: written per episode")
+        servers = ", but not those of servers" if self._served(cast) else ""
+        note(f"return: the team's mean over n instances; tokens: written per episode{servers}")
         for result in results:
             if result.evaluation.num_instances < self.instances:
                 found = result.evaluation.num_instances

@@ -1,5 +1,6 @@
 """Reaching a Ray cluster, quietly: one that runs already, or one of this process's own on this machine."""
 
+import importlib
 import logging
 import os
 import signal
@@ -26,7 +27,8 @@ def connect(address: str | None, num_cpus: int) -> bool:
     if ray.is_initialized():
         return False
     there = address or os.environ.get(ADDRESS)
-    with _sigterm_kept():
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of calls that nobody waits for after another one failed
+    with _ours_kept():
         if there:
             _join(there)
         else:
@@ -54,11 +56,19 @@ def _join(there: str) -> None:
 
 
 @contextmanager
-def _sigterm_kept() -> Iterator[None]:
-    """Ray puts its own handler in place of the process's, which would lose an iteration that was asked to end."""
-    before = signal.getsignal(signal.SIGTERM)
+def _ours_kept() -> Iterator[None]:
+    """What Ray takes while it connects, and has no setting for.
+
+    It puts its own handler for SIGTERM in place of the process's, which would lose an iteration that was asked to end.
+    And it starts a thread that prints to standard output, where results go, that a worker died: which we count, log and
+    make up for. In place of that thread one is started that ends at once.
+    """
+    before, inside = signal.getsignal(signal.SIGTERM), importlib.import_module("ray._private.worker")
+    listen = inside.listen_error_messages
+    inside.listen_error_messages = lambda *_: None
     try:
         yield
     finally:
+        inside.listen_error_messages = listen
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)

@@ -9,6 +9,7 @@ from pettingzoo import AECEnv
 from baselines.policies.chat import Conversation
 from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.engines.history import History
+from baselines.policies.engines.question import Answering, Question
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, BatchKind, Rollout, Turn
 from baselines.rollouts.games import Game, as_game
@@ -80,21 +81,26 @@ class Collector:
     def __init__(
         self,
         make_env: Callable[[], FlexMG | AECEnv[str, object, object]],
-        team: Team,
+        team: Team | None,
         *,
         num_envs: int,
         reads_final_prompts: bool = False,
         examples: Mapping[str, Sequence[Message]] | None = None,
         scripts: Mapping[str, Script] | None = None,
+        server: Answering | None = None,
     ) -> None:
         """`reads_final_prompts`: whether rollouts tell what policies make of the next prompts where an episode is cut.
 
         `examples`: messages put into each agent's prompt after its system text (few-shot).
 
         `scripts`: who plays agents in place of the team; its own agents alone are asked.
+
+        `server`: plays agents as well. Where scripts and a server play all of them, there may be no team.
         """
         self.make_env = make_env
-        self.team = team
+        self._team = team
+        self._server = server
+        self._served = frozenset(server.models if server else ())
         self.scripts: Mapping[str, Script] = scripts or {}
         games = [scripted_game(make_env(), scripts) if scripts else as_game(make_env()) for _ in range(num_envs)]
         self._seats = [Seat(game) for game in games]
@@ -102,6 +108,12 @@ class Collector:
         self._examples = examples or {}
         self.agents = self._seats[0].game.agents
         self.num_envs = num_envs
+
+    @property
+    def team(self) -> Team:
+        """Who plays where neither a script nor a server does."""
+        assert self._team is not None, "without a team nobody is left to it"
+        return self._team
 
     def collect(
         self,
@@ -159,7 +171,8 @@ class Collector:
 
     def submit(self, seat: Seat, agent: str, turn: Turn) -> None:
         """Let an agent do what is known already."""
-        seat.conversations[agent].record(turn.action_ids)
+        if agent in seat.conversations:
+            seat.conversations[agent].record(turn.action_ids)
         seat.num_turns[agent] += 1
         seat.game.submit(agent, turn)
 
@@ -179,7 +192,8 @@ class Collector:
         for number, task in waiting:
             seat.number, seat.task = number, task
             seat.game.reset(task.seed, task.level)
-            seat.conversations = {agent: self.team.conversation() for agent in seat.game.agents}
+            own = [agent for agent in seat.game.agents if agent not in self.scripts and agent not in self._served]
+            seat.conversations = {agent: self.team.conversation() for agent in own}
             seat.num_turns = dict.fromkeys(seat.game.agents, 0)
             return True
         return False
@@ -190,15 +204,44 @@ class Collector:
 
     def _ask(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Turn]:
         """`active`: whose histories count against what may be kept."""
-        requests = self._requests(asked, active, sampling)
-        replies = self.team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
+        served = [(seat, agent) for seat, agent in asked if agent in self._served]
+        awaited = self._asked_of_server(served, sampling)  # it writes while the team does
+        own = [(seat, agent) for seat, agent in asked if agent not in self._served]
+        requests = self._requests(own, active, sampling)
+        replies: Sequence[Reply] = ()
+        if requests:
+            replies = self.team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
+        drawn = iter(zip(requests, replies, strict=True))
+        answers = iter(awaited())
         turns = []
-        for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
-            if reply.history is not None:
-                seat.histories[agent] = reply.history
-            turns.append(_turn(agent, request, reply, seat.game))
+        for seat, agent in asked:  # in acting order: each is told what was submitted before
+            if agent in self._served:
+                told = seat.game.state(agent), seat.game.observation(agent)
+                turns.append(Turn(agent, 0, [], [], [], next(answers), *told))
+            else:
+                request, reply = next(drawn)
+                if reply.history is not None:
+                    seat.histories[agent] = reply.history
+                turns.append(_turn(agent, request, reply, seat.game))
             self.submit(seat, agent, turns[-1])
         return turns
+
+    def _asked_of_server(self, asked: Sequence[tuple[Seat, str]], sampling: Sampling) -> Callable[[], list[str]]:
+        """Ask; what is returned waits for the answers."""
+        if self._server is None or not asked:
+            return list
+        return self._server.ask(
+            [
+                Question(
+                    agent,
+                    self._with_examples(agent, seat.game.messages(agent)),
+                    sampling.limit(agent),
+                    seat.game.max_chars(agent),
+                )
+                for seat, agent in asked
+            ],
+            sampling.temperature,
+        )
 
     def _rollouts(self, done: Sequence[Seat], sampling: Sampling) -> dict[int, Rollout]:
         """The finished episodes by their numbers; the next prompts of all that were cut are read together."""
@@ -210,7 +253,7 @@ class Collector:
             for seat in done
             if not rollouts[seat.number].terminated
             for agent in rollouts[seat.number].final_states
-            if agent not in self.scripts
+            if agent in seat.conversations
         ]
         if cut:
             features = self.team.prompt_features(

@@ -31,6 +31,12 @@ def demonstrate(
     if not isinstance(as_game(env), FlexGame):
         raise EnvironmentKindError(f"{env} is no FlexMG environment, so it has no reference that could be imitated")
     game = scripted_game(env, scripts or {})
+    served = [agent for agent in game.agents if agent not in team.adapter_of and agent not in (scripts or {})]
+    if served:
+        raise ConfigError(
+            f"{', '.join(served)} are played by a server, which knows no reference that others could go on from; let a "
+            "script play them: --replace AGENT reference"
+        )
     rollouts: list[Rollout] = []
     for task in tasks:
         rollouts.append(_demonstrated(game, team, task, sampling))

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from pettingzoo import AECEnv
 
+from baselines.errors import extra_required
+from baselines.policies.engines.question import Answering
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, BatchKind
 from baselines.rollouts.collect import Collector, Progress, Sampling, Task, Way
@@ -23,8 +25,12 @@ class Stage:
     reads_final_prompts: bool = False
     examples: Mapping[str, Sequence[Message]] = field(default_factory=dict)
     scripts: Mapping[str, Script] = field(default_factory=dict)
+    served: Mapping[str, str] = field(default_factory=dict)
+    """Agent -> what a server calls the model that plays it."""
+    max_requests: int = 16
+    """Most requests that are under way to it at once, of all collectors together."""
 
-    def collector(self, team: Team, num_collectors: int = 1) -> Collector:
+    def collector(self, team: Team | None, num_collectors: int = 1) -> Collector:
         """One of so many that share the environment copies."""
         return Collector(
             self.make_env,
@@ -33,7 +39,20 @@ class Stage:
             reads_final_prompts=self.reads_final_prompts,
             examples=self.examples,
             scripts=self.scripts,
+            server=server_for(self.served, -(-self.max_requests // num_collectors)),
         )
+
+
+def server_for(served: Mapping[str, str], max_requests: int) -> Answering | None:
+    """The server that plays these agents; None if it plays nobody.
+
+    Raises: `MissingExtraError`, `ServerError` without a key.
+    """
+    if not served:
+        return None
+    with extra_required("openai", "an agent that openai:MODEL plays"):
+        from baselines.policies.engines.server import Server
+    return Server(served, max_requests=max_requests)
 
 
 class Collecting(Protocol):

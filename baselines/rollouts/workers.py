@@ -42,7 +42,7 @@ _LOST = (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError, OutO
 """How Ray says that a worker, or what it made, is gone."""
 _POLL_S = 0.5
 """How often workers are asked how far they are."""
-_START_S = 600.0
+_START_S = 300.0
 """How long workers may take to find room and to load their models."""
 _MOST_LOSSES = 3
 """Of one share: what is lost more often is lost for a reason."""
@@ -198,7 +198,7 @@ class Workers:
                 _got(reference)
             except _LOST as error:
                 raise ClusterError(
-                    f"a worker was lost while it loaded its model: {error} Is there memory for {self.num_workers} "
+                    f"a worker was lost while it loaded its model: {_first_line(error)} Is there memory for {self.num_workers} "
                     "copies of it?"
                 ) from error
             self._alive.append(handle)
@@ -305,8 +305,13 @@ def _resources() -> str:
     return ", ".join(f"{found.get(name, 0):g} {name}" for name in ("CPU", "GPU"))
 
 
+def _first_line(error: Exception) -> str:
+    """Of what Ray says, which goes on with identifiers."""
+    return (str(error).strip().splitlines() or [repr(error)])[0]
+
+
 def _give_up(part: range, num_times: int, error: Exception) -> NoReturn:
     raise ClusterError(
         f"the workers that played episodes {part.start} to {part.stop - 1} were lost {num_times} times, so it is no "
-        f"accident: {error} If they ran out of memory, make --num-envs or --rollout-batch-size smaller"
+        f"accident: {_first_line(error)} If they ran out of memory, make --num-envs or --rollout-batch-size smaller"
     ) from error

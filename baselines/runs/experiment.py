@@ -77,7 +77,10 @@ class ExperimentConfig:
     LoRA settings must be this run's. Critic and optimisers begin anew."""
     replace: dict[str, str] = field(default_factory=dict)
     """Agents, or all of a role, that others play and that are not trained: `untrained`, a script (reference, silent,
-    random or echo), or the same agent of another run or checkpoint, by its folder."""
+    random or echo), `openai:MODEL` for a model behind OPENAI_BASE_URL, or the same agent of another run or checkpoint,
+    by its folder."""
+    server_requests: int = 16
+    """Most requests that are under way to such a server at once."""
     lora_rank: int = 8
     """Rank of the adapters; more learns more and costs little."""
     lora_alpha: int = 16
@@ -176,6 +179,7 @@ class ExperimentConfig:
             "num_envs",
             "max_new_tokens",
             "rollout_batch_size",
+            "server_requests",
             "lora_rank",
             "checkpoint_every",
             "max_packed_tokens",
@@ -248,7 +252,7 @@ class Experiment:
         known = tuple(probe.levels) if isinstance(probe, FlexMG) else ()
         agents = as_game(probe).agents
         company = Company.named(config.replace, agents)
-        if len(company.models) + len(company.scripts) == len(agents):
+        if len(company.models) == len(company.leaves(agents)):
             raise ConfigError("replace leaves nobody to train; leave at least one agent out of it")
         target = config.level or next(reversed(config.curriculum_levels), None)
         if target is None and isinstance(probe, FlexMG):
@@ -266,6 +270,8 @@ class Experiment:
             num_envs=min(config.num_envs, config.episodes_per_iteration),
             reads_final_prompts=config.reads_final_prompts,
             scripts=company.scripts,
+            served=company.served,
+            max_requests=config.server_requests,
         )
         team = load_team(config, agents)
         workers = start_workers(config, agents)
@@ -426,7 +432,7 @@ def set_up_torch(config: ExperimentConfig) -> None:
 
 
 def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path | None = None) -> Team:
-    """The team of a configuration, fresh or from a checkpoint's folder; agents that scripts play are not part of it.
+    """The team of a configuration, fresh or from a checkpoint's folder, without those that scripts or servers play.
 
     Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError`.
     """
@@ -437,7 +443,7 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed)  # adapters start alike whatever was drawn before
         team = Team.load(
-            [agent for agent in agents if agent not in company.scripts],
+            company.leaves(agents),
             model=config.model,
             adapters=config.adapters,
             lora=lora,
@@ -495,9 +501,9 @@ def _absolute(name: str) -> str:
     return str(Path(name).absolute()) if Path(name).exists() else name
 
 
-def collector_for(stage: Stage, team: Team, workers: "Workers | None") -> Collecting:
+def collector_for(stage: Stage, team: Team | None, workers: "Workers | None") -> Collecting:
     """Who plays on a stage: workers, if there are any, or else this process."""
-    if workers is None:
+    if workers is None or team is None:
         return stage.collector(team)
     from baselines.rollouts.workers import RemoteCollector
 

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 
@@ -136,13 +137,14 @@ class ToldPaced(Told, Paced):
 class Deadly(ToldLetters):
     """Kills the process in which an action is taken while a file lies there, and the file with it; one is spared."""
 
-    def __init__(self, *, file: str = "", spared: int = 0, **base: object) -> None:
+    def __init__(self, *, file: str = "none", spared: int = 0, **base: object) -> None:
         super().__init__(**base)
         self.file = Path(file)
         self.spared = spared
 
     def act(self, agent: str, action: str) -> Outcome:
-        if os.getpid() != self.spared and self.file.is_file():
-            self.file.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
+        if os.getpid() != self.spared:
+            with suppress(FileNotFoundError):  # only one of several processes finds it
+                self.file.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
         return super().act(agent, action)
