@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 
@@ -63,7 +64,8 @@ def _ours_kept() -> Iterator[None]:
     And it starts a thread that prints to standard output, where results go, that a worker died: which we count, log and
     make up for. In place of that thread one is started that ends at once.
     """
-    before, inside = signal.getsignal(signal.SIGTERM), importlib.import_module("ray._private.worker")
+    before = signal.getsignal(signal.SIGTERM)
+    inside: Any = importlib.import_module("ray._private.worker")
     listen = inside.listen_error_messages
     inside.listen_error_messages = lambda *_: None
     try:

@@ -198,8 +198,8 @@ class Workers:
                 _got(reference)
             except _LOST as error:
                 raise ClusterError(
-                    f"a worker was lost while it loaded its model: {_first_line(error)} Is there memory for {self.num_workers} "
-                    "copies of it?"
+                    f"a worker was lost while it loaded its model: {_first_line(error)} Is there memory for "
+                    f"{self.num_workers} copies of it?"
                 ) from error
             self._alive.append(handle)
         self._starting = {}

@@ -32,6 +32,7 @@ from baselines.rollouts.shares import shares
 from baselines.rollouts.stage import Stage
 from baselines.rollouts.tree import Tree, grow_trees
 from baselines.rollouts.workers import RemoteCollector, Workers
+from baselines.runs import experiment
 from baselines.runs.experiment import ExperimentConfig, load_team, start_workers
 from baselines.runs.records import read_records
 from tests.baselines.conftest import perturb
