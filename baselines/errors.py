@@ -46,6 +46,7 @@ EXTRA_MODULES = {
     ),
     "openai": frozenset({"openai"}),
     "ray": frozenset({"ray"}),
+    "vllm": frozenset({"vllm"}),
 }
 """The modules that each extra brings, by the extra's name in `pyproject.toml` (a test compares the two)."""
 

@@ -62,6 +62,8 @@ class Evaluate:
     """cpu, cuda or cuda:N. Default: as in training."""
     threads: OptionalInt = None
     """CPU threads of torch; 0 takes what torch chooses. Default: as in training."""
+    engine: Literal["hf", "vllm"] = "hf"
+    """Who draws replies: the model here, or vLLM on a GPU."""
     workers: int = 0
     """Ray workers that play, each with a copy of the model; 0 plays here."""
     worker_threads: OptionalInt = None
@@ -86,6 +88,7 @@ class Evaluate:
                 "rollout_batch_size": self.rollout_batch_size,
                 "device": self.device,
                 "threads": self.threads,
+                "engine": self.engine,
                 "workers": self.workers,
                 "worker_threads": self.worker_threads,
                 "ray_address": self.ray_address,

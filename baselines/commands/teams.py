@@ -39,7 +39,8 @@ class Cast:
         hush_libraries()
         set_up_torch(self.settings)
         others = {name: who for name, who in self.settings.replace.items() if agents_named(name, agents)}
-        return load_team(replace(self.settings, replace=others), agents, self.checkpoint)
+        acts = not self.settings.workers
+        return load_team(replace(self.settings, replace=others), agents, self.checkpoint, acts=acts)
 
 
 def find_cast(
@@ -54,7 +55,7 @@ def find_cast(
     """The settings of a checkpoint, or the defaults, with everything in `given` that is not None in their place.
 
     Options, level and company of the training hold only for the environment that it was about; `replaced` is added to
-    the latter. Workers are of the command's own asking.
+    the latter. Workers and engine are of the command's own asking.
 
     Raises: CheckpointError, ConfigError.
     """
@@ -66,7 +67,8 @@ def find_cast(
         settings = replace(settings, env_id=env_id, level=None, env_options={}, replace={})
     options = {**settings.env_options, **env_options}
     company = {**settings.replace, **(replaced or {})}
-    settings = replace(settings, level=level or settings.level, env_options=options, replace=company, workers=0)
+    settings = replace(settings, level=level or settings.level, env_options=options, replace=company)
+    settings = replace(settings, workers=0, engine="hf")
     for name, value in given.items():
         if value is not None:
             setattr(settings, name, value)

@@ -22,7 +22,8 @@ from baselines.learning.losses import chosen_tokens, entropy_from_logits, token_
 from baselines.learning.masks import length_mask, padded
 from baselines.learning.packing import pack, packs_within
 from baselines.policies.chat import ChatEncoder, Conversation
-from baselines.policies.engines.hf import Reply, Request, end_ids, generate
+from baselines.policies.engines.engine import Engine
+from baselines.policies.engines.hf import HfEngine, Reply, Request, end_ids
 from baselines.policies.engines.history import History
 from baselines.policies.engines.prefill import Prompt, features_of, left_padded
 from baselines.policies.features import text_features, text_ids
@@ -103,6 +104,7 @@ class Team:
         self.adapter_of = dict(adapter_of)
         self._of_others: set[str] = set()
         self.encoder = ChatEncoder(tokenizer, end_ids(model, tokenizer))
+        self.engine: Engine = HfEngine(model, tokenizer, is_packed=self.compute.path == "packed")
 
     @classmethod
     def load(  # noqa: PLR0913  # each is a setting of its own
@@ -176,14 +178,7 @@ class Team:
 
     def act(self, requests: Sequence[Request], *, temperature: float, batch_size: int) -> list[Reply]:
         """Draw a reply to each request; adapters may be mixed. Temperature 0 is greedy."""
-        return generate(
-            self.model,
-            self.tokenizer,
-            requests,
-            temperature=temperature,
-            batch_size=batch_size,
-            is_packed=self.compute.path == "packed",
-        )
+        return self.engine.draw(requests, temperature=temperature, batch_size=batch_size)
 
     def parameters(self, adapter: str) -> list[Parameter]:
         """The trainable tensors of one adapter, in the model's order."""

@@ -20,6 +20,7 @@ from pettingzoo import AECEnv
 import marft_envs
 from baselines.errors import ConfigError, extra_required
 from baselines.policies.loading import Lora
+from baselines.policies.models import resolve_model
 from baselines.policies.team import Compute, Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Sampling, Task
@@ -110,6 +111,14 @@ class ExperimentConfig:
     gradient_checkpointing: bool = False
     """Compute each layer again in the backward pass in place of keeping what it computed: less memory, a third more
     time."""
+    engine: Literal["hf", "vllm"] = "hf"
+    """Who draws replies: the model that is trained, or vLLM on a GPU, whose probabilities differ a little: see
+    `max_sampler_ratio` and the metrics of drift."""
+    vllm_memory: float = 0.4
+    """Share of a GPU's memory that vLLM takes for its copy of the base, and for keys and values; the rest is for
+    training, where both are on one GPU."""
+    vllm_options: dict[str, int | float | bool | str] = field(default_factory=dict)
+    """Further arguments of vLLM's `LLM`, e.g. `max_model_len 8192 tensor_parallel_size 2`."""
     threads: int = 0
     """CPU threads of torch; 0 takes what torch chooses. With other load on the machine fewer can be faster."""
 
@@ -200,14 +209,20 @@ class ExperimentConfig:
             )
         if self.num_checkpoints < 0:
             raise ConfigError(f"num_checkpoints is {self.num_checkpoints}; give how many to keep, or 0 to keep all")
+        self._check_sampling()
+        if self.threads < 0:
+            raise ConfigError(f"threads is {self.threads}; give a number of CPU threads, or 0 for torch's own choice")
+
+    def _check_sampling(self) -> None:
+        """Who draws replies, and where."""
+        if not 0 < self.vllm_memory <= 1:
+            raise ConfigError(f"vllm_memory is {self.vllm_memory}; it must be a share, above 0 and at most 1")
         if self.workers < 0:
             raise ConfigError(f"workers is {self.workers}; give how many play, or 0 to play in this process")
         if self.worker_threads < 1:
             raise ConfigError(f"worker_threads is {self.worker_threads}; a worker needs at least 1")
         if self.worker_gpus is not None and self.worker_gpus < 0:
             raise ConfigError(f"worker_gpus is {self.worker_gpus}; give a share of a GPU, a number of them, or 0")
-        if self.threads < 0:
-            raise ConfigError(f"threads is {self.threads}; give a number of CPU threads, or 0 for torch's own choice")
 
 
 class Experiment:
@@ -228,7 +243,7 @@ class Experiment:
         self.team = team
         self.collector = collector
         self.workers = workers
-        self._told = (0, 0)
+        self._told = (0, 0) if workers is None else (workers.losses.workers, workers.losses.episodes)
         self.curriculum = curriculum
         self.folder = folder
         self.level = curriculum.levels[-1]
@@ -273,12 +288,13 @@ class Experiment:
             served=company.served,
             max_requests=config.server_requests,
         )
-        team = load_team(config, agents)
+        team = load_team(config, agents, acts=not config.workers)
         workers = start_workers(config, agents)
         return cls(config, team, collector_for(stage, team, workers), curriculum, folder, workers=workers)
 
     def close(self) -> None:
-        """Stop the workers, if there are any."""
+        """Stop what runs beside this process: workers, and whatever draws replies."""
+        self.team.engine.close()
         if self.workers is not None:
             self.workers.close()
 
@@ -431,8 +447,12 @@ def set_up_torch(config: ExperimentConfig) -> None:
     torch.set_float32_matmul_precision(config.matmul_precision)
 
 
-def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path | None = None) -> Team:
+def load_team(
+    config: ExperimentConfig, agents: Sequence[str], checkpoint: Path | None = None, *, acts: bool = True
+) -> Team:
     """The team of a configuration, fresh or from a checkpoint's folder, without those that scripts or servers play.
+
+    `acts`: whether replies are drawn here; where workers draw them, no other engine is needed beside the model.
 
     Raises: `ModelNotFoundError`, `CheckpointError`, `ConfigError`.
     """
@@ -461,6 +481,17 @@ def load_team(config: ExperimentConfig, agents: Sequence[str], checkpoint: Path 
             team.replace(agent, folder)
     if checkpoint is not None:
         team.load_adapters(checkpoint)
+    if acts and config.engine == "vllm":
+        with extra_required("vllm", "--engine vllm"):
+            from baselines.policies.engines.vllm import VllmEngine
+
+            team.engine = VllmEngine(
+                team.model,
+                team.tokenizer,
+                str(resolve_model(config.model)),
+                memory=config.vllm_memory,
+                options=config.vllm_options,
+            )
     return team
 
 

@@ -41,6 +41,7 @@ MEMORY = (
     "workers",
     "worker_threads",
     "worker_gpus",
+    "vllm_memory",
 )
 """Settings that may change as well, since a run that ran out of memory needs it: the same sums in other parts."""
 _FREE = (*WITHOUT_EFFECT, *ROUNDING_ONLY, *MEMORY)

@@ -1,6 +1,6 @@
 """What turns are worth by a critic's word: read before an update, and fitted to what came of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -147,9 +147,23 @@ class Values:
             before = [self._told(turn.state, turn.agent) for turn in turns]
             return self._team.features(before + [self._told(one.final_states[agent], agent) for one, agent in cut])
         nothing = torch.zeros(self._team.hidden_size)  # of scripts, whose values nobody asks for
-        own = [self._team.require_features(turn.features) if self._is_known(turn) else nothing for turn in turns]
+        read = self._read_again([turn for turn in turns if self._is_known(turn) and turn.features is None])
+        own = [
+            (turn.features if turn.features is not None else next(read)) if self._is_known(turn) else nothing
+            for turn in turns
+        ]
         after = [rollout.final_features.get(agent, nothing) for rollout, agent in cut]
         return torch.stack([*own, *after]).to(self._team.model.device)
+
+    def _read_again(self, turns: Sequence[Turn]) -> Iterator[Tensor]:
+        """Prompts whose sampler did not tell what it made of them; the policy has not moved since.
+
+        Raises: `ConfigError` for a model that does not show it.
+        """
+        if not turns:
+            return iter(())
+        agents, prompts = [turn.agent for turn in turns], [turn.prompt_ids for turn in turns]
+        return iter(self._team.prompt_features(agents, prompts, self._team.compute.batch_size).cpu())
 
     def _told(self, state: str, agent: str) -> str:
         return f"{state}\n\n{agent} is about to act." if self._names_agents else state

@@ -39,10 +39,11 @@ def grown(
 
 def test_every_turn_of_the_trunk_has_its_branches_from_one_state(team: Team) -> None:
     tree = grown(team, lambda: Letters(team=PAIR, horizon=2))
-    # Two trees of two rounds of two turns, grown side by side.
-    assert [branches.turns[0].agent for branches in tree.branches] == ["writer_0"] * 2 + ["editor_0"] * 2 + [
-        "writer_0"
-    ] * 2 + ["editor_0"] * 2
+    # Two trees of two rounds of two turns, one after the other.
+    assert [branches.turns[0].agent for branches in tree.branches] == ["writer_0", "editor_0"] * 2 * 2
+    assert [branches.instance for branches in tree.branches] == [
+        rollout.instance for rollout in (tree.rollouts[0], tree.rollouts[-1]) for _ in range(4)
+    ]
     for branches in tree.branches:
         assert len(branches.turns) == len(branches.returns) == 3
         assert len({tuple(turn.prompt_ids) for turn in branches.turns}) == 1
@@ -52,7 +53,7 @@ def test_every_turn_of_the_trunk_has_its_branches_from_one_state(team: Team) -> 
 
 def test_a_branch_comes_to_what_its_whole_episode_pays(team: Team) -> None:
     tree = grown(team, lambda: Letters(team=PAIR, horizon=1))
-    writers, editors = tree.branches[:2], tree.branches[2:]
+    writers, editors = tree.branches[::2], tree.branches[1::2]
     for seed, (writer, editor) in enumerate(zip(writers, editors, strict=True)):
         said = writer.turns[writer.returns.index(max(writer.returns))]  # the trunk went on with the writer's best
         for turn, amount in zip(editor.turns, editor.returns, strict=True):

@@ -90,11 +90,34 @@ def generate(
         chosen = order[start : start + batch_size]
         drawn = _draw(model, [requests[position] for position in chosen], temperature, ends, is_packed=is_packed)
         for position, row in zip(chosen, drawn, strict=True):
-            ids, text = _cut_to_chars(tokenizer, row.ids, ends, requests[position].max_chars)
+            ids, text = cut_to_chars(tokenizer, row.ids, ends, requests[position].max_chars)
             logprobs = row.logprobs[: len(ids)] if temperature else []
             replies[position] = Reply(ids, logprobs, text, row.features, row.history)
     model.train(was_training)
     return [replies[position] for position in range(len(requests))]
+
+
+class HfEngine:
+    """Draws with the team's own model, which is the trainer's: in float32 both give the same probabilities."""
+
+    def __init__(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, *, is_packed: bool) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._is_packed = is_packed
+
+    def draw(self, requests: Sequence[Request], *, temperature: float, batch_size: int) -> list[Reply]:
+        """See `generate`."""
+        return generate(
+            self._model,
+            self._tokenizer,
+            requests,
+            temperature=temperature,
+            batch_size=batch_size,
+            is_packed=self._is_packed,
+        )
+
+    def close(self) -> None:
+        """There is nothing beside the model."""
 
 
 @dataclass(slots=True)
@@ -173,7 +196,7 @@ def _drawn(logits: Tensor, noise: Sequence[float], temperature: float) -> tuple[
     return tokens[:, 0].tolist(), logprobs.gather(-1, tokens)[:, 0].tolist()
 
 
-def _cut_to_chars(
+def cut_to_chars(
     tokenizer: PreTrainedTokenizerBase, action_ids: list[int], ends: Sequence[int], max_chars: int
 ) -> tuple[list[int], str]:
     """Drop tokens from the end until the text fits; a reply that was cut has no end-of-sequence token any more."""
