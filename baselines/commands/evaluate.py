@@ -146,6 +146,8 @@ class Evaluate:
         try:
             return [self._evaluate_at(level, env, cast, team, workers) for level, env in envs.items()]
         finally:
+            if team is not None:
+                team.engine.close()
             if workers is not None:
                 workers.close()
                 if workers.losses.workers:

@@ -44,6 +44,8 @@ _POLL_S = 0.5
 """How often workers are asked how far they are."""
 _START_S = 300.0
 """How long workers may take to find room and to load their models."""
+_END_S = 5.0
+"""How long they may take to end before they are ended."""
 _MOST_LOSSES = 3
 """Of one share: what is lost more often is lost for a reason."""
 
@@ -91,6 +93,10 @@ class _Actor:
             return way(self._collector, tasks, sampling, self._tell)
         finally:
             self._num_done = 0
+
+    def end(self) -> None:
+        """Give back what was begun beside the model."""
+        self._team.engine.close()
 
     @ray.method(concurrency_group="telling")
     def num_done(self) -> int:
@@ -170,6 +176,9 @@ class Workers:
 
     def close(self) -> None:
         """Stop the workers, and the cluster if it was started, or connected to, for them."""
+        ended = [handle.end.remote() for handle in self._alive]
+        if ended:
+            ray.wait(ended, num_returns=len(ended), timeout=_END_S)
         for handle in (*self._alive, *self._starting.values()):
             ray.kill(handle)
         self._alive, self._starting = [], {}

@@ -19,6 +19,7 @@ long as the batch is the same; vLLM promises no more. Hidden states are not told
 """
 
 import importlib
+import shutil
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -72,8 +73,7 @@ class VllmEngine:
         self._model = model
         self._tokenizer = tokenizer
         self._ends = end_ids(model, tokenizer)
-        self._folder = TemporaryDirectory(prefix="marft-adapters-")
-        self._known: dict[str, tuple[object, LoRARequest, TemporaryDirectory[str]]] = {}
+        self._known: dict[str, tuple[object, LoRARequest]] = {}
         self._num_versions = 0
         configs = cast("Mapping[str, LoraConfig]", model.peft_config)
         chosen: dict[str, Any] = {
@@ -89,12 +89,12 @@ class VllmEngine:
         try:
             self._llm: LLM = self._vllm.LLM(where, **chosen)
         except (RuntimeError, ValueError, TypeError) as error:
-            self._folder.cleanup()
             reason = (str(error).strip().splitlines() or [repr(error)])[0]
             raise ConfigError(
                 f"vLLM cannot begin with {where!r}: {reason} Give it another share of the GPU by --vllm-memory, change "
                 "--vllm-options (max_model_len makes room), or draw with --engine hf"
             ) from error
+        self._folder = TemporaryDirectory(prefix="marft-adapters-")
 
     def draw(self, requests: Sequence[Request], *, temperature: float, batch_size: int) -> list[Reply]:
         """See `Engine.draw`. vLLM makes its own batches, so `batch_size` is not read.
@@ -150,19 +150,23 @@ class VllmEngine:
         return Reply(ids, logprobs, text)
 
     def _request_for(self, adapter: str) -> "LoRARequest":
-        """The adapter as it is now, as a file that vLLM can read."""
-        version = tuple(parameter._version for parameter in self._parameters_of(adapter))  # noqa: SLF001  # torch's count of changes in place
-        if adapter in self._known and self._known[adapter][0] == version:
-            return self._known[adapter][1]
+        """The adapter as it is now, as files that vLLM can read. Those of the version before it are dropped."""
+        # How often each tensor was changed in place, which torch counts for the sake of its gradients.
+        version = tuple(parameter._version for parameter in self._parameters_of(adapter))  # noqa: SLF001
+        if adapter in self._known:
+            known, request = self._known[adapter]
+            if known == version:
+                return request
+            shutil.rmtree(Path(request.lora_path).parent)
         self._num_versions += 1
-        folder = TemporaryDirectory(prefix=f"{self._num_versions}-", dir=self._folder.name)
-        self._model.save_pretrained(folder.name, selected_adapters=[adapter])
-        request: LoRARequest = self._lora_request(
+        folder = Path(self._folder.name) / str(self._num_versions)
+        self._model.save_pretrained(str(folder), selected_adapters=[adapter])
+        request = self._lora_request(
             lora_name=f"{adapter} {self._num_versions}",
             lora_int_id=self._num_versions,
-            lora_path=str(Path(folder.name) / adapter),
+            lora_path=str(folder / adapter),
         )
-        self._known[adapter] = (version, request, folder)  # the folder of the version before goes with its last use
+        self._known[adapter] = version, request
         return request
 
     def _parameters_of(self, adapter: str) -> list[torch.nn.Parameter]:
