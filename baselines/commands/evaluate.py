@@ -106,8 +106,8 @@ class Evaluate:
     def _check(self) -> None:
         if self.checkpoint is None and (self.env_id is None or not (self.model or self.replace)):
             raise ConfigError(
-                "there is nothing to evaluate; give the folder of a run or a checkpoint, or --env-id ID and for an "
-                "untrained team --model NAME, or --replace AGENT openai:MODEL for everybody"
+                "there is nothing to evaluate; give the folder of a run or a checkpoint, or for an untrained team "
+                "both --model NAME and --env-id ID, or in place of --model name everybody under --replace"
             )
         for name, value, least in (("instances", self.instances, 1), ("few-shot", self.few_shot, 0)):
             if value < least:

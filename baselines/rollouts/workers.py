@@ -42,7 +42,7 @@ _LOST = (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError, OutO
 """How Ray says that a worker, or what it made, is gone."""
 _POLL_S = 0.5
 """How often workers are asked how far they are."""
-_START_S = 300.0
+_START_S = 900.0
 """How long workers may take to find room and to load their models."""
 _END_S = 5.0
 """How long they may take to end before they are ended."""

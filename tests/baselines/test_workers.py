@@ -196,6 +196,7 @@ def test_a_worker_that_dies_on_its_way_is_made_up_for_and_counted(two: Workers, 
     )  # a share of six episodes of three instances
 
 
+@pytest.mark.slow
 def test_a_worker_that_died_between_two_calls_is_replaced(two: Workers, team: Team) -> None:
     before = pids(two, team)
     lost = two.losses.workers
@@ -211,6 +212,7 @@ def test_a_worker_that_died_between_two_calls_is_replaced(two: Workers, team: Te
     assert len(set(after)) == 2
 
 
+@pytest.mark.slow
 def test_a_share_that_is_lost_again_and_again_is_given_up(
     two: Workers, team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +295,7 @@ def test_a_run_with_workers_is_that_of_one_process_up_to_rounding(alone: Path, u
     assert "train/lost_workers" not in read_records(alone / "metrics.jsonl")[0]
 
 
+@pytest.mark.slow
 def test_a_run_that_loses_a_worker_in_an_iteration_ends_with_the_same_numbers(
     alone: Path, undisturbed: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,6 +388,7 @@ def _by_mistake(collector: Collector, tasks: Sequence[Task], sampling: Sampling,
     raise ConfigError("a mistake: and its way out")
 
 
+@pytest.mark.slow
 def test_a_team_that_cannot_be_loaded_by_workers_is_told_as_it_is(settings: ExperimentConfig) -> None:
     def load() -> Team:
         raise CheckpointError("no such folder here")
