@@ -374,3 +374,33 @@ def test_a_team_is_trained_and_evaluated_beside_a_server(stub: Stub, tiny_model:
         "writer_0",
     ]
     assert main(["evaluate", str(folder), "--instances", "1"]) == 0
+
+
+def test_a_run_whose_server_fails_says_how_to_go_on_and_does(
+    stub: Stub, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    words = ["--env-id", "tests.baselines.toy_envs:Letters", "--model", str(tiny_model), "--run-dir", str(folder)]
+    words += [
+        "--num-iterations",
+        "3",
+        "--episodes-per-iteration",
+        "2",
+        "--max-new-tokens",
+        "2",
+        "--eval-instances",
+        "0",
+    ]
+    work = stub.answer
+
+    def fail_later(asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        return work(asked) if len(stub.asked) < 6 else error(400, "no more today")  # an iteration asks four times
+
+    stub.answer = fail_later  # type: ignore[method-assign]
+    assert main(["train", *words, "--replace", "editor", "openai:tiny"]) == 2
+    shown = capsys.readouterr()
+    assert "no more today" in shown.err
+    assert f"Go on with: marft train --resume {folder}" in " ".join(shown.out.split())
+    stub.answer = work  # type: ignore[method-assign]
+    assert main(["train", "--resume", str(folder)]) == 0
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 3
