@@ -84,5 +84,5 @@ def _checkpoint(agent: str, who: str) -> Path:
     try:
         return load_checkpoint(Path(who)).path
     except CheckpointError as error:
-        choices = ", ".join((UNTRAINED, f"{SERVED}MODEL", *marft_envs.SCRIPTED_PLAYS))
+        choices = ", ".join((UNTRAINED, *marft_envs.SCRIPTED_PLAYS, f"{SERVED}MODEL"))
         raise CheckpointError(f"{agent} is to be played by {who!r}, none of {choices}: {error}") from error
