@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from baselines.errors import ClusterError
 
 ADDRESS = "RAY_ADDRESS"
 """Environment variable that names the cluster where no setting does."""
+_CONNECT_S = 10.0
 
 
 def connect(address: str | None, num_cpus: int) -> bool:
@@ -47,13 +49,24 @@ def connect(address: str | None, num_cpus: int) -> bool:
 def _join(there: str) -> None:
     """Raises: `ClusterError`."""
     try:
+        _require_listener(there)
         ray.init(address=there, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [repr(error)])[0]
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [repr(error)])[0].rstrip(".")
         raise ClusterError(
-            f"no Ray cluster answers at {there!r}: {reason} Start one with `ray start --head` and give the address it "
+            f"no Ray cluster answers at {there!r}: {reason}. Start one with `ray start --head` and give the address it "
             f"tells, or leave out --ray-address and {ADDRESS} for workers on this machine"
         ) from error
+
+
+def _require_listener(there: str) -> None:
+    """Where an address names a port, somebody must listen there: Ray itself tries for minutes, and fills the screen.
+
+    Raises: `OSError`.
+    """
+    host, _, port = there.rpartition(":")
+    if host and port.isdecimal() and "://" not in there:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
 
 
 @contextmanager

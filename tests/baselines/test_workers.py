@@ -411,3 +411,15 @@ def test_a_cluster_without_room_is_told_with_what_it_has(
 def test_settings_of_workers_have_their_ranges(given: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         ExperimentConfig(**given).check()
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"), [("127.0.0.1:9", "Connection refused"), ("nonsense", "Invalid address format")]
+)
+def test_an_address_where_no_cluster_is_is_told_at_once(
+    address: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(ClusterError, match=rf"no Ray cluster answers at '{address}': .*{reason}.*RAY_ADDRESS"):
+        cluster.connect(None, num_cpus=1)
