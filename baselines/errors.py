@@ -11,6 +11,8 @@
        │  └─ WrongDownloadError  (ValueError)    what came is not what was pinned
        ├─ TemplateError          (ValueError)    a chat template that rewrites what was said before
        ├─ CheckpointError        (ValueError)    a checkpoint that is absent, unreadable, or of something else
+       ├─ ClusterError           (ConnectionError)  a Ray cluster without answer, without room, or without workers left
+       ├─ ServerError            (RuntimeError)  a server of models that refuses, or does not answer
        ├─ DivergedError          (ArithmeticError)  a loss or a gradient that is no number
        ├─ OutOfStepError         (RuntimeError)  processes that train together and hold different things
        ├─ RankLostError          (ConnectionError)  one of them is gone
@@ -45,6 +47,9 @@ EXTRA_MODULES = {
             "tyro",
         }
     ),
+    "openai": frozenset({"openai"}),
+    "ray": frozenset({"ray"}),
+    "vllm": frozenset({"vllm"}),
 }
 """The modules that each extra brings, by the extra's name in `pyproject.toml` (a test compares the two)."""
 
@@ -90,6 +95,17 @@ class TemplateError(BaselinesError, ValueError):
 
 class CheckpointError(BaselinesError, ValueError):
     """A checkpoint is absent, unreadable, or of another model or team. Way out: what would fit."""
+
+
+class ClusterError(BaselinesError, ConnectionError):
+    """A Ray cluster does not answer, has no room, or loses its workers. Way out: its address, what to ask less of."""
+
+
+class ServerError(BaselinesError, RuntimeError):
+    """A server that plays agents refuses, or does not answer. Way out: the variable, the model or the bound to change.
+
+    What it turns away for a moment is asked again before that.
+    """
 
 
 class DivergedError(BaselinesError, ArithmeticError):

@@ -5,19 +5,20 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isclose
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from baselines.errors import ConfigError
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Rollout
-from baselines.rollouts.collect import Collector, Sampling, Task
+from baselines.rollouts.collect import Sampling, Task
 from baselines.rollouts.few_shot import few_shot_examples
 from baselines.rollouts.games import as_game
 from baselines.rollouts.scripted import Script
 from baselines.rollouts.shares import played_together
 from baselines.rollouts.solo import find_solo
+from baselines.rollouts.stage import Collecting, Stage
 from baselines.runs.company import Company
 from baselines.runs.experiment import (
     Experiment,
@@ -25,12 +26,16 @@ from baselines.runs.experiment import (
     RunConfig,
     Status,
     TextEnv,
+    collector_for,
     make_env,
     sampling_for,
 )
 from baselines.runs.intervals import Interval, bootstrap_interval
 from baselines.runs.shared_run import SharedRun
 from marft_envs import Episode, FlexMG, Message, OptionError
+
+if TYPE_CHECKING:
+    from baselines.rollouts.workers import Workers
 
 EVALUATION_SEED = 20_504_16129 % 2**32
 """Held-out instances are the same for every run, so that runs can be compared; the number is that of MARFT's paper."""
@@ -69,7 +74,7 @@ class Evaluation:
 
 
 def evaluate_team(
-    collector: Collector, tasks: Sequence[Task], sampling: Sampling, status: Status = lambda text: None
+    collector: Collecting, tasks: Sequence[Task], sampling: Sampling, status: Status = lambda text: None
 ) -> Evaluation:
     """Play every task and summarise; of several processes each plays its share."""
 
@@ -134,7 +139,7 @@ def distinct_tasks(env: TextEnv, level: str | None, num_instances: int, seed: in
 
 def play_held_out(  # noqa: PLR0913  # each is a setting of its own
     config: ExperimentConfig,
-    team: Team,
+    team: Team | None,
     tasks: Sequence[Task],
     *,
     split: Literal["train", "test"] = "test",
@@ -142,11 +147,13 @@ def play_held_out(  # noqa: PLR0913  # each is a setting of its own
     scripts: Mapping[str, Script] | None = None,
     temperature: float = 0.0,
     samples: Sequence[int] | None = None,
+    workers: "Workers | None" = None,
     status: Status = lambda text: None,
 ) -> Evaluation:
     """Play of held-out tasks, all of one level, under the settings of a run: greedily, each once.
 
-    `scripts` play agents besides those that the settings name.
+    `scripts` play agents besides those that the settings name. `workers` play in place of this process. There may be
+    no team where scripts and servers play everybody.
 
     `samples`: which plays of each task, by their numbers; then rollouts tell what they arrived at. All plays of a task
     are the same at `temperature` 0.
@@ -155,17 +162,19 @@ def play_held_out(  # noqa: PLR0913  # each is a setting of its own
     """
     make = partial(make_env, config.env_id, split, config.env_options, level=tasks[0].level)
     agents = as_game(make()).agents
+    company = Company.named(config.replace, agents)
     plays = tasks if samples is None else [replace(task, sample=sample) for task in tasks for sample in samples]
-    collector = Collector(
+    stage = Stage(
         make,
-        team,
         num_envs=min(config.num_envs, len(plays)),
-        examples=examples,
-        scripts={**Company.named(config.replace, agents).scripts, **(scripts or {})},
+        examples=examples or {},
+        scripts={**company.scripts, **(scripts or {})},
+        served={agent: model for agent, model in company.served.items() if agent not in (scripts or {})},
+        max_requests=config.server_requests,
         solo=find_solo(config.solo, config.solo_agent, agents),
         reads_answers=samples is not None,
     )
-    return evaluate_team(collector, plays, sampling_for(config, temperature), status)
+    return evaluate_team(collector_for(stage, team, workers), plays, sampling_for(config, temperature), status)
 
 
 def episodes_of(rollouts: Iterable[Rollout], env: FlexMG) -> Iterator[Episode]:
@@ -253,6 +262,13 @@ class Evaluator(Evaluations):
         examples: Mapping[str, Sequence[Message]] | None = None,
     ) -> None:
         def play() -> Evaluation:
-            return play_held_out(self._config, team, self.tasks, examples=examples, status=run.status)
+            return play_held_out(
+                self._config,
+                team,
+                self.tasks,
+                examples=examples,
+                workers=self._experiment.workers,
+                status=run.status,
+            )
 
         self.record(run, iteration, name, play)

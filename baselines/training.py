@@ -7,6 +7,7 @@ after.
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -98,35 +99,35 @@ def train_team(
     Raises: typed errors of `baselines.errors` and `marft_envs` for every setting that cannot work, before anything is
     written.
     """
-    experiment = Experiment.prepare(config)
-    if config.init_from is not None and (resume_from is None or resume_from.checkpoint is None):
-        checkpoint = load_checkpoint(config.init_from)
-        require_same_base(experiment, checkpoint)
-        experiment.team.load_adapters(checkpoint.path)
-    if rehearse is not None:
-        rehearse(experiment)
-    learner = make_learner(config, experiment.team)
-    evaluator = Evaluator(config, experiment)
-    in_step = partial(require_in_step, experiment.ranks, learner)
-    with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:
-        in_step()
-        evaluator.before(run)
-        evaluator.on_the_way(run)
-        for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
-            began = time.monotonic()
-            batch = collect(experiment, iteration, run.status)
-            collected = time.monotonic()
-            with kept_if_diverged(run.folder, batch, iteration, writes=experiment.ranks.is_first):
-                metrics = learner.learn(batch, iteration=iteration, status=run.status)
-            times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
-            run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
-            experiment.climb(batch)
-            if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
-                in_step()
-                saved_as = f"iteration-{run.num_done}"
-                run.checkpoint(saved_as, learner.save, experiment.state(), keep=config.num_checkpoints)
+    with closing(Experiment.prepare(config)) as experiment:
+        if config.init_from is not None and (resume_from is None or resume_from.checkpoint is None):
+            checkpoint = load_checkpoint(config.init_from)
+            require_same_base(experiment, checkpoint)
+            experiment.team.load_adapters(checkpoint.path)
+        if rehearse is not None:
+            rehearse(experiment)
+        learner = make_learner(config, experiment.team)
+        evaluator = Evaluator(config, experiment)
+        in_step = partial(require_in_step, experiment.ranks, learner)
+        with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:
+            in_step()
+            evaluator.before(run)
             evaluator.on_the_way(run)
-        in_step()
-        final = run.checkpoint("final", learner.save, experiment.state(), keep=config.num_checkpoints)
-        evaluator.trained(run, run.num_done)
-        return run.finish(experiment.next_steps(final))
+            for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
+                began = time.monotonic()
+                batch = collect(experiment, iteration, run.status)
+                collected = time.monotonic()
+                with kept_if_diverged(run.folder, batch, iteration, writes=experiment.ranks.is_first):
+                    metrics = learner.learn(batch, iteration=iteration, status=run.status)
+                times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
+                run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
+                experiment.climb(batch)
+                if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
+                    in_step()
+                    saved_as = f"iteration-{run.num_done}"
+                    run.checkpoint(saved_as, learner.save, experiment.state(), keep=config.num_checkpoints)
+                evaluator.on_the_way(run)
+            in_step()
+            final = run.checkpoint("final", learner.save, experiment.state(), keep=config.num_checkpoints)
+            evaluator.trained(run, run.num_done)
+            return run.finish(experiment.next_steps(final))

@@ -29,6 +29,7 @@ Deviates:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -37,9 +38,10 @@ from baselines.learning.groups import group_advantages
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Task
+from baselines.rollouts.games import as_game
 from baselines.rollouts.shares import played_together
-from baselines.rollouts.tree import Tree, TreeCollector
-from baselines.runs.experiment import Experiment, Metrics, Status
+from baselines.rollouts.tree import Tree, grow_trees
+from baselines.runs.experiment import Experiment, Metrics, Status, make_env
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
 from baselines.training import train_team
@@ -104,18 +106,24 @@ def _collect(experiment: Experiment, iteration: int, status: Status) -> Tree:
     """This iteration's trees."""
     config = experiment.config
     assert isinstance(config, Config)
-    collector = TreeCollector(experiment.collector, config.num_branches, agents=experiment.team.trained_agents)
+    way = partial(grow_trees, num_branches=config.num_branches, agents=experiment.team.trained_agents)
     sampling = experiment.sampling(iteration)
 
     def grow(tasks: Sequence[Task]) -> Tree:
-        return collector.collect(tasks, sampling, lambda done: status(f"collecting {done}/{len(tasks)} trees"))
+        return experiment.collector.collect_by(
+            way, tasks, sampling, lambda done: status(f"collecting {done}/{len(tasks)} trees")
+        )
 
     return played_together(experiment.ranks, experiment.tasks(iteration), grow)
 
 
 def _rehearse(experiment: Experiment) -> None:
     """Raises: `EnvironmentKindError` if the environment cannot be copied."""
-    experiment.collector.begun(experiment.tasks(0)[:1])
+    config = experiment.config
+    game = as_game(make_env(config.env_id, "train", config.env_options))
+    task = experiment.tasks(0)[0]
+    game.reset(task.seed, task.level)
+    game.fork()
 
 
 def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool = False) -> Summary:

@@ -18,7 +18,7 @@ Source: behaviour cloning, Pomerleau, 1989; as fine-tuning of language models, a
 Deviates: at temperature 1, whatever temperature is played at: what is wanted is the text.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +26,10 @@ import torch
 
 from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch, Turn
-from baselines.rollouts.collect import Task
+from baselines.rollouts.collect import Collector, Progress, Sampling, Task
 from baselines.rollouts.demonstrate import demonstrate
 from baselines.rollouts.shares import played_together
-from baselines.runs.experiment import Experiment, Metrics, Status, make_env, sampling_for
+from baselines.runs.experiment import Experiment, Metrics, Status, sampling_for
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.summary import Summary
 from baselines.training import train_team
@@ -114,16 +114,21 @@ def _rehearse(experiment: Experiment) -> None:
     _demonstrated(experiment, experiment.tasks(0)[:1], lambda done: None)
 
 
-def _demonstrated(experiment: Experiment, tasks: Sequence[Task], progress: Callable[[int], None]) -> Batch:
-    config = experiment.config
+def _demonstrated(experiment: Experiment, tasks: Sequence[Task], progress: Progress) -> Batch:
+    sampling = sampling_for(experiment.config, experiment.config.temperature)
+    return experiment.collector.collect_by(_by_reference, tasks, sampling, progress)
+
+
+def _by_reference(collector: Collector, tasks: Sequence[Task], sampling: Sampling, progress: Progress) -> Batch:
+    """A way to collect; see `demonstrate`."""
     return demonstrate(
-        lambda: make_env(config.env_id, "train", config.env_options),
-        experiment.team,
+        collector.make_env,
+        collector.team,
         tasks,
-        sampling_for(config, config.temperature),
+        sampling,
         progress,
-        scripts=experiment.collector.scripts,
-        solo=experiment.collector.solo,
+        scripts=collector.scripts,
+        solo=collector.solo,
     )
 
 

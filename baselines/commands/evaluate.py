@@ -1,7 +1,8 @@
 """`marft evaluate`: how good a team is on instances that nobody trained on."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from marft_envs import FlexMG
 if TYPE_CHECKING:
     from baselines.commands.teams import Cast
     from baselines.policies.team import Team
+    from baselines.rollouts.workers import Workers
     from baselines.runs.experiment import TextEnv
     from baselines.sampled import Plan
 
@@ -54,8 +56,11 @@ class Evaluate:
     few_shot: int = 0
     """Put so many solved examples into each agent's prompt."""
     replace: Annotated[dict[str, str], shown("AGENT WHO ...")] = field(default_factory=dict)
-    """Let others play an agent, or all of a role: `untrained`, a script (reference, silent, random or echo), or the
-    same agent of another run or checkpoint, by its folder. They are added to those of the training."""
+    """Let others play an agent, or all of a role: `untrained`, a script (reference, silent, random or echo),
+    `openai:MODEL` for a model behind OPENAI_BASE_URL, or the same agent of another run or checkpoint, by its folder.
+    They are added to those of the training."""
+    server_requests: OptionalInt = None
+    """Most requests that are under way to such a server at once. Default: as in training."""
     log: Annotated[Path | None, shown("FILE")] = None
     """Add the episodes to this action log; `marft replay` verifies it."""
     json: bool = False
@@ -76,6 +81,14 @@ class Evaluate:
     """cpu, cuda or cuda:N. Default: as in training."""
     threads: OptionalInt = None
     """CPU threads of torch; 0 takes what torch chooses. Default: as in training."""
+    engine: Literal["hf", "vllm"] = "hf"
+    """Who draws replies: the model here, or vLLM on a GPU."""
+    workers: int = 0
+    """Ray workers that play, each with a copy of the model; 0 plays here."""
+    worker_threads: OptionalInt = None
+    """CPU threads of each. Default: as in training."""
+    ray_address: OptionalText = None
+    """Cluster that runs already. Default: RAY_ADDRESS, or else one of its own on this machine."""
 
     def run(self) -> int:
         """Evaluate every level, then print."""
@@ -96,6 +109,11 @@ class Evaluate:
                 "threads": self.threads,
                 "solo": self.solo,
                 "solo_agent": self.solo_agent,
+                "engine": self.engine,
+                "workers": self.workers,
+                "worker_threads": self.worker_threads,
+                "ray_address": self.ray_address,
+                "server_requests": self.server_requests,
             },
             replaced=self.replace,
         )
@@ -107,10 +125,10 @@ class Evaluate:
         return 0
 
     def _check(self) -> None:
-        if self.checkpoint is None and (self.model is None or self.env_id is None):
+        if self.checkpoint is None and (self.env_id is None or not (self.model or self.replace)):
             raise ConfigError(
                 "there is nothing to evaluate; give the folder of a run or a checkpoint, or for an untrained team "
-                "both --model NAME and --env-id ID"
+                "both --model NAME and --env-id ID, or in place of --model name everybody under --replace"
             )
         for name, value, least in (
             ("instances", self.instances, 1),
@@ -133,7 +151,6 @@ class Evaluate:
         """One result for each level; whatever cannot work is told before the model is loaded."""
         from baselines.rollouts.games import as_game
         from baselines.rollouts.solo import find_solo, seated
-        from baselines.runs.company import Company
         from baselines.runs.experiment import make_env, require_agents
 
         settings = cast.settings
@@ -149,13 +166,37 @@ class Evaluate:
                 )
         agents = list(next(iter(envs.values())).possible_agents)
         require_agents(settings, agents)
-        Company.named(settings.replace, agents)
+        has_team = self._leaves_any(cast, agents)
         if self.log is not None:
             marft_envs.write_log(self.log, ())  # no use finding out after the evaluation that it cannot be kept
         plan = self._plan()
-        with working(f"loading {cast.title}"):
-            team = cast.load(agents)
-        return [self._evaluate_at(level, env, cast, team, plan) for level, env in envs.items()]
+        team = None
+        if has_team:
+            with working(f"loading {cast.title}"):
+                team = cast.load(agents)
+        with _workers(cast, agents) as workers:
+            try:
+                return [self._evaluate_at(level, env, cast, team, plan, workers) for level, env in envs.items()]
+            finally:
+                if team is not None:
+                    team.close()
+
+    def _leaves_any(self, cast: "Cast", agents: Sequence[str]) -> bool:
+        """Whether a model here plays anybody. Raises: ConfigError where that does not fit what was asked for."""
+        from baselines.runs.company import Company
+
+        company = Company.named(cast.settings.replace, agents)
+        left = company.leaves(agents)
+        if left and self.checkpoint is None and self.model is None:
+            raise ConfigError(f"nobody plays {', '.join(left)}; give --model NAME, or name them under --replace")
+        if self.workers and not left:
+            raise ConfigError("no model plays here, so workers would have nothing to do; leave out --workers")
+        if company.served and self.equal_tokens_to is not None:
+            raise ConfigError(
+                f"--equal-tokens-to counts tokens, and how many a server writes for {', '.join(company.served)} is not "
+                "known here; give the number of plays: --samples"
+            )
+        return bool(left)
 
     def _plan(self) -> "Plan | None":
         """How many plays of each instance; None for one of each, and no vote."""
@@ -165,8 +206,14 @@ class Evaluate:
             return Plan(most_tokens=tokens_to_equal(self.equal_tokens_to))
         return Plan(num_plays=self.samples) if self.samples > 1 else None
 
-    def _evaluate_at(
-        self, level: str | None, env: "TextEnv", cast: "Cast", team: "Team", plan: "Plan | None"
+    def _evaluate_at(  # each is a part of what is evaluated
+        self,
+        level: str | None,
+        env: "TextEnv",
+        cast: "Cast",
+        team: "Team | None",
+        plan: "Plan | None",
+        workers: "Workers | None",
     ) -> "Result":
         from baselines.evaluate import episodes_of, held_out_tasks, play_held_out
         from baselines.rollouts.few_shot import few_shot_examples
@@ -192,6 +239,7 @@ class Evaluate:
                 split=self.split,
                 examples=examples,
                 temperature=self.temperature,
+                workers=workers,
                 status=lambda text: show(f"{text}{at_level}"),
             )
             evaluation = play_several(play, plan) if plan else play()
@@ -206,7 +254,7 @@ class Evaluate:
         return {
             "env_id": settings.env_id,
             "split": self.split,
-            "model": settings.model,
+            "model": settings.model if self.checkpoint or self.model else None,
             "checkpoint": None if cast.checkpoint is None else str(cast.checkpoint),
             "few_shot": self.few_shot,
             "replace": settings.replace,
@@ -216,13 +264,19 @@ class Evaluate:
             **result.record(),
         }
 
+    def _has_served(self, cast: "Cast") -> bool:
+        from baselines.runs.company import SERVED
+
+        return any(who.startswith(SERVED) for who in cast.settings.replace.values())
+
     def _print(self, cast: "Cast", results: Sequence["Result"]) -> None:
         examples = f", {self.few_shot} examples in each prompt" if self.few_shot else ""
         how = "greedy" if self.temperature == 0 else f"temperature {self.temperature:g}"
         replaced = [f"{agent}: {who}" for agent, who in cast.settings.replace.items()]
-        say(f"{cast.settings.env_id}, split {self.split}, {how}{examples}", cast.title, *replaced)
+        title = [cast.title] if self.checkpoint or self.model else []
+        say(f"{cast.settings.env_id}, split {self.split}, {how}{examples}", *title, *replaced)
         names = list(dict.fromkeys(name for result in results for name in result.evaluation.info))
-        print_results(results, names)
+        print_results(results, names, has_served=self._has_served(cast))
         for result in results:
             if result.evaluation.num_instances < self.instances:
                 found = result.evaluation.num_instances
@@ -230,3 +284,21 @@ class Evaluate:
         if self.log is not None:
             num_episodes = sum(len(result.evaluation.rollouts) for result in results)
             say(f"{num_episodes} episodes added to {self.log}; `marft replay {self.log}` verifies them.")
+
+
+@contextmanager
+def _workers(cast: "Cast", agents: Sequence[str]) -> Iterator["Workers | None"]:
+    """Those that play, if any were asked for."""
+    from baselines.runs.experiment import start_workers
+
+    workers = None
+    if cast.settings.workers:
+        with working(f"starting {cast.settings.workers} workers"):
+            workers = start_workers(cast.settings, agents)
+    try:
+        yield workers
+    finally:
+        if workers is not None:
+            workers.close()
+            if workers.losses.workers:
+                note(f"{workers.losses.workers} workers were lost; others played in their place.")

@@ -45,6 +45,9 @@ class Play:
     others: Literal["reference", "silent", "random", "echo"] = "reference"
     """Who plays the other seats where no model does: the reference, which knows the solution; the best team that does
     not talk; random words; or what each was told last."""
+    replace: Annotated[dict[str, str], shown("AGENT WHO ...")] = field(default_factory=dict)
+    """Who plays an agent, or all of a role, that is not yours: `openai:MODEL` for a model behind OPENAI_BASE_URL, a
+    script (reference, silent, random or echo), `untrained`, or the same agent of a run or checkpoint, by its folder."""
     level: OptionalText = None
     """Difficulty. Default: the one that the checkpoint was trained for, or the environment's own."""
     team: OptionalText = None
@@ -83,7 +86,7 @@ class Play:
             marft_envs.write_log(self.log, ())  # no use finding out after the game that it cannot be kept
         others = _others(self, env, cast, seats)
         table = _Table(env, seats, others, shows_all=self.spectate or not seats)
-        say(*_introduction(env, cast, seats, self.others))
+        say(*_introduction(env, cast, seats, self))
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  # from here on `input` has line editing and a history
         returns: list[float] = []
@@ -107,14 +110,19 @@ class Play:
             raise ConfigError(f"--episodes is {self.episodes}; it must be at least 1")
         if not 0 <= self.temperature < float("inf"):
             raise ConfigError(f"--temperature is {self.temperature}; it must be 0 (greedy) or above")
-        if self.others != "reference" and (self.checkpoint or self.model):
+        if self.others != "reference" and self.names_team:
             raise ConfigError(
                 f"--others is {self.others}, and --checkpoint or --model names a team; choose one of the two"
             )
 
+    @property
+    def names_team(self) -> bool:
+        """Whether models play all seats that nobody else was named for."""
+        return self.checkpoint is not None or self.model is not None
+
     def _cast(self) -> "Cast | None":
         """The models that play, if any do."""
-        if self.checkpoint is None and self.model is None:
+        if not self.names_team and not self.replace:
             return None
         with working("loading torch"), extra_required("train", "a team of models"):
             from baselines.commands.teams import find_cast
@@ -124,6 +132,7 @@ class Play:
             level=self.level,
             env_options=self._options(),
             given={"model": self.model, "max_new_tokens": self.max_new_tokens, "device": self.device},
+            replaced=self.replace,
         )
 
     def _options(self) -> EnvOptions:
@@ -213,27 +222,45 @@ def _others(command: Play, env: FlexMG, cast: "Cast | None", seats: Sequence[str
     if cast is None or not agents:
         return lambda: _scripted(env, command.others)
     from baselines.rollouts.games import FlexGame
-    from baselines.rollouts.player import TeamPlayer
+    from baselines.rollouts.player import ServedPlayer, TeamPlayer
     from baselines.rollouts.solo import find_solo, seated
+    from baselines.rollouts.stage import server_for
     from baselines.runs.company import Company
     from baselines.runs.experiment import sampling_for
 
-    with working(f"loading {cast.title}"):
-        team = cast.load(agents)
     settings = cast.settings
     sampling = sampling_for(settings, command.temperature)
-    scripts = dict(Company.named(settings.replace, list(env.possible_agents)).scripts)
+    company = Company.named(settings.replace, list(env.possible_agents))
+    served = {agent: model for agent, model in company.served.items() if agent in agents}
+    server = server_for(served, settings.server_requests)
     solo = find_solo(settings.solo, settings.solo_agent, env.possible_agents)
-    if solo is not None:
-        scripts |= solo.scripts(env.possible_agents)
+    scripts = {**company.scripts, **(solo.scripts(env.possible_agents) if solo else {})}
     game = seated(env, {}, solo)
     assert isinstance(game, FlexGame), "so is every FlexMG environment"
-    return lambda: _with_scripts(TeamPlayer(team, env, sampling, game), env, scripts)
+    by_models = [
+        agent
+        for agent in company.leaves(agents)
+        if agent not in scripts and (command.names_team or agent in company.models)
+    ]
+    team = None
+    if by_models:
+        with working(f"loading {cast.title}"):
+            team = cast.load(by_models)
+
+    def made() -> Player:
+        players: dict[str, Player] = dict.fromkeys(agents, _scripted(env, command.others))
+        if team is not None:
+            players |= dict.fromkeys(by_models, TeamPlayer(team, env, sampling, game))
+        if server is not None:
+            players |= dict.fromkeys(served, ServedPlayer(server, env, sampling))
+        players |= {agent: _by_script(script, env) for agent, script in scripts.items()}
+        return lambda agent, messages: players[agent](agent, messages)
+
+    return made
 
 
-def _with_scripts(team: Player, env: FlexMG, scripts: "Mapping[str, Script]") -> Player:
-    """The team, and those who were played by scripts as it was trained."""
-    return lambda agent, messages: scripts[agent](env, agent) if agent in scripts else team(agent, messages)
+def _by_script(script: "Script", env: FlexMG) -> Player:
+    return lambda agent, _: script(env, agent)
 
 
 def _scripted(env: FlexMG, name: str) -> Player:
@@ -260,17 +287,20 @@ _PLAYERS = {
 }
 
 
-def _introduction(env: FlexMG, cast: "Cast | None", seats: Sequence[str], played_by: str) -> Iterator[str]:
+def _introduction(env: FlexMG, cast: "Cast | None", seats: Sequence[str], command: Play) -> Iterator[str]:
     """Who plays what."""
-    others = [agent for agent in env.possible_agents if agent not in seats]
-    players = _PLAYERS[played_by] if cast is None else cast.title
+    players = _PLAYERS[command.others] if cast is None or not command.names_team else cast.title
+    played_by = {agent: players for agent in env.possible_agents if agent not in seats}
+    for name, who in {} if cast is None else cast.settings.replace.items():
+        played_by |= {agent: who for agent in played_by if name in (agent, agent.rpartition("_")[0])}
     name = env.spec.id if env.spec else type(env).__name__
     horizon = _count(env.horizon, "second" if isinstance(env, ClockMG) else "round")
     yield f"{name}, {horizon} at most."
     if seats:
         yield f"You play {_and(seats)}."
-    if others:
-        yield f"{_and(others)} {'is' if len(others) == 1 else 'are'} played by {players}."
+    for who in dict.fromkeys(played_by.values()):
+        others = [agent for agent, player in played_by.items() if player == who]
+        yield f"{_and(others)} {'is' if len(others) == 1 else 'are'} played by {who}."
     if seats:
         yield HINT
 

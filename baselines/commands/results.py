@@ -60,16 +60,17 @@ class Result:
         )
 
 
-def print_results(results: Sequence[Result], names: Sequence[str]) -> None:
-    """The table of all levels, and what its words mean."""
+def print_results(results: Sequence[Result], names: Sequence[str], *, has_served: bool = False) -> None:
+    """The table of all levels, and what its words mean; `has_served`: whether servers, too, played agents."""
+    servers = ", but not those of servers" if has_served else ""
     has_several = any(result.several for result in results)
     headings = ("level", "n", "return", "95 % interval", *names, "tokens")
     rows = [row for result in results for row in result.rows(names)]
     console().print(table(("plays", *headings) if has_several else headings, rows))
     if not has_several:
-        note("return: the team's mean over n instances; tokens: written per episode")
+        note(f"return: the team's mean over n instances; tokens: written per episode{servers}")
         return
-    note("return: the team's mean over n instances; tokens: written for each instance, by all plays together")
+    note(f"return: the team's mean over n instances; tokens: written for each instance by all plays together{servers}")
     note("vote: what the answer scores that most plays arrived at, of several the one that came first")
     note("best: chosen by an oracle that knows all scores; nobody can play so, it bounds what choosing can bring")
     for result in results:

@@ -40,7 +40,8 @@ class Cast:
         hush_libraries()
         set_up_torch(self.settings)
         others = {name: who for name, who in self.settings.replace.items() if agents_named(name, agents)}
-        return load_team(replace(self.settings, replace=others), agents, self.checkpoint)
+        acts = not self.settings.workers
+        return load_team(replace(self.settings, replace=others), agents, self.checkpoint, acts=acts)
 
 
 def find_cast(
@@ -55,7 +56,7 @@ def find_cast(
     """The settings of a checkpoint, or the defaults, with everything in `given` that is not None in their place.
 
     Options, level and company of the training hold only for the environment that it was about; `replaced` is added to
-    the latter.
+    the latter. Workers and engine are of the command's own asking.
 
     Raises: CheckpointError, ConfigError.
     """
@@ -70,6 +71,7 @@ def find_cast(
     options = {**settings.env_options, **env_options}
     company = {**settings.replace, **(replaced or {})}
     settings = replace(settings, level=level or settings.level, env_options=options, replace=company)
+    settings = replace(settings, workers=0, engine="hf")
     for name, value in given.items():
         if value is not None:
             setattr(settings, name, value)

@@ -22,7 +22,8 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel, PreTr
 from baselines.errors import CheckpointError, ConfigError
 from baselines.learning.packing import leaves, pack, packs_within
 from baselines.policies.chat import ChatEncoder
-from baselines.policies.engines.hf import Reply, Request, end_ids, generate
+from baselines.policies.engines.engine import Engine
+from baselines.policies.engines.hf import HfEngine, Reply, Request, end_ids
 from baselines.policies.engines.prefill import Prompt, features_of, left_padded
 from baselines.policies.features import text_features, text_ids
 from baselines.policies.loading import (
@@ -113,6 +114,7 @@ class AdaptedModel:
         self.speaking = frozenset(speaking)
         self._checkpointed = checkpointed_layers(self._base) if self.compute.gradient_checkpointing else []
         self.encoder = ChatEncoder(tokenizer, end_ids(model, tokenizer))
+        self.engine: Engine = HfEngine(model, tokenizer, is_packed=self.compute.path == "packed")
 
     @classmethod
     def on(
@@ -153,13 +155,8 @@ class AdaptedModel:
         ]
         replies: dict[int, Reply] = {}
         for numbers in self._batches([request.adapter for request in asked]):
-            drawn = generate(
-                self.model,
-                self.tokenizer,
-                [asked[number] for number in numbers],
-                temperature=temperature,
-                batch_size=batch_size,
-                is_packed=self.compute.path == "packed",
+            drawn = self.engine.draw(
+                [asked[number] for number in numbers], temperature=temperature, batch_size=batch_size
             )
             replies.update(zip(numbers, drawn, strict=True))
         return [replies[number] for number in range(len(asked))]

@@ -4,7 +4,7 @@ n agents on one base take the memory of one. Agents may act on different bases, 
 template. An adapter that several agents share is one *block*: blocks are what trainers update.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -143,6 +143,11 @@ class Team:
             replies.update(zip(own, drawn, strict=True))
         return [replies[number] for number in range(len(requests))]
 
+    def close(self) -> None:
+        """Give back what the bases' engines hold beside the models."""
+        for base in self.bases:
+            base.engine.close()
+
     def prompt_features(
         self,
         agents: Sequence[str],
@@ -215,6 +220,28 @@ class Team:
         return self.base.device
 
     # -- files ---------------------------------------------------------------------------------------------------------
+
+    def weights(self) -> dict[str, Tensor]:
+        """All that training changes of how the team acts, on the CPU, by each base's number and its name there."""
+        trained = tuple(f".{adapter}." for adapter in self.blocks)
+        return {
+            name: parameter.detach().cpu().contiguous()
+            for name, parameter in self._named_parameters()
+            if any(part in name for part in trained)
+        }
+
+    @torch.no_grad()
+    def take_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Act from now on as the team whose `weights` these are; it is made of the same settings."""
+        own = dict(self._named_parameters())
+        for name, value in weights.items():
+            own[name].copy_(value)
+
+    def _named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Of all bases, whose own names may be the same."""
+        for number, base in enumerate(self.bases):
+            for name, parameter in base.model.named_parameters():
+                yield f"{number}.{name}", parameter
 
     def save_adapters(self, folder: Path) -> None:
         """Write each adapter as PEFT writes them: `folder/<adapter>/adapter_model.safetensors` and its config."""

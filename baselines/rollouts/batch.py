@@ -5,8 +5,8 @@ the text.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from dataclasses import dataclass, field
+from typing import Literal, Self, TypeVar
 
 from torch import Tensor
 
@@ -105,14 +105,15 @@ class Batch:
 
     rollouts: list[Rollout]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The batch of all tasks, from those of their shares in order."""
+        return cls([rollout for part in parts for rollout in part.rollouts])
+
     def turns(self) -> Iterator[Turn]:
         """Every turn, episode after episode, in acting order."""
         for rollout in self.rollouts:
             yield from rollout.turns
-
-    def joined(self, others: Sequence[Self]) -> Self:
-        """One batch of several, in their order."""
-        return replace(self, rollouts=[rollout for batch in (self, *others) for rollout in batch.rollouts])
 
     def learnt_from(self) -> Iterator[Rollout]:
         """The episodes whose turns are learnt from."""
@@ -135,3 +136,6 @@ class Batch:
             if rollout.level is not None:
                 sums.setdefault(rollout.level, []).append(rollout.team_return)
         return {level: sum(values) / len(values) for level, values in sums.items()}
+
+
+BatchKind = TypeVar("BatchKind", bound=Batch)

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from pettingzoo import AECEnv
 
 from baselines.policies.chat import Conversation
 from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.engines.history import History
+from baselines.policies.engines.question import Answering, Question
 from baselines.policies.team import Team
-from baselines.ranks import Ranks
-from baselines.rollouts.batch import Batch, Rollout, Turn
+from baselines.ranks import ALONE, Ranks
+from baselines.rollouts.batch import Batch, BatchKind, Rollout, Turn
 from baselines.rollouts.games import Game
 from baselines.rollouts.scripted import Script
 from baselines.rollouts.solo import Solo, seated
 from marft_envs import FlexMG, Message
+
+Progress: TypeAlias = Callable[[int], None]
+"""Told how many episodes have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,17 @@ class Sampling:
             stop=of_role(self.stop_by_role, agent, ""),
         )
 
+    def question(self, agent: str, messages: Sequence[Message], max_chars: int) -> Question:
+        """A reply of `agent` to ask a server for."""
+        return Question(
+            agent=agent,
+            messages=messages,
+            max_new_tokens=self.limit(agent),
+            max_chars=max_chars,
+            temperature=self.temperature_of(agent),
+            stop=of_role(self.stop_by_role, agent, ""),
+        )
+
 
 Value = TypeVar("Value")
 
@@ -108,10 +123,10 @@ class Seat:
 class Collector:
     """Plays episodes of one environment with one team."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is a setting of its own
         self,
         make_env: Callable[[], FlexMG | AECEnv[str, object, object]],
-        team: Team,
+        team: Team | None,
         *,
         num_envs: int,
         reads_final_prompts: bool = False,
@@ -119,6 +134,7 @@ class Collector:
         scripts: Mapping[str, Script] | None = None,
         solo: Solo | None = None,
         reads_answers: bool = False,
+        server: Answering | None = None,
     ) -> None:
         """`reads_final_prompts`: whether rollouts tell what policies make of the next prompts where an episode is cut.
 
@@ -129,8 +145,13 @@ class Collector:
         `solo`: who plays alone in place of the team, which then has that one's policy.
 
         `reads_answers`: whether rollouts tell what they arrived at, which for programs takes some milliseconds.
+
+        `server`: plays agents as well. Where scripts and a server play all of them, there may be no team.
         """
+        self.make_env = make_env
         self._team = team
+        self._server = server
+        self._served = frozenset(server.models if server else ())
         self.scripts: Mapping[str, Script] = scripts or {}
         self.solo = solo
         self._seats = [Seat(seated(make_env(), self.scripts, solo)) for _ in range(num_envs)]
@@ -141,15 +162,21 @@ class Collector:
         self.num_envs = num_envs
 
     @property
+    def team(self) -> Team:
+        """Who plays where neither a script nor a server does."""
+        assert self._team is not None, "without a team nobody is left to it"
+        return self._team
+
+    @property
     def ranks(self) -> Ranks:
         """The processes that share the team's work; a collector plays what it is given by itself."""
-        return self._team.ranks
+        return ALONE if self._team is None else self._team.ranks
 
     def collect(
         self,
         tasks: Iterable[Task],
         sampling: Sampling,
-        progress: Callable[[int], None] = lambda num_done: None,
+        progress: Progress = lambda num_done: None,
     ) -> Batch:
         """Play every task once; rollouts come back in the order of the tasks.
 
@@ -172,6 +199,16 @@ class Collector:
                 seat.histories = {}  # before the next call adapters may move
         return Batch([finished[number] for number in sorted(finished)])
 
+    def collect_by(
+        self,
+        way: "Way[BatchKind]",
+        tasks: Sequence[Task],
+        sampling: Sampling,
+        progress: Progress = lambda num_done: None,
+    ) -> BatchKind:
+        """Make a batch in a way of one's own; see `Collecting`."""
+        return way(self, tasks, sampling, progress)
+
     # -- step by step, for those who branch ----------------------------------------------------------------------------
 
     def begun(self, tasks: Sequence[Task]) -> list[Seat]:
@@ -191,7 +228,8 @@ class Collector:
 
     def submit(self, seat: Seat, agent: str, turn: Turn) -> None:
         """Let an agent do what is known already."""
-        seat.conversations[agent].record(turn.action_ids)
+        if agent in seat.conversations:
+            seat.conversations[agent].record(turn.action_ids)
         seat.num_turns[agent] += 1
         seat.game.submit(agent, turn)
 
@@ -211,7 +249,8 @@ class Collector:
         for number, task in waiting:
             seat.number, seat.task = number, task
             seat.game.reset(task.seed, task.level)
-            seat.conversations = {agent: self._team.conversation(agent) for agent in seat.game.agents}
+            own = [agent for agent in seat.game.agents if agent not in self.scripts and agent not in self._served]
+            seat.conversations = {agent: self.team.conversation(agent) for agent in own}
             seat.num_turns = dict.fromkeys(seat.game.agents, 0)
             return True
         return False
@@ -222,15 +261,40 @@ class Collector:
 
     def _ask(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Turn]:
         """`active`: whose histories count against what may be kept."""
-        requests = self._requests(asked, active, sampling)
-        replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
+        served = [(seat, agent) for seat, agent in asked if agent in self._served]
+        awaited = self._asked_of_server(served, sampling)  # it writes while the team does
+        own = [(seat, agent) for seat, agent in asked if agent not in self._served]
+        requests = self._requests(own, active, sampling)
+        replies: Sequence[Reply] = ()
+        if requests:
+            replies = self.team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
+        drawn = iter(zip(requests, replies, strict=True))
+        answers = iter(awaited())
         turns = []
-        for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
-            if reply.history is not None:
-                seat.histories[agent] = reply.history
-            turns.append(_turn(agent, request, reply, seat.game))
+        for seat, agent in asked:  # in acting order: each is told what was submitted before
+            if agent in self._served:
+                told = seat.game.state(agent), seat.game.observation(agent)
+                turns.append(Turn(agent, 0, [], [], [], next(answers), *told))
+            else:
+                request, reply = next(drawn)
+                if reply.history is not None:
+                    seat.histories[agent] = reply.history
+                turns.append(_turn(agent, request, reply, seat.game))
             self.submit(seat, agent, turns[-1])
         return turns
+
+    def _asked_of_server(self, asked: Sequence[tuple[Seat, str]], sampling: Sampling) -> Callable[[], list[str]]:
+        """Ask; what is returned waits for the answers."""
+        if self._server is None or not asked:
+            return list
+        return self._server.ask(
+            [
+                sampling.question(
+                    agent, self._with_examples(agent, seat.game.messages(agent)), seat.game.max_chars(agent)
+                )
+                for seat, agent in asked
+            ]
+        )
 
     def _rollouts(self, done: Sequence[Seat], sampling: Sampling) -> dict[int, Rollout]:
         """The finished episodes by their numbers; the next prompts of all that were cut are read together."""
@@ -245,10 +309,10 @@ class Collector:
             for seat in done
             if not rollouts[seat.number].terminated
             for agent in rollouts[seat.number].final_states
-            if agent in self._team.adapter_of and agent not in self.scripts
+            if agent in seat.conversations and agent in self.team.adapter_of
         ]
         if cut:
-            features = self._team.prompt_features(
+            features = self.team.prompt_features(
                 [agent for _, agent in cut],
                 [self._final_prompt(seat, agent, rollouts[seat.number]) for seat, agent in cut],
                 sampling.batch_size,
@@ -263,7 +327,7 @@ class Collector:
         game = seat.game
         asked: Message = {"role": "user", "content": rollout.final_observations[agent]}
         messages = game.messages(agent) if game.tells_to_the_end else [asked]
-        conversation = seat.conversations[agent] if game.appends else self._team.conversation(agent)
+        conversation = seat.conversations[agent] if game.appends else self.team.conversation(agent)
         return conversation.prompt(self._with_examples(agent, messages))
 
     def _requests(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Request]:
@@ -286,10 +350,10 @@ class Collector:
 
     def _request(self, seat: Seat, agent: str, sampling: Sampling, history: History | None) -> Request:
         if not seat.game.appends:
-            seat.conversations[agent] = self._team.conversation(agent)
+            seat.conversations[agent] = self.team.conversation(agent)
         request = sampling.request(
             agent,
-            self._team.adapter_of[agent],
+            self.team.adapter_of[agent],
             seat.conversations[agent].prompt(self._with_examples(agent, seat.game.messages(agent))),
             seat.game.max_chars(agent),
             f"{sampling.seed} {seat.task.seed} {seat.task.sample} {agent} {seat.num_turns[agent]}",
@@ -314,3 +378,7 @@ def _turn(agent: str, request: Request, reply: Reply, game: Game) -> Turn:
         observation=game.observation(agent),
         features=reply.features,
     )
+
+
+Way: TypeAlias = Callable[[Collector, Sequence[Task], Sampling, Progress], BatchKind]
+"""How a collector makes a batch of tasks."""

@@ -33,6 +33,13 @@ def demonstrate(
     game = seated(env, scripts or {}, solo)
     if not isinstance(game, FlexGame):
         raise EnvironmentKindError(f"{env} is no FlexMG environment, so it has no reference that could be imitated")
+    by_others = (*(scripts or {}), *(solo.scripts(game.agents) if solo else ()))
+    served = [agent for agent in game.agents if agent not in team.adapter_of and agent not in by_others]
+    if served:
+        raise ConfigError(
+            f"{', '.join(served)} are played by a server, which knows no reference that others could go on from; let a "
+            "script play them: --replace AGENT reference"
+        )
     rollouts: list[Rollout] = []
     for task in tasks:
         rollouts.append(_demonstrated(game, team, task, sampling))

@@ -1,8 +1,9 @@
-"""A team in somebody else's loop: one turn at a time, where the collector plays many episodes at once."""
+"""Players in somebody else's loop: one turn at a time, where the collector plays many episodes at once."""
 
 from collections.abc import Sequence
 
 from baselines.policies.chat import Conversation
+from baselines.policies.engines.question import Answering
 from baselines.policies.team import Team
 from baselines.rollouts.collect import Sampling
 from baselines.rollouts.games import FlexGame
@@ -39,3 +40,18 @@ class TeamPlayer:
         conversation.record(reply.action_ids)
         self._num_turns += 1
         return reply.text
+
+
+class ServedPlayer:
+    """A policy for `marft_envs.play`: a server answers for every agent that it is asked for."""
+
+    def __init__(self, server: Answering, env: FlexMG, sampling: Sampling) -> None:
+        self._server = server
+        self._env = env
+        self._sampling = sampling
+
+    def __call__(self, agent: str, messages: Sequence[Message]) -> str:
+        """The agent's action. Raises: `ServerError`."""
+        max_chars = self._env.profiles[agent].max_action_chars
+        (answer,) = self._server.ask([self._sampling.question(agent, messages, max_chars)])()
+        return answer

@@ -5,16 +5,13 @@ A reply follows from its own seed, so the batch is the one that a single process
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import TypeVar
 
 from baselines.ranks import Ranks
-from baselines.rollouts.batch import Batch
+from baselines.rollouts.batch import BatchKind
 from baselines.rollouts.collect import Task
 
-B = TypeVar("B", bound=Batch)
 
-
-def played_together(ranks: Ranks, tasks: Sequence[Task], play: Callable[[Sequence[Task]], B]) -> B:
+def played_together(ranks: Ranks, tasks: Sequence[Task], play: Callable[[Sequence[Task]], BatchKind]) -> BatchKind:
     """The batch of all tasks, in their order, of which `play` is given this process's own.
 
     Plays of one instance that stand beside each other stay together: they share their prompts.
@@ -23,5 +20,5 @@ def played_together(ranks: Ranks, tasks: Sequence[Task], play: Callable[[Sequenc
     """
     instances = [list(plays) for _, plays in groupby(tasks, key=lambda task: (task.seed, task.level))]
     own = [task for place in ranks.share(list(map(len, instances))) for task in instances[place]]
-    first, *others = ranks.together(lambda: play(own))
-    return first.joined(others) if others else first
+    parts = ranks.together(lambda: play(own))
+    return type(parts[0]).joined(parts)

@@ -5,12 +5,12 @@ own, and each is played to its end by the same team; what it came to there is th
 with the action whose branch came to most.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 from baselines.rollouts.batch import Batch, Rollout, Turn
-from baselines.rollouts.collect import Collector, Sampling, Seat, Task
+from baselines.rollouts.collect import Collector, Progress, Sampling, Seat, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,14 @@ class Tree(Batch):
     """The branches of an iteration; as a batch, those at the first turns, which are plain episodes of the team."""
 
     branches: list[Branches]
+    """Tree after tree, in the order of the tasks; in each, turn after turn."""
 
-    def joined(self, others: Sequence[Self]) -> Self:
-        """One of several, in their order."""
-        whole = Batch.joined(self, others)
-        return replace(whole, branches=[branches for tree in (self, *others) for branches in tree.branches])
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        return cls(
+            [rollout for part in parts for rollout in part.rollouts],
+            [branches for part in parts for branches in part.branches],
+        )
 
     def learnt_from(self) -> Iterator[Rollout]:
         """Every action that was tried, as an episode that holds nothing else."""
@@ -81,9 +84,7 @@ class TreeCollector:
         self._num_branches = num_branches
         self._agents = agents
 
-    def collect(
-        self, tasks: Sequence[Task], sampling: Sampling, progress: Callable[[int], None] = lambda num_done: None
-    ) -> Tree:
+    def collect(self, tasks: Sequence[Task], sampling: Sampling, progress: Progress = lambda num_done: None) -> Tree:
         """Grow a tree for every task; branches come back tree by tree, whatever was grown at once.
 
         `progress` is told how many have ended, after every turn.
@@ -138,3 +139,16 @@ class TreeCollector:
         begin = trunk.seat.task.sample * _MOST_BRANCHES + 1 + trunk.num_branches
         trunk.num_branches += self._num_branches
         return [trunk.seat.fork(number) for number in range(begin, begin + self._num_branches)]
+
+
+def grow_trees(
+    collector: Collector,
+    tasks: Sequence[Task],
+    sampling: Sampling,
+    progress: Progress,
+    *,
+    num_branches: int,
+    agents: Collection[str],
+) -> Tree:
+    """A way to collect; see `TreeCollector`."""
+    return TreeCollector(collector, num_branches, agents=agents).collect(tasks, sampling, progress)

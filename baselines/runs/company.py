@@ -1,7 +1,7 @@
-"""Who plays agents that are not the team's own: an untrained model, a script, or somebody from another run."""
+"""Who plays agents that are not the team's own: an untrained model, a script, a server, one of another run."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from marft_envs import FlexMG
 
 UNTRAINED = "untrained"
 """What people call the base model where they say who plays."""
+SERVED = "openai:"
+"""What the name of a server's model begins with there."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,12 @@ class Company:
     """Agent -> `untrained`, or the folder of the run or checkpoint that it comes from."""
     scripts: Mapping[str, Script]
     """Agent -> what plays it without a model."""
+    served: Mapping[str, str] = field(default_factory=dict)
+    """Agent -> what an OpenAI-compatible server calls the model that plays it."""
 
     @classmethod
     def named(cls, names: Mapping[str, str], agents: Sequence[str]) -> "Company":
-        """Agents or roles, and who plays them: `untrained`, a script, or the folder of a run or checkpoint.
+        """Agents or roles, and who plays them: see `ExperimentConfig.replace`.
 
         Of names that mean the same agent, the last counts.
 
@@ -40,10 +44,18 @@ class Company:
             played_by.update(dict.fromkeys(meant, who))
         known = marft_envs.SCRIPTED_PLAYS
         scripts = {agent: partial(_scripted, who) for agent, who in played_by.items() if who in known}
-        models = {agent: who for agent, who in played_by.items() if who not in known}
+        served = {agent: who.removeprefix(SERVED) for agent, who in played_by.items() if who.startswith(SERVED)}
+        for agent, model in served.items():
+            if not model:
+                raise ConfigError(f"{agent} is to be played by {SERVED!r}, which names no model; give {SERVED}MODEL")
+        models = {agent: who for agent, who in played_by.items() if agent not in scripts and agent not in served}
         if len(scripts) == len(agents):
             raise ConfigError("scripts play every agent; leave at least one to a model")
-        return cls(models, scripts)
+        return cls(models, scripts, served)
+
+    def leaves(self, agents: Iterable[str]) -> list[str]:
+        """Those who need a model here."""
+        return [agent for agent in agents if agent not in self.scripts and agent not in self.served]
 
     def checkpoints(self) -> dict[str, Path | None]:
         """Where each of the models lies, every file compared with its manifest; None: the base model.
@@ -72,7 +84,7 @@ def _checkpoint(agent: str, who: str) -> Path:
     try:
         return checkpoint_of_a_team(Path(who))
     except CheckpointError as error:
-        choices = ", ".join((UNTRAINED, *marft_envs.SCRIPTED_PLAYS))
+        choices = ", ".join((UNTRAINED, *marft_envs.SCRIPTED_PLAYS, f"{SERVED}MODEL"))
         raise CheckpointError(f"{agent} is to be played by {who!r}, none of {choices}: {error}") from error
 
 

@@ -7,10 +7,12 @@ import importlib
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast
 
 import numpy as np
 import pettingzoo
@@ -18,22 +20,27 @@ import torch
 from pettingzoo import AECEnv
 
 import marft_envs
-from baselines.errors import ConfigError
+from baselines.errors import ConfigError, extra_required
 from baselines.policies.adapted import Compute
 from baselines.policies.loading import Lora
+from baselines.policies.models import resolve_model
 from baselines.policies.team import Team
 from baselines.ranks import ALONE, Ranks, joined
 from baselines.rollouts.batch import Batch
-from baselines.rollouts.collect import Collector, Sampling, Task, of_role
+from baselines.rollouts.collect import Sampling, Task, of_role
 from baselines.rollouts.curriculum import Curriculum, curriculum_levels
 from baselines.rollouts.fingerprint import behaviour
 from baselines.rollouts.games import as_game
 from baselines.rollouts.shares import played_together
 from baselines.rollouts.solo import SoloKind, find_solo, seated
+from baselines.rollouts.stage import Collecting, Stage
 from baselines.runs.circumstances import alike_everywhere, circumstances, weights_hash
 from baselines.runs.company import Company, agents_named
 from baselines.runs.train_command import algorithm_of, train_command
 from marft_envs import FlexMG, OptionError, UnknownEnvironmentError
+
+if TYPE_CHECKING:
+    from baselines.rollouts.workers import Workers
 
 Metrics = dict[str, float | int | str | None]
 """What is logged: name -> number, or text for reasons and level names."""
@@ -89,7 +96,8 @@ class ModelConfig:
     LoRA settings must be this run's. Critic and optimisers begin anew."""
     replace: dict[str, str] = field(default_factory=dict)
     """Agents, or all of a role, that others play and that are not trained: `untrained`, a script (reference, silent,
-    random or echo), or the same agent of another run or checkpoint, by its folder."""
+    random or echo), `openai:MODEL` for a model behind OPENAI_BASE_URL, or the same agent of another run or checkpoint,
+    by its folder."""
     solo: SoloKind | None = None
     """One agent in place of the team, to compare with. informed: one policy, whatever `adapters` says, plays all seats
     and reads all that any of them was told, and all that was said. blind: one seat plays, the others are silent, and
@@ -176,6 +184,33 @@ class SamplingConfig:
 
 
 @dataclass
+class PlayersConfig:
+    """Who draws replies and plays episodes beside the process that trains."""
+
+    server_requests: int = 16
+    """Most requests that are under way at once to a server that plays agents."""
+    engine: Literal["hf", "vllm"] = "hf"
+    """Who draws replies: the model that is trained, or vLLM on a GPU, whose probabilities differ a little: see
+    `max_sampler_ratio` and the metrics of drift."""
+    vllm_memory: float = 0.4
+    """Share of a GPU's memory that vLLM takes for its copy of the base, and for keys and values; the rest is for
+    training, where both are on one GPU. Several bases divide it."""
+    vllm_options: dict[str, int | float | bool | str] = field(default_factory=dict)
+    """Further arguments of vLLM's `LLM`, e.g. `max_model_len 8192 tensor_parallel_size 2`."""
+    workers: int = 0
+    """Ray workers that play the episodes, each with a copy of the base model, here or in a cluster; 0 plays them in
+    this process. Of several processes that train together each has so many."""
+    worker_threads: int = 1
+    """CPU threads of each worker's torch, and CPUs that it takes of the cluster."""
+    worker_gpus: float | None = None
+    """GPUs that each worker takes of the cluster, such as 0.5 for two on one; 0 lets workers act on the CPU. Default: 1
+    where `device` is a GPU."""
+    ray_address: str | None = None
+    """Cluster that runs already, such as `auto` or `10.0.0.1:6379`. Default: RAY_ADDRESS, or else one of its own on
+    this machine."""
+
+
+@dataclass
 class RecordsConfig:
     """What a run writes down, where, and how often."""
 
@@ -215,7 +250,9 @@ class RunConfig(RecordsConfig, ScheduleConfig, EnvironmentConfig):
 
 
 @dataclass
-class ExperimentConfig(RunConfig, RecordsConfig, SamplingConfig, ScheduleConfig, ModelConfig, EnvironmentConfig):
+class ExperimentConfig(
+    RunConfig, RecordsConfig, PlayersConfig, SamplingConfig, ScheduleConfig, ModelConfig, EnvironmentConfig
+):
     """Settings that all trainers of language models share: the parts' fields, from the last part to the first."""
 
     few_shot: int = 4
@@ -235,6 +272,7 @@ class ExperimentConfig(RunConfig, RecordsConfig, SamplingConfig, ScheduleConfig,
         at_least_one = (
             "max_new_tokens",
             "rollout_batch_size",
+            "server_requests",
             "lora_rank",
             "max_packed_tokens",
             "update_batch_size",
@@ -254,6 +292,24 @@ class ExperimentConfig(RunConfig, RecordsConfig, SamplingConfig, ScheduleConfig,
                 f"max_history_tokens is {self.max_history_tokens}; give how many tokens may be kept, or 0 to keep "
                 "nothing"
             )
+
+        self._check_players()
+
+    def _check_players(self) -> None:
+        """Who draws replies, and where."""
+        if not 0 < self.vllm_memory <= 1:
+            raise ConfigError(f"vllm_memory is {self.vllm_memory}; it must be a share, above 0 and at most 1")
+        if self.engine == "vllm" and self.tuning == "full":
+            raise ConfigError(
+                "engine is 'vllm' and tuning 'full', but vLLM takes low-rank adapters and no policies that are whole "
+                "copies of the model; choose --engine hf, or --tuning lora"
+            )
+        if self.workers < 0:
+            raise ConfigError(f"workers is {self.workers}; give how many play, or 0 to play in this process")
+        if self.worker_threads < 1:
+            raise ConfigError(f"worker_threads is {self.worker_threads}; a worker needs at least 1")
+        if self.worker_gpus is not None and self.worker_gpus < 0:
+            raise ConfigError(f"worker_gpus is {self.worker_gpus}; give a share of a GPU, a number of them, or 0")
 
     @property
     def policy_per(self) -> Literal["per_agent", "shared"]:
@@ -358,11 +414,20 @@ class Experiment(Plan[ExperimentConfig]):
     """The prepared parts of one run."""
 
     def __init__(
-        self, config: ExperimentConfig, team: Team, collector: Collector, levels: Sequence[str | None]
+        self,
+        config: ExperimentConfig,
+        team: Team,
+        collector: Collecting,
+        levels: Sequence[str | None],
+        *,
+        workers: "Workers | None" = None,
     ) -> None:
+        """`workers`: who plays for the collector, if not this process."""
         super().__init__(config, collector.agents, levels)
         self.team = team
         self.collector = collector
+        self.workers = workers
+        self._told = (0, 0) if workers is None else (workers.losses.workers, workers.losses.episodes)
         self.folder = team.ranks.first(lambda: self.folder)  # its name may tell the time
         self.circumstances = circumstances(
             team.device,
@@ -380,6 +445,7 @@ class Experiment(Plan[ExperimentConfig]):
         config.check()
         ranks = joined(config.device)
         require_enough_instances(config, ranks)
+        require_one_process_for_vllm(config, ranks)
         set_up_torch(config)
         # Nothing here draws from torch's own generator; should a library do so, a run still follows from its seed.
         torch.manual_seed(int(_stream(config.seed, _SAMPLER).integers(2**62)))
@@ -389,26 +455,54 @@ class Experiment(Plan[ExperimentConfig]):
         solo = find_solo(config.solo, config.solo_agent, agents)
         seated(probe, {}, solo)  # refuses what cannot be played alone
         company = Company.named(config.replace, agents)
-        if len(company.models) + len(company.scripts) == len(agents):
+        if len(company.models) == len(company.leaves(agents)):
             raise ConfigError("replace leaves nobody to train; leave at least one agent out of it")
         levels = levels_to_climb(config, probe)
-        team = load_team(config, agents, ranks=ranks)
-        collector = Collector(
-            lambda: make_env(config.env_id, "train", config.env_options),
-            team,
+        stage = Stage(
+            partial(make_env, config.env_id, "train", config.env_options),
             num_envs=min(config.num_envs, config.episodes_per_iteration),
             reads_final_prompts=config.reads_final_prompts,
             scripts=company.scripts,
+            served=company.served,
+            max_requests=config.server_requests,
             solo=solo,
         )
-        experiment = cls(config, team, collector, levels)
-        ranks.require_alike(experiment.config_record() | alike_everywhere(experiment.circumstances))
+        with ExitStack() as begun:  # what was begun ends if anything that follows fails
+            team = load_team(config, agents, ranks=ranks, acts=not config.workers)
+            begun.callback(team.close)
+            workers = start_workers(config, agents, ranks)
+            if workers is not None:
+                begun.callback(workers.close)
+            experiment = cls(config, team, collector_for(stage, team, workers), levels, workers=workers)
+            ranks.require_alike(experiment.config_record() | alike_everywhere(experiment.circumstances))
+            begun.pop_all()
         return experiment
+
+    def close(self) -> None:
+        """Stop what runs beside this process: workers, and whatever draws replies."""
+        self.team.close()
+        if self.workers is not None:
+            self.workers.close()
 
     @property
     def ranks(self) -> Ranks:
         """The processes that train together."""
         return self.team.ranks
+
+    def batch_metrics(self, batch: Batch) -> Metrics:
+        """What a batch says before anything is learnt from it, and what workers have lost on the way to it."""
+        return super().batch_metrics(batch) | self._loss_metrics()
+
+    def _loss_metrics(self) -> Metrics:
+        """What workers of all processes have lost since this was asked last, in evaluations too."""
+        if self.workers is None:
+            return {}
+        before, self._told = self._told, (self.workers.losses.workers, self.workers.losses.episodes)
+        new = self.ranks.gather((self._told[0] - before[0], self._told[1] - before[1]))
+        return {
+            "train/lost_workers": sum(workers for workers, _ in new),
+            "train/replayed_episodes": sum(episodes for _, episodes in new),
+        }
 
     def collect(self, iteration: int, status: Status) -> Batch:
         """Play this iteration's episodes; of several processes each plays its share, and has all of them in the end."""
@@ -529,9 +623,16 @@ def set_up_torch(config: ExperimentConfig) -> None:
 
 
 def load_team(
-    config: ExperimentConfig, agents: Sequence[str], checkpoint: Path | None = None, *, ranks: Ranks = ALONE
+    config: ExperimentConfig,
+    agents: Sequence[str],
+    checkpoint: Path | None = None,
+    *,
+    ranks: Ranks = ALONE,
+    acts: bool = True,
 ) -> Team:
-    """The team of a configuration, fresh or from a checkpoint's folder; agents that scripts play are not part of it.
+    """The team of a configuration, fresh or from a checkpoint's folder, without those that scripts or servers play.
+
+    `acts`: whether replies are drawn here; where workers draw them, no other engine is needed beside the model.
 
     `ranks`: the processes that will share its work.
 
@@ -539,7 +640,8 @@ def load_team(
     """
     company = Company.named(config.replace, agents)
     solo = find_solo(config.solo, config.solo_agent, agents)
-    playing = [agent for agent in agents if agent not in company.scripts] if solo is None else solo.seats
+    playing = company.leaves(agents) if solo is None else list(solo.seats)
+    model_of = {agent: of_role(config.model_by_role, agent, config.model) for agent in agents}
     checkpoints = company.checkpoints()
     lora = Lora(config.lora_rank, config.lora_alpha, tuple(config.lora_targets), config.lora_last_layers)
     torch_seed = int(_stream(config.seed, _SAMPLER, 1).integers(2**62))
@@ -548,7 +650,7 @@ def load_team(
         team = Team.load(
             playing,
             model=config.model,
-            model_of={agent: of_role(config.model_by_role, agent, config.model) for agent in agents},
+            model_of=model_of,
             adapters=config.policy_per,
             tuning=config.tuning,
             lora=lora,
@@ -568,6 +670,19 @@ def load_team(
             team.replace(agent, folder)
     if checkpoint is not None:
         team.load_adapters(checkpoint)
+    if acts and config.engine == "vllm":
+        with extra_required("vllm", "--engine vllm"):
+            from baselines.policies.engines.vllm import VllmEngine
+
+            names = dict.fromkeys(model_of[agent] for agent in playing)
+            for base, name in zip(team.bases, names, strict=True):
+                base.engine = VllmEngine(
+                    base.model,
+                    base.tokenizer,
+                    str(resolve_model(name)),
+                    memory=config.vllm_memory / len(team.bases),
+                    options=config.vllm_options,
+                )
     return team
 
 
@@ -581,6 +696,12 @@ def require_agents(config: ExperimentConfig, agents: Sequence[str]) -> None:
         for name in getattr(config, setting):
             if not agents_named(name, agents):
                 raise ConfigError(f"{setting} names {name!r}; the agents are {', '.join(agents)}")
+    served = Company.named(config.replace, agents).served
+    for agent in (agent for name in config.must_speak for agent in agents_named(name, agents) if agent in served):
+        raise ConfigError(
+            f"must_speak names {agent}, which a server plays, and nobody can keep that from saying nothing; leave it "
+            "out of one of the two"
+        )
     if config.policy_per == "shared":
         models = {agent: of_role(config.model_by_role, agent, config.model) for agent in agents}
         for agent, other in combinations(agents, 2):
@@ -601,6 +722,73 @@ def require_enough_instances(config: ExperimentConfig, ranks: Ranks) -> None:
             f"{config.episodes_per_iteration}, samples_per_instance {config.samples_per_instance}), and each process "
             "plays at least one; start fewer processes, or give more episodes"
         )
+
+
+def require_one_process_for_vllm(config: ExperimentConfig, ranks: Ranks) -> None:
+    """Raises: `ConfigError` for vLLM under a launcher of several processes, of whose groups it would be a part."""
+    if ranks.size > 1 and config.engine == "vllm":
+        raise ConfigError(
+            f"engine is 'vllm', and there are {ranks.size} processes that train together, in whose environment vLLM "
+            "would take itself for one of them; choose --engine hf, or start one process and let its workers draw: "
+            "--workers N"
+        )
+
+
+def start_workers(config: ExperimentConfig, agents: Sequence[str], ranks: Ranks = ALONE) -> "Workers | None":
+    """The workers of a configuration, each with the team that acts for these agents; None if it wants none.
+
+    Of several processes (`ranks`) each starts its own.
+
+    Raises: `MissingExtraError`, `ClusterError`; `ConfigError` where processes would take the same GPUs for theirs; in a
+    worker, whatever `load_team` raises.
+    """
+    if not config.workers:
+        return None
+    with extra_required("ray", "--workers"):
+        from baselines.rollouts.cluster import ADDRESS, address_of
+        from baselines.rollouts.workers import Workers
+    on_gpu = config.device.partition(":")[0] == "cuda"
+    gpus = float(on_gpu) if config.worker_gpus is None else config.worker_gpus
+    if ranks.size > 1 and on_gpu and gpus and address_of(config.ray_address) is None:
+        raise ConfigError(
+            f"there are {ranks.size} processes that train together, and each would start a Ray cluster whose workers "
+            "take the same GPUs; start one cluster for all with `ray start --head` and name it by --ray-address or "
+            f"{ADDRESS}, or let workers act on the CPU: --worker-gpus 0"
+        )
+    there = replace(
+        config,
+        device="cuda" if on_gpu and gpus else "cpu",  # Ray shows a worker its own GPUs alone, numbered from 0
+        threads=config.worker_threads,
+        model=_absolute(config.model),
+        model_by_role={name: _absolute(model) for name, model in config.model_by_role.items()},
+        replace={name: _absolute(who) for name, who in config.replace.items()},
+    )
+    return Workers(
+        partial(_load_there, there, list(agents)),
+        config.workers,
+        threads=config.worker_threads,
+        gpus=gpus,
+        address=config.ray_address,
+    )
+
+
+def _load_there(config: ExperimentConfig, agents: Sequence[str]) -> Team:
+    set_up_torch(config)
+    return load_team(config, agents)
+
+
+def _absolute(name: str) -> str:
+    """A path that exists here, from the root: a worker may run in another folder. Any other name stays."""
+    return str(Path(name).absolute()) if Path(name).exists() else name
+
+
+def collector_for(stage: Stage, team: Team | None, workers: "Workers | None") -> Collecting:
+    """Who plays on a stage: workers, if there are any, or else this process."""
+    if workers is None or team is None:
+        return stage.collector(team)
+    from baselines.rollouts.workers import RemoteCollector
+
+    return RemoteCollector(stage, team, workers)
 
 
 def default_folder(config: RunConfig) -> Path:

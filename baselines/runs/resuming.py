@@ -20,7 +20,15 @@ from baselines.runs.shared_run import SharedRun
 from baselines.runs.summary import CONFIG, shown
 from baselines.runs.trained_settings import Settings, read_settings
 
-WITHOUT_EFFECT = ("num_iterations", "time_limit_s", "eval_every", "checkpoint_every", "num_checkpoints")
+WITHOUT_EFFECT = (
+    "num_iterations",
+    "time_limit_s",
+    "eval_every",
+    "checkpoint_every",
+    "num_checkpoints",
+    "ray_address",
+    "server_requests",
+)
 """Settings that may change when a run goes on: what is computed in an iteration does not depend on them."""
 ROUNDING_ONLY = ("threads", "device")
 """Settings that may change as well, since another machine may need it; their change is one of circumstances."""
@@ -31,6 +39,10 @@ MEMORY = (
     "rollout_batch_size",
     "max_history_tokens",
     "num_envs",
+    "workers",
+    "worker_threads",
+    "worker_gpus",
+    "vllm_memory",
 )
 """Settings that may change as well, since a run that ran out of memory needs it: the same sums in other parts."""
 _FREE = (*WITHOUT_EFFECT, *ROUNDING_ONLY, *MEMORY)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from baselines.errors import DiskFullError, RankLostError, disk_full_explained
+from baselines.errors import ClusterError, DiskFullError, RankLostError, ServerError, disk_full_explained
 from baselines.runs.checkpoint_loading import Checkpoint, load_checkpoint
 from baselines.runs.checkpoints import CHECKPOINTS, NUM_DONE, keep_newest, save_checkpoint, what_is_safe
 from baselines.runs.claim import FolderClaim
@@ -38,6 +38,9 @@ from baselines.runs.tensorboard import TensorBoard
 from marft_envs import MarftError
 
 __all__ = ["Checkpoint", "Run", "load_checkpoint"]
+
+_OF_THE_WORLD = (ClusterError, DiskFullError, RankLostError, ServerError)
+"""What may stop a run whose settings are right."""
 
 
 class Run:
@@ -242,7 +245,7 @@ class Run:
     ) -> None:
         self._termination.restore()
         self.close()
-        settings_are_wrong = isinstance(error, MarftError) and not isinstance(error, (DiskFullError, RankLostError))
+        settings_are_wrong = isinstance(error, MarftError) and not isinstance(error, _OF_THE_WORLD)
         if error is not None and not settings_are_wrong:
             self._progress.line(f"Go on with: {resume_command(self.folder)}")
 

@@ -52,7 +52,8 @@ class PolicyConfig(OptimizerConfig):
     """Zero mean and unit variance per agent."""
     old_logprobs: Literal["auto", "sampler", "trainer"] = "auto"
     """Where the frozen log-probabilities come from: as they were when tokens were drawn, or computed again, over the
-    same passes as the update. In float32 the two agree; elsewhere they do not, and "auto" computes them again."""
+    same passes as the update. In float32 the two agree, unless vLLM draws; elsewhere they do not, and "auto" computes
+    them again."""
     max_sampler_ratio: float | None = None
     """Where sampler and trainer disagree: weigh each action by trainer's over sampler's probability of it, at most by
     so much (2 is usual). It counts where old log-probabilities are computed again; by default nothing is weighed."""

@@ -18,6 +18,8 @@ METRICS: Mapping[type[RunConfig], Mapping[str, str]] = {
         "train/episodes": "episodes of the iteration",
         "train/turns": "turns in them, of scripts too",
         "{agent}/return": "mean of the agent's own undiscounted return",
+        "train/lost_workers": "with --workers, those lost since the last iteration was logged, in evaluations too",
+        "train/replayed_episodes": "episodes that another worker had to play for that reason",
         "time/collect_s": "seconds of wall time that episodes took",
         "time/learn_s": "seconds of wall time that learning took",
     },

@@ -217,10 +217,14 @@ class Policies:
             untrained = self._team.score_untrained(adapter, own, self._temperature(adapter))
         return Experience(own, plan, old, untrained)
 
+    def _samples_as_it_scores(self, adapter: str) -> bool:
+        """Whether sampler and trainer give a token the same probability, up to rounding."""
+        return self._config.engine == "hf" and self._team.dtype_of(adapter) == torch.float32
+
     def _old_logprobs(self, adapter: str, turns: list[Turn], first_epoch: list[list[int]]) -> list[Tensor]:
         """Per token. What is computed again is computed in the passes of the first epoch, whose rounding it shares."""
         source = self._config.old_logprobs
-        if source == "sampler" or (source == "auto" and self._team.dtype_of(adapter) == torch.float32):
+        if source == "sampler" or (source == "auto" and self._samples_as_it_scores(adapter)):
             return [torch.tensor(turn.logprobs) for turn in turns]
         passes = [part for positions in first_epoch for part in self._team.parts(adapter, turns, positions)]
         return self._team.score_all(adapter, turns, self._temperature(adapter), passes)

@@ -227,9 +227,23 @@ class Values:
             before = [self._told(turn.state, turn.agent) for turn in turns]
             return base.features(before + [self._told(one.final_states[agent], agent) for one, agent in cut])
         nothing = torch.zeros(base.hidden_size)  # of scripts, whose values nobody asks for
-        own = [base.require_features(turn.features) if self._is_known(turn) else nothing for turn in turns]
+        read = self._read_again(base, [turn for turn in turns if self._is_known(turn) and turn.features is None])
+        own = [
+            (turn.features if turn.features is not None else next(read)) if self._is_known(turn) else nothing
+            for turn in turns
+        ]
         after = [rollout.final_features.get(agent, nothing) for rollout, agent in cut]
         return torch.stack([*own, *after]).to(base.device)
+
+    def _read_again(self, base: AdaptedModel, turns: Sequence[Turn]) -> Iterator[Tensor]:
+        """Prompts of agents on a base whose sampler did not tell what it made of them; no policy has moved since.
+
+        Raises: `ConfigError` for a model that does not show it.
+        """
+        if not turns:
+            return iter(())
+        agents, prompts = [turn.agent for turn in turns], [turn.prompt_ids for turn in turns]
+        return (row.cpu() for row in self._team.prompt_features(agents, prompts, base.compute.batch_size))
 
     def _told(self, state: str, agent: str) -> str:
         return f"{state}\n\n{agent} is about to act." if self._names_agents else state

@@ -182,7 +182,7 @@ def test_2_a_misspelt_team_is_answered_with_the_one_that_was_meant(refused: Refu
         (
             ["evaluate", "--model", "m", "--env-id", ENV, "--split", "train", "--replace", "actor", "untraind"],
             [
-                "'untraind', none of untrained, reference, silent, random, echo: no checkpoint",
+                "'untraind', none of untrained, reference, silent, random, echo, openai:MODEL: no checkpoint",
                 "give the folder of a run",
             ],
         ),

@@ -41,6 +41,9 @@ def test_every_turn_of_the_trunk_has_its_branches_from_one_state(team: Team) -> 
     tree = grown(team, lambda: Letters(team=PAIR, horizon=2))
     # Two trees of two rounds of two turns, one after the other.
     assert [branches.turns[0].agent for branches in tree.branches] == ["writer_0", "editor_0"] * 4
+    assert [branches.instance for branches in tree.branches] == [
+        rollout.instance for rollout in (tree.rollouts[0], tree.rollouts[-1]) for _ in range(4)
+    ]
     for branches in tree.branches:
         assert len(branches.turns) == len(branches.returns) == 3
         assert len({tuple(turn.prompt_ids) for turn in branches.turns}) == 1

@@ -1,7 +1,11 @@
 """Flex-MG environments that are over in no time, for the tests of what plays and trains on them."""
 
+import os
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
 
@@ -163,3 +167,19 @@ class Signals(FlexMG):
 
     def choices(self, agent: str) -> list[str]:
         return [*self.colours] if agent == "guesser_0" else [f"I see {self.colour}.", "I say nothing."]
+
+
+class Deadly(ToldLetters):
+    """Kills the process in which an action is taken while a file lies there, and the file with it; one is spared."""
+
+    def __init__(self, *, file: str = "none", spared: int = 0, **base: object) -> None:
+        super().__init__(**base)
+        self.file = Path(file)
+        self.spared = spared
+
+    def act(self, agent: str, action: str) -> Outcome:
+        if os.getpid() != self.spared:
+            with suppress(FileNotFoundError):  # only one of several processes finds it
+                self.file.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().act(agent, action)

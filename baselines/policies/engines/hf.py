@@ -105,7 +105,7 @@ def generate(
             ),
             strict=True,
         ):
-            ids, text = _cut_to_chars(tokenizer, row.ids, ends, row.request)
+            ids, text = cut_to_chars(tokenizer, row.ids, ends, row.request)
             logprobs = row.logprobs[: len(ids)] if row.temperature else []
             replies[position] = Reply(ids, logprobs, text, row.features, row.history)
     model.train(was_training)
@@ -114,6 +114,29 @@ def generate(
 
 def _at(request: Request, temperature: float) -> Request:
     return request if request.temperature is not None else replace(request, temperature=temperature)
+
+
+class HfEngine:
+    """Draws with the model itself, which is the trainer's: in float32 both give the same probabilities."""
+
+    def __init__(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, *, is_packed: bool) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._is_packed = is_packed
+
+    def draw(self, requests: Sequence[Request], *, temperature: float, batch_size: int) -> list[Reply]:
+        """See `generate`."""
+        return generate(
+            self._model,
+            self._tokenizer,
+            requests,
+            temperature=temperature,
+            batch_size=batch_size,
+            is_packed=self._is_packed,
+        )
+
+    def close(self) -> None:
+        """There is nothing beside the model."""
 
 
 @dataclass(slots=True)
@@ -238,7 +261,15 @@ def _text(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
     return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-def _cut_to_chars(
+def num_until_stop(tokenizer: PreTrainedTokenizerBase, action_ids: Sequence[int], request: Request) -> int:
+    """How many tokens there are up to the one that completes the text which stops a reply; all, if none does."""
+    if not request.stop:
+        return len(action_ids)
+    stopped = (end for end in range(1, len(action_ids)) if request.stop in _text(tokenizer, list(action_ids[:end])))
+    return next(stopped, len(action_ids))
+
+
+def cut_to_chars(
     tokenizer: PreTrainedTokenizerBase, action_ids: list[int], ends: Sequence[int], request: Request
 ) -> tuple[list[int], str]:
     """Drop tokens from the end until the text fits; a reply that was cut has no end-of-sequence token any more.
