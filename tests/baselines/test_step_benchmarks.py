@@ -1,7 +1,7 @@
 """The benchmarks of the training step run, compare what they say they compare, and keep their numbers.
 
-TRL and CoMLRL are no part of the tests' environment, so TRL's half of `whole_step` is not among them, and CoMLRL's half of
-`beside_comlrl` is in `tests/peers`.
+TRL and CoMLRL are no part of the tests' environment, so TRL's half of `whole_step` is not among them, and CoMLRL's half
+of `beside_comlrl` is in `tests/peers`.
 """
 
 import json
