@@ -16,10 +16,11 @@ from baselines.policies.team import Team
 from baselines.rollouts.batch import Batch
 from baselines.runs.checkpoint_loading import Checkpoint, load_checkpoint
 from baselines.runs.diverged import kept_if_diverged
-from baselines.runs.experiment import CIRCUMSTANCES, Experiment, ExperimentConfig, Metrics, Status
+from baselines.runs.experiment import CIRCUMSTANCES, TOKENS, Experiment, ExperimentConfig, Metrics, Status
+from baselines.runs.records import number_of, read_records
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.resuming import open_run
-from baselines.runs.summary import Summary
+from baselines.runs.summary import METRICS, Summary
 from baselines.runs.trained_settings import trained_settings
 
 
@@ -60,6 +61,11 @@ def require_same_base(experiment: Experiment, checkpoint: Checkpoint) -> None:
         )
 
 
+def tokens_recorded(folder: Path) -> int:
+    """Tokens in the replies of all iterations that a run has recorded; those before a kill that it lost are not."""
+    return sum(int(number_of(record.get(TOKENS)) or 0) for record in read_records(folder / METRICS))
+
+
 Config = TypeVar("Config", bound=ExperimentConfig)
 Collect = Callable[[Experiment, int, Status], Batch]
 
@@ -96,7 +102,11 @@ def train_team(
     with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:
         evaluator.before(run)
         evaluator.on_the_way(run)
+        num_tokens = tokens_recorded(run.folder)
         for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
+            if config.token_limit is not None and num_tokens >= config.token_limit:
+                run.stop_reason = "token_limit"
+                break
             began = time.monotonic()
             batch = collect(experiment, iteration, run.status)
             collected = time.monotonic()
@@ -104,6 +114,7 @@ def train_team(
                 metrics = learner.learn(batch, iteration=iteration, status=run.status)
             times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
             run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
+            num_tokens += batch.num_tokens
             experiment.climb(batch)
             if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
                 saved_as = f"iteration-{run.num_done}"

@@ -28,6 +28,12 @@ class Tree(Batch):
     """The branches of an iteration; as a batch, those at the first turns, which are plain episodes of the team."""
 
     branches: list[Branches]
+    num_drawn: int
+    """Tokens that were drawn for it, those with which branches were played on among them."""
+
+    @property
+    def num_tokens(self) -> int:
+        return self.num_drawn
 
     def learnt_from(self) -> Iterator[Rollout]:
         """Every action that was tried, as an episode that holds nothing else."""
@@ -79,6 +85,7 @@ class TreeCollector:
         self, tasks: Sequence[Task], sampling: Sampling, progress: Callable[[int], None] = lambda num_done: None
     ) -> Tree:
         """Grow a tree for every task. `progress` is told how many have ended, after every turn."""
+        drawn_before = self._collector.num_drawn
         first: dict[int, list[Rollout]] = {}
         found: list[Branches] = []
         at_once = max(1, self._collector.num_envs // (self._num_branches + 1))
@@ -91,7 +98,8 @@ class TreeCollector:
                     found.append(branches)
                     first.setdefault(trunk.number, rollouts)
                 progress(begin + sum(trunk.seat.game.done for trunk in trunks))
-        return Tree([rollout for number in sorted(first) for rollout in first[number]], found)
+        rollouts = [rollout for number in sorted(first) for rollout in first[number]]
+        return Tree(rollouts, found, self._collector.num_drawn - drawn_before)
 
     def _grown(self, trunks: Sequence[_Trunk], sampling: Sampling) -> list[tuple[_Trunk, Branches, list[Rollout]]]:
         """One turn of every trunk, whose next agent branches if it is one of ours."""
