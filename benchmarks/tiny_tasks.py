@@ -62,6 +62,10 @@ class TinyTask:
     env_options: Mapping[str, int | str] = field(default_factory=lambda: {"horizon": 1})
     max_new_tokens: int = 12
     """Enough for every habit."""
+    token_limit: int = 20_000
+    """What a run may write while it trains."""
+    is_split: bool = False
+    """Whether agents are told different things."""
 
     @property
     def family(self) -> str:
@@ -190,6 +194,6 @@ _PROGRAMS = {
 TASKS: Mapping[str, TinyTask] = {
     "math": TinyTask("math/reason_act-v0", "add_digit_long", _SUMS, max_new_tokens=16),
     "coding": TinyTask("coding/pipeline-v0", "line", _PROGRAMS, {"horizon": 1, "team": "duo"}, max_new_tokens=24),
-    "collab": TinyTask("collab/sum_relay-v0", "easy", _RELAY, max_new_tokens=8),
+    "collab": TinyTask("collab/sum_relay-v0", "easy", _RELAY, max_new_tokens=8, is_split=True),
 }
 """One of each family."""
