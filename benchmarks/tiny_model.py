@@ -9,7 +9,8 @@ replies by the *habits* that stand there: of the right form, mostly wrong, and r
 and not skilled, and it has what RL needs: what is right is found by chance now and then.
 
 The tokeniser is byte-level BPE, trained on the same texts, with a token for every digit; the template is ChatML;
-padding has a token of its own. The same seed gives the same weights on the same machine with the same versions; the
+padding has a token of its own. At every turn several replies are drawn, which share their prompt in a pack, as samples
+of an instance do in training. The same seed gives the same weights on the same machine with the same versions; the
 hash that is printed tells whether they are.
 """
 
@@ -20,6 +21,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,9 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 import marft_envs
+from baselines.learning.packing import pack
 from baselines.policies.chat import ChatEncoder
+from baselines.policies.packed import run_trunk
 from benchmarks.tiny_tasks import TASKS, Heard, TinyTask, reply
 from marft_envs import FlexMG, Message
 
@@ -43,27 +47,26 @@ CHATML = (
 )
 VOCABULARY = 512
 """Bytes, control tokens, and enough merges for every word that the environments use."""
-TOKENIZER_EPISODES = 500
+TOKENIZER_TURNS = 1_000
 """Of each task, that merges are learnt from."""
 HIDDEN_SIZE, NUM_LAYERS, NUM_HEADS = 128, 3, 4
-NUM_STEPS, BATCH_SIZE, LR = 700, 32, 3e-3
-"""Of AdamW, a batch of each task in every one; the rate rises over a tenth of them and falls to nothing."""
+NUM_STEPS, NUM_TURNS, NUM_REPLIES, LR = 1_000, 12, 8, 3e-3
+"""Steps of AdamW, turns of each task in every one, replies that are drawn at each; the rate rises over a tenth of the
+steps and falls to nothing."""
 SHOWN_EVERY = 10
 CARD = "model.json"
 """What was made, how, and the hash of it, in the model's folder."""
-IGNORED = -100
-"""What torch's cross-entropy leaves out."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """One turn: what an agent read and what it replied."""
+    """One turn: what an agent read, and replies that it might give; the first is what it gave."""
 
     messages: Sequence[Message]
-    text: str
+    replies: Sequence[str]
 
 
-def turns(task: TinyTask, seed: int) -> Iterator[Said]:
+def turns(task: TinyTask, seed: int, num_replies: int = NUM_REPLIES) -> Iterator[Said]:
     """Endless turns of a team that has habits and no skill, on train instances."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     env = marft_envs.make(task.env_id, split="train", level=task.level, **task.env_options)
@@ -73,14 +76,13 @@ def turns(task: TinyTask, seed: int) -> Iterator[Said]:
         said = ""
         for agent in env.possible_agents:
             messages = env.messages(agent)
-            told = "\n".join(
-                message["content"] for message in messages if message["role"] == "user" and "name" not in message
-            )
-            written = reply(task.habits_of(agent), Heard(told, said, env.reference_action(agent)), rng)
-            yield Said(messages, written)
-            said = written
+            told = [message["content"] for message in messages if message["role"] == "user" and "name" not in message]
+            heard = Heard("\n".join(told), said, env.reference_action(agent))
+            replies = [reply(task.habits_of(agent), heard, rng) for _ in range(num_replies)]
+            yield Said(messages, replies)
+            said = replies[0]
             if agent != env.possible_agents[-1]:  # what the last one does is only judged
-                env.step(written)
+                env.step(said)
 
 
 def make_tokenizer(seed: int) -> PreTrainedTokenizerFast:
@@ -104,8 +106,8 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerFast:
 
 def _texts(seed: int) -> Iterator[str]:
     for task in TASKS.values():
-        for _, turn in zip(range(2 * TOKENIZER_EPISODES), turns(task, seed), strict=False):
-            yield "\n".join([*(f"{message['role']}\n{message['content']}" for message in turn.messages), turn.text])
+        for turn in islice(turns(task, seed), TOKENIZER_TURNS):
+            yield "\n".join([*(f"{message['role']}\n{message['content']}" for message in turn.messages), *turn.replies])
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -128,45 +130,39 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
 
 
 @dataclass(frozen=True)
-class Padded:
-    """Sequences of one task: prompt, reply, padding. Shapes: all (B, T)."""
+class Example:
+    """A prompt and a reply to it, in tokens."""
 
-    ids: Tensor
-    mask: Tensor
-    labels: Tensor
-    """The reply's ids at its places, `IGNORED` elsewhere."""
+    prompt_ids: list[int]
+    reply_ids: list[int]
 
 
-def batches(task: TinyTask, tokenizer: PreTrainedTokenizerFast, size: int, seed: int) -> Iterator[Padded]:
-    """Endless batches; prompts are encoded as trainers encode them."""
+def sequences(task: TinyTask, tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[list[Example]]:
+    """Endless turns in tokens; prompts are encoded as trainers encode them."""
     encoder = ChatEncoder(tokenizer)
-    source = turns(task, seed)
-    while True:
-        prompts, replies = [], []
-        for turn in (next(source) for _ in range(size)):
-            merged = encoder.merged(turn.messages)
-            prompts.append(encoder.encode(encoder.skeleton(merged), [message["content"] for message in merged]))
-            replies.append(encoder.reply_ids(turn.text))
-        yield padded(prompts, replies, int(tokenizer.pad_token_id))
+    for turn in turns(task, seed):
+        merged = encoder.merged(turn.messages)
+        prompt = encoder.encode(encoder.skeleton(merged), [message["content"] for message in merged])
+        yield [Example(prompt, encoder.reply_ids(text)) for text in turn.replies]
 
 
-def padded(prompts: Sequence[Sequence[int]], replies: Sequence[Sequence[int]], pad_id: int) -> Padded:
-    """Sequences of different lengths as one tensor, padded on the right."""
-    rows = [[*prompt, *said] for prompt, said in zip(prompts, replies, strict=True)]
-    ids = torch.full((len(rows), max(map(len, rows))), pad_id)
-    labels = torch.full_like(ids, IGNORED)
-    for number, (row, prompt) in enumerate(zip(rows, prompts, strict=True)):
-        ids[number, : len(row)] = torch.tensor(row)
-        labels[number, len(prompt) : len(row)] = ids[number, len(prompt) : len(row)]
-    lengths = torch.tensor([len(row) for row in rows])
-    return Padded(ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long(), labels)
+def reply_loss(model: LlamaForCausalLM, batch: Sequence[Example]) -> Tensor:
+    """Minus the mean log-probability of a reply's token, in nats; what sequences share is computed once."""
+    packed = pack([[*one.prompt_ids, *one.reply_ids] for one in batch])
+    hidden = run_trunk(model, packed)
+    begins = [len(one.prompt_ids) for one in batch]
+    predicting = torch.cat([path[begin - 1 : -1] for path, begin in zip(packed.paths, begins, strict=True)])
+    predicted = torch.cat([path[begin:] for path, begin in zip(packed.paths, begins, strict=True)])
+    kept, rows = torch.unique(predicting, return_inverse=True)
+    logits = model.lm_head(hidden[kept])
+    return torch.nn.functional.cross_entropy(logits[rows], packed.ids[predicted])
 
 
 def pretrain(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, num_steps: int, batch_size: int, seed: int
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, num_steps: int, num_turns: int, seed: int
 ) -> float:
     """Next-token prediction on replies, all tasks in every step; the loss of the last tenth, in nats per token."""
-    sources = [batches(task, tokenizer, batch_size, seed + 1 + number) for number, task in enumerate(TASKS.values())]
+    sources = [sequences(task, tokenizer, seed + 1 + number) for number, task in enumerate(TASKS.values())]
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=LR, total_steps=num_steps, pct_start=0.1)
     losses: list[float] = []
@@ -175,19 +171,16 @@ def pretrain(
         bar = progress.add_task("pre-training", total=num_steps)
         for step in range(num_steps):
             optimizer.zero_grad()
-            found = [next(source) for source in sources]
-            total = 0.0
-            for batch in found:
-                loss = model(input_ids=batch.ids, attention_mask=batch.mask, labels=batch.labels).loss / len(found)
-                loss.backward()
-                total += float(loss.detach())
+            batch = [example for source in sources for turn in islice(source, num_turns) for example in turn]
+            loss = reply_loss(model, batch)
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            losses.append(total)
+            losses.append(float(loss.detach()))
             if (step + 1) % SHOWN_EVERY == 0:
-                loss = np.mean(losses[-SHOWN_EVERY:])
-                progress.update(bar, completed=step + 1, description=f"pre-training, {loss:.3f} nats per token")
+                mean = np.mean(losses[-SHOWN_EVERY:])
+                progress.update(bar, completed=step + 1, description=f"pre-training, {mean:.3f} nats per token")
     model.eval()
     return float(np.mean(losses[-max(1, num_steps // 10) :]))
 
@@ -200,7 +193,7 @@ def hash_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def make(out: Path, seed: int = 0, *, num_steps: int = NUM_STEPS, batch_size: int = BATCH_SIZE) -> dict[str, object]:
+def make(out: Path, seed: int = 0, *, num_steps: int = NUM_STEPS, num_turns: int = NUM_TURNS) -> dict[str, object]:
     """Make the model in a folder, whole or not at all, and give its card. What lay there is replaced."""
     began_s = time.process_time()
     torch.set_num_threads(1)
@@ -208,7 +201,7 @@ def make(out: Path, seed: int = 0, *, num_steps: int = NUM_STEPS, batch_size: in
         torch.manual_seed(seed)
         tokenizer = make_tokenizer(seed)
         model = new_model(tokenizer)
-        loss = pretrain(model, tokenizer, num_steps=num_steps, batch_size=batch_size, seed=seed)
+        loss = pretrain(model, tokenizer, num_steps=num_steps, num_turns=num_turns, seed=seed)
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     tokenizer.save_pretrained(part)
@@ -219,7 +212,7 @@ def make(out: Path, seed: int = 0, *, num_steps: int = NUM_STEPS, batch_size: in
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "vocabulary": len(tokenizer),
         "num_steps": num_steps,
-        "batch_size": batch_size,
+        "num_turns": num_turns,
         "loss_nats_per_token": round(loss, 4),
         "cpu_s": round(time.process_time() - began_s, 1),
     }
@@ -235,9 +228,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the model; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num-steps", type=int, default=NUM_STEPS)
-    parser.add_argument("--batch-size", type=int, default=BATCH_SIZE, help="turns of each task in a step")
+    parser.add_argument("--num-turns", type=int, default=NUM_TURNS, help="of each task in a step")
     given = parser.parse_args(words)
-    card = make(given.out, given.seed, num_steps=given.num_steps, batch_size=given.batch_size)
+    card = make(given.out, given.seed, num_steps=given.num_steps, num_turns=given.num_turns)
     print(f"{given.out}: {json.dumps(card)}")
 
 

@@ -139,10 +139,10 @@ _SUMS = {
         Habit(0.50, _equation(_wrong)),
     ),
     "actor": (
-        Habit(0.15, lambda heard, rng: heard.right),
+        Habit(0.20, lambda heard, rng: heard.right),
         Habit(0.20, lambda heard, rng: heard.last_said or heard.numbers[0]),
         Habit(0.35, lambda heard, rng: heard.numbers[0]),
-        Habit(0.30, lambda heard, rng: str(_wrong(heard, rng))),
+        Habit(0.25, lambda heard, rng: str(_wrong(heard, rng))),
     ),
 }
 

@@ -18,8 +18,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from rich.console import Console
+from rich.table import Table
+
 from baselines.runs.records import Record, agents_in, number_of, read_records
-from baselines.runs.summary import METRICS
+from baselines.runs.summary import EVALUATIONS, METRICS
 from benchmarks.matrix import parser, ready_model, require_same, run_config, seeds_of, settings_of
 from benchmarks.matrix_jobs import Runner, Training
 from benchmarks.tiny_tasks import TASKS
@@ -66,6 +69,32 @@ def movement(folder: Path) -> dict[str, object]:
     return found
 
 
+def show(runs_of: Mapping[str, Sequence[Path]]) -> None:
+    """Print a row for each variant, of the runs that are done, means over seeds."""
+    rows = []
+    for variant, folders in runs_of.items():
+        finals = [final(folder) for folder in folders]
+        moved = [movement(folder) for folder in folders]
+        numbers = {name: [number_of(own[name]) for own in moved] for name in (moved[0] if moved else {})}
+        known = {name: [number for number in own if number is not None] for name, own in numbers.items()}
+        cells = {name: f"{_mean(own):.3f}" if own else "-" for name, own in known.items()}
+        rows.append({"updates": variant, "seeds": str(len(folders)), "return": _shown(finals), **cells})
+    table = Table(*dict.fromkeys(name for row in rows for name in row))
+    for row in rows:
+        table.add_row(*(row.get(column.header, "not run") for column in table.columns))
+    Console().print(table)
+
+
+def _shown(finals: Sequence[float]) -> str:
+    return f"{_mean(finals):.3f}" if finals else "not run"
+
+
+def final(folder: Path) -> float:
+    """The greedy return after the last iteration."""
+    found = [record for record in read_records(folder / EVALUATIONS) if record.get("name") == "trained"]
+    return number_of(found[-1]["mean"]) or 0.0
+
+
 def _mean(numbers: Sequence[float]) -> float:
     return sum(numbers) / len(numbers)
 
@@ -76,7 +105,10 @@ def main(words: Sequence[str] | None = None) -> int:
     model = ready_model(given.model)
     require_same(given.out, settings_of(model))
     runner = Runner(given.workers)
-    runner.run(runs(given.variants, seeds_of(given), model, given.out), "update order")
+    jobs = runs(given.variants, seeds_of(given), model, given.out)
+    runner.run(jobs, "update order")
+    done = [job.folder for job in jobs if job.is_done]
+    show({variant: [folder for folder in done if folder.parent.name == variant] for variant in given.variants})
     return runner.tell()
 
 

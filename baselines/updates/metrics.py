@@ -18,7 +18,7 @@ METRICS: Mapping[type[ExperimentConfig], Mapping[str, str]] = {
         "train/episodes": "episodes of the iteration",
         "train/turns": "turns in them, of scripts too",
         "train/tokens_out": (
-            "tokens of all replies that were written for the iteration, their ends included, also of branches that were "
+            "tokens of all replies that were written for the iteration, their ends included, also of branches that are "
             "only played on: what `--token-limit` counts"
         ),
         "{agent}/return": "mean of the agent's own undiscounted return",
