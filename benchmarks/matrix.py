@@ -28,7 +28,7 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 
 import marft_envs
@@ -193,9 +193,8 @@ def require_same(out: Path, settings: Mapping[str, object]) -> None:
 
 def settings_of(model: Path) -> dict[str, object]:
     """What results depend on, as JSON has it."""
-    tasks = {
-        name: {key: value for key, value in asdict(task).items() if key != "habits"} for name, task in TASKS.items()
-    }
+    told = [setting.name for setting in fields(TinyTask) if setting.name not in ("habits", "fact")]  # those are code
+    tasks = {name: {key: getattr(task, key) for key in told} for name, task in TASKS.items()}
     kept = {"model_hash": tiny_model.hash_of(model), "shared": dict(SHARED), "tasks": tasks}
     found: dict[str, object] = json.loads(json.dumps(kept))
     return found

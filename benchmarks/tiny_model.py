@@ -10,8 +10,9 @@ and not skilled, and it has what RL needs: what is right is found by chance now 
 
 The tokeniser is byte-level BPE, trained on the same texts, with a token for every digit; the template is ChatML;
 padding has a token of its own. At every turn several replies are drawn, which share their prompt in a pack, as samples
-of an instance do in training. The same seed gives the same weights on the same machine with the same versions; the
-hash that is printed tells whether they are.
+of an instance do in training. Between them stand *facts*, short lines by which it learns to copy numbers and to add.
+The same seed gives the same weights on the same machine with the same versions; the hash that is printed tells whether
+they are.
 """
 
 import argparse
@@ -50,9 +51,9 @@ VOCABULARY = 512
 TOKENIZER_TURNS = 1_000
 """Of each task, that merges are learnt from."""
 HIDDEN_SIZE, NUM_LAYERS, NUM_HEADS = 128, 3, 4
-NUM_STEPS, NUM_TURNS, NUM_REPLIES, LR = 1_000, 12, 8, 3e-3
-"""Steps of AdamW, turns of each task in every one, replies that are drawn at each; the rate rises over a tenth of the
-steps and falls to nothing."""
+NUM_STEPS, NUM_TURNS, NUM_REPLIES, NUM_FACTS, LR = 900, 8, 8, 32, 3e-3
+"""Steps of AdamW; turns of each task in every one, replies that are drawn at each, facts of each task. The rate rises
+over a tenth of the steps and falls to nothing."""
 SHOWN_EVERY = 10
 CARD = "model.json"
 """What was made, how, and the hash of it, in the model's folder."""
@@ -146,6 +147,19 @@ def sequences(task: TinyTask, tokenizer: PreTrainedTokenizerFast, seed: int) -> 
         yield [Example(prompt, encoder.reply_ids(text)) for text in turn.replies]
 
 
+def facts(task: TinyTask, tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[Example]:
+    """Endless facts in tokens, of train instances."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    env = marft_envs.make(task.env_id, split="train", level=task.level, **task.env_options)
+    assert isinstance(env, FlexMG)
+    first = env.possible_agents[0]
+    while True:
+        env.reset(seed=int(rng.integers(2**62)))
+        fact = task.fact(Heard(env.messages(first)[-1]["content"], "", env.reference_action(first)), rng)
+        given, follows = (tokenizer(text)["input_ids"] for text in (fact.given, fact.follows))
+        yield Example(given, [*follows, int(tokenizer.eos_token_id)])
+
+
 def reply_loss(model: LlamaForCausalLM, batch: Sequence[Example]) -> Tensor:
     """Minus the mean log-probability of a reply's token, in nats; what sequences share is computed once."""
     packed = pack([[*one.prompt_ids, *one.reply_ids] for one in batch])
@@ -161,8 +175,12 @@ def reply_loss(model: LlamaForCausalLM, batch: Sequence[Example]) -> Tensor:
 def pretrain(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, num_steps: int, num_turns: int, seed: int
 ) -> float:
-    """Next-token prediction on replies, all tasks in every step; the loss of the last tenth, in nats per token."""
-    sources = [sequences(task, tokenizer, seed + 1 + number) for number, task in enumerate(TASKS.values())]
+    """Next-token prediction on replies and on what follows in facts, all tasks in every step.
+
+    Returns: the loss of replies in the last tenth, in nats per token.
+    """
+    said = [sequences(task, tokenizer, seed + 1 + number) for number, task in enumerate(TASKS.values())]
+    known = [facts(task, tokenizer, seed + 1 + number) for number, task in enumerate(TASKS.values())]
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=LR, total_steps=num_steps, pct_start=0.1)
     losses: list[float] = []
@@ -171,9 +189,10 @@ def pretrain(
         bar = progress.add_task("pre-training", total=num_steps)
         for step in range(num_steps):
             optimizer.zero_grad()
-            batch = [example for source in sources for turn in islice(source, num_turns) for example in turn]
+            batch = [example for source in said for turn in islice(source, num_turns) for example in turn]
             loss = reply_loss(model, batch)
             loss.backward()
+            reply_loss(model, [fact for source in known for fact in islice(source, NUM_FACTS)]).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()

@@ -7,6 +7,9 @@ what to do: a part of what was asked, another operation, somebody else's words, 
 is wrong, so that greedy play of the untrained team earns next to nothing, while sampling finds what is right now and
 then.
 
+It has also read *facts*, short lines apart from any task: what a sum comes to, how a formula is written, the same
+number twice. So it could do what is asked for, and mostly does something else.
+
 That is a bandit among a few habits, for two agents whose choices depend on each other, in the clothes of language: what
 RL has to learn here is which habit pays, not how to add. How an algorithm fares with it says how well it finds and
 keeps what is rewarded; it says nothing about what a language model can learn.
@@ -19,6 +22,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 Write = Callable[["Heard", np.random.Generator], str]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line that is read apart from any task: how it begins, and what follows from that."""
+
+    given: str
+    follows: str
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,8 @@ class TinyTask:
     level: str
     habits: Mapping[str, Sequence[Habit]]
     """Of every role, or of single agents where those of a role differ."""
+    fact: Callable[["Heard", np.random.Generator], Fact]
+    """From what the first agent is told of an instance, which is one of the train split."""
     env_options: Mapping[str, int | str] = field(default_factory=lambda: {"horizon": 1})
     max_new_tokens: int = 12
     """Enough for every habit."""
@@ -104,6 +117,14 @@ def _parrot(heard: Heard, rng: np.random.Generator) -> str:
     return heard.last_said or _round_number(heard, rng)
 
 
+def _relay_fact(heard: Heard, rng: np.random.Generator) -> Fact:
+    """A number and a digit, or the number again."""
+    number, digit = int(heard.numbers[0]), int(rng.integers(1, 10))
+    return (Fact(f"{number} and {digit}: ", str(number + digit)), Fact(f"{number}: ", str(number)))[
+        int(rng.integers(2))
+    ]
+
+
 _RELAY = {
     "holder_0": (
         Habit(0.20, lambda heard, rng: heard.numbers[0]),
@@ -130,6 +151,11 @@ def _wrong(heard: Heard, rng: np.random.Generator) -> int:
 
 def _equation(result: Callable[[Heard, np.random.Generator], int]) -> Write:
     return lambda heard, rng: " + ".join(heard.numbers[:2]) + f" = {result(heard, rng)}"
+
+
+def _sum_fact(heard: Heard, rng: np.random.Generator) -> Fact:
+    given, _, result = heard.right.partition("= ")
+    return (Fact(f"{given}= ", result), Fact(f"{given}: ", heard.right))[int(rng.integers(2))]
 
 
 _SUMS = {
@@ -175,6 +201,11 @@ def _planned(heard: Heard) -> str:
     return heard.said.strip() if heard.said.startswith("n") else "n"
 
 
+def _formula_fact(heard: Heard, _: np.random.Generator) -> Fact:
+    words = heard.told.partition("returns ")[2].partition(".")[0]
+    return Fact(f"{words}: ", _formula(heard.right))
+
+
 _PROGRAMS = {
     "planner": (
         Habit(0.20, lambda heard, rng: _formula(heard.right)),
@@ -192,8 +223,10 @@ _PROGRAMS = {
 }
 
 TASKS: Mapping[str, TinyTask] = {
-    "math": TinyTask("math/reason_act-v0", "add_digit_long", _SUMS, max_new_tokens=16),
-    "coding": TinyTask("coding/pipeline-v0", "line", _PROGRAMS, {"horizon": 1, "team": "duo"}, max_new_tokens=24),
-    "collab": TinyTask("collab/sum_relay-v0", "easy", _RELAY, max_new_tokens=8, is_split=True),
+    "math": TinyTask("math/reason_act-v0", "add_digit_long", _SUMS, _sum_fact, max_new_tokens=16),
+    "coding": TinyTask(
+        "coding/pipeline-v0", "line", _PROGRAMS, _formula_fact, {"horizon": 1, "team": "duo"}, max_new_tokens=24
+    ),
+    "collab": TinyTask("collab/sum_relay-v0", "easy", _RELAY, _relay_fact, max_new_tokens=8, is_split=True),
 }
 """One of each family."""

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from baselines.runs.records import read_records
 from benchmarks import matrix, matrix_jobs, matrix_results, update_order
 from benchmarks.matrix_jobs import Evaluation, Runner, Training, noted_beside
 from benchmarks.tiny_tasks import TASKS
+from tests.baselines.outcomes import outcome
 
 SMALL = {"episodes_per_iteration": 4, "samples_per_instance": 2, "eval_instances": 2, "checkpoint_every": 1}
 
@@ -198,29 +199,57 @@ def test_what_evaluate_prints_is_kept_with_its_command(tmp_path: Path) -> None:
     assert json.loads(job.out.read_text()) == {"command": "marft evaluate --model m --json", "mean": 0.25}
 
 
+LIMIT = 500
+PROGRAM = f"""
+import sys
+from dataclasses import replace
+from benchmarks import matrix
+matrix.SHARED = {{**matrix.SHARED, **{SMALL!r}}}
+matrix.TASKS = {{name: replace(task, token_limit={LIMIT}) for name, task in matrix.TASKS.items()}}
+sys.exit(matrix.main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
 def test_a_matrix_that_was_killed_goes_on(tiny_model: Path, tmp_path: Path) -> None:
-    program = (
-        "import sys; from benchmarks import matrix; matrix.SHARED = {**matrix.SHARED, **" + repr(SMALL) + "}; "
-        "sys.exit(matrix.main(sys.argv[1:]))"
-    )
     out = tmp_path / "out"
     words = ["--tasks", "collab", "--algorithms", "mappo", "--seeds", "1", "--model", str(tiny_model), "--workers", "1"]
-    command = [sys.executable, "-c", program, *words, "--out", str(out)]
+    command = [sys.executable, "-c", PROGRAM, *words, "--out", str(out)]
     folder = out / "collab" / "mappo" / "seed-1"
-    # A budget that the run reaches after some iterations; replies of this model are as long as they may be.
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=matrix_jobs.ROOT) as process:
-        while not (folder / "checkpoints").is_dir():
+        while not list(folder.glob("checkpoints/iteration-*")):
             assert process.poll() is None, process.stdout and process.stdout.read().decode()
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
-    assert subprocess.run(command, cwd=matrix_jobs.ROOT, capture_output=True, check=False).returncode == 0
-    record = matrix_results.cell(folder, "collab", "mappo", 1)
+    # Its run goes on by itself, so the matrix that is begun now has to wait for it.
+    again = subprocess.run(command, cwd=matrix_jobs.ROOT, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    record: Any = matrix_results.cell(folder, "collab", "mappo", 1)
     assert record["state"] == "done"
-    assert int(str(record["tokens"])) >= TASKS["collab"].token_limit
-    done = matrix_results.collected(out)
-    assert [cell["seed"] for cell in done["cells"] if cell["state"] == "done"] == [1]
-    assert done["rows"]["collab"]["reference play"]["mean"] == 1.0
+    assert record["tokens"] >= LIMIT
+    found: Any = matrix_results.collected(out)
+    assert [(cell["algorithm"], cell["seed"]) for cell in found["cells"] if cell["state"] == "done"] == [("mappo", 1)]
+    assert found["rows"]["collab"]["reference play"]["mean"] == 1.0
+    assert found["rows"]["collab"]["untrained"]["num_instances"] == SMALL["eval_instances"]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_goes_on_and_comes_to_the_same(tiny_model: Path, tmp_path: Path) -> None:
+    more = {**SMALL, "token_limit": LIMIT, "model": str(tiny_model)}
+    whole, killed = (Training(name, replace(config("mappo", tmp_path / name), **more)) for name in ("whole", "killed"))
+    Runner(1).run([whole], "whole")
+    pid = matrix_jobs._spawned(killed)
+    while not list(killed.folder.glob("checkpoints/iteration-*")):
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert not killed.is_done and not killed.is_taken
+    assert killed.words()[:2] == ["train", "--resume"]
+    Runner(1).run([killed], "killed")
+    assert killed.is_done
+    assert outcome(killed.folder).metrics == outcome(whole.folder).metrics
+    assert outcome(killed.folder).evaluations == outcome(whole.folder).evaluations
+    assert matrix_results.run_record(killed.folder)["is_whole"] is False
 
 
 # --- 3. Folders ---
