@@ -21,10 +21,11 @@ from baselines.rollouts.batch import Batch
 from baselines.runs.checkpoint_loading import Checkpoint, load_checkpoint
 from baselines.runs.circumstances import weights_hash
 from baselines.runs.diverged import kept_if_diverged
-from baselines.runs.experiment import CIRCUMSTANCES, Experiment, ExperimentConfig, Metrics, Status
+from baselines.runs.experiment import CIRCUMSTANCES, TOKENS, Experiment, ExperimentConfig, Metrics, Status
+from baselines.runs.records import number_of, read_records
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.resuming import open_run
-from baselines.runs.summary import Summary
+from baselines.runs.summary import METRICS, Summary
 from baselines.runs.trained_settings import trained_settings
 
 
@@ -74,6 +75,11 @@ def require_in_step(ranks: Ranks, learner: Learner) -> None:
         ranks.require_alike({"the hash of all weights": weights_hash(learner.weights())})
 
 
+def tokens_recorded(folder: Path) -> int:
+    """Tokens in the replies of all iterations that a run has recorded; those before a kill that it lost are not."""
+    return sum(int(number_of(record.get(TOKENS)) or 0) for record in read_records(folder / METRICS))
+
+
 Config = TypeVar("Config", bound=ExperimentConfig)
 Collect = Callable[[Experiment, int, Status], Batch]
 
@@ -112,7 +118,11 @@ def train_team(
         in_step()
         evaluator.before(run)
         evaluator.on_the_way(run)
+        num_tokens = experiment.ranks.first(partial(tokens_recorded, run.folder))
         for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
+            if config.token_limit is not None and num_tokens >= config.token_limit:
+                run.stops_for("token_limit")
+                break
             began = time.monotonic()
             batch = collect(experiment, iteration, run.status)
             collected = time.monotonic()
@@ -120,6 +130,7 @@ def train_team(
                 metrics = learner.learn(batch, iteration=iteration, status=run.status)
             times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
             run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
+            num_tokens += batch.num_tokens
             experiment.climb(batch)
             if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
                 in_step()

@@ -139,6 +139,8 @@ class Collector:
         self._examples = examples or {}
         self.agents = self._seats[0].game.agents
         self.num_envs = num_envs
+        self.num_drawn = 0
+        """Tokens of all replies that the team was asked for so far, kept or not."""
 
     @property
     def ranks(self) -> Ranks:
@@ -224,6 +226,7 @@ class Collector:
         """`active`: whose histories count against what may be kept."""
         requests = self._requests(asked, active, sampling)
         replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
+        self.num_drawn += sum(len(reply.action_ids) for reply in replies)
         turns = []
         for (seat, agent), request, reply in zip(asked, requests, replies, strict=True):
             if reply.history is not None:

@@ -37,6 +37,8 @@ from marft_envs import FlexMG, OptionError, UnknownEnvironmentError
 
 Metrics = dict[str, float | int | str | None]
 """What is logged: name -> number, or text for reasons and level names."""
+TOKENS = "train/tokens_out"
+"""The metric that `token_limit` bounds the sum of."""
 Status = Callable[[str], None]
 """Told what is being done right now."""
 TextEnv = FlexMG | AECEnv[str, object, object]
@@ -140,6 +142,9 @@ class ScheduleConfig:
     """Collect-and-update cycles."""
     time_limit_s: float | None = None
     """Stop before an iteration that would exceed it, in seconds; a run that goes on counts anew."""
+    token_limit: int | None = None
+    """Stop before an iteration that would begin with so many tokens in replies behind it, their ends included: what
+    algorithms are compared at. `num_iterations` stays the bound that it is."""
     episodes_per_iteration: int = 64
     """Episodes collected before each update."""
     samples_per_instance: int = 4
@@ -242,6 +247,8 @@ class ExperimentConfig(RunConfig, RecordsConfig, SamplingConfig, ScheduleConfig,
         for name in at_least_one:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.token_limit is not None and self.token_limit < 1:
+            raise ConfigError(f"token_limit is {self.token_limit}; it must be at least 1, or be left out")
         if self.temperature <= 0:
             raise ConfigError(
                 f"temperature is {self.temperature}; training samples, so it must be above 0 (greedy play is what "
@@ -333,6 +340,7 @@ class Plan(Generic[Config_co]):
             "train/level": self.curriculum.level,
             "train/episodes": len(batch.rollouts),
             "train/turns": sum(len(rollout.turns) for rollout in batch.rollouts),
+            TOKENS: batch.num_tokens,
         }
         metrics |= {f"train/return/{level}": value for level, value in batch.mean_return_by_level().items()}
         for agent in self.agents:
