@@ -142,9 +142,6 @@ class ScheduleConfig:
     """Collect-and-update cycles."""
     time_limit_s: float | None = None
     """Stop before an iteration that would exceed it, in seconds; a run that goes on counts anew."""
-    token_limit: int | None = None
-    """Stop before an iteration that would begin with so many tokens in replies behind it, their ends included: what
-    algorithms are compared at. `num_iterations` stays the bound that it is."""
     episodes_per_iteration: int = 64
     """Episodes collected before each update."""
     samples_per_instance: int = 4
@@ -158,6 +155,9 @@ class ScheduleConfig:
 class SamplingConfig:
     """How a language model's replies are drawn."""
 
+    token_limit: int | None = None
+    """Stop before an iteration that would begin with so many tokens in replies behind it, their ends included: what
+    algorithms are compared at. `num_iterations` stays the bound that it is."""
     temperature: float = 0.7
     """Of sampling and of the policy that is trained; it is one thing."""
     max_new_tokens: int = 16
