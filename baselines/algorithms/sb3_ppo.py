@@ -39,8 +39,9 @@ hearing anybody, and CPU seconds are those until the last update.
 | collab/sum_relay-v0, 20 iterations | 0.00 | 0.00 | 0.00 | 1.00 | 12 |
 
 So five tasks are learnt well beyond silence in so long, one a little, and six are not. Of these only sum_relay explains
-itself: a sum out of 999 is hardly ever hit by chance. More episodes were not tried. math/reason_act-v0 at one_digit, which has nothing to hold out, rose from 0.15 to 0.99 in
-training (27 CPU s), and math/solve_verify-v0 there from 0.01 to 0.21 in 20 iterations (21 CPU s). Others were not run.
+itself: a sum out of 999 is hardly ever hit by chance. More episodes were not tried. math/reason_act-v0 at one_digit,
+which has nothing to hold out, rose from 0.15 to 0.99 in training (27 CPU s), and math/solve_verify-v0 there from 0.01
+to 0.21 in 20 iterations (21 CPU s). Others were not run.
 
 Source: PPO, arXiv 1707.06347, as in Stable-Baselines3, Raffin et al., JMLR 22(268), 2021; parameter sharing, Gupta et
 al., 2017.
