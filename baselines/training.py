@@ -22,10 +22,11 @@ from baselines.rollouts.batch import Batch
 from baselines.runs.checkpoint_loading import Checkpoint, load_checkpoint
 from baselines.runs.circumstances import weights_hash
 from baselines.runs.diverged import kept_if_diverged
-from baselines.runs.experiment import CIRCUMSTANCES, Experiment, ExperimentConfig, Metrics, Status
+from baselines.runs.experiment import CIRCUMSTANCES, TOKENS, Experiment, ExperimentConfig, Metrics, Status
+from baselines.runs.records import number_of, read_records
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.resuming import open_run
-from baselines.runs.summary import Summary
+from baselines.runs.summary import METRICS, Summary
 from baselines.runs.trained_settings import trained_settings
 
 
@@ -75,6 +76,11 @@ def require_in_step(ranks: Ranks, learner: Learner) -> None:
         ranks.require_alike({"the hash of all weights": weights_hash(learner.weights())})
 
 
+def tokens_recorded(folder: Path) -> int:
+    """Tokens in the replies of all iterations that a run has recorded; those before a kill that it lost are not."""
+    return sum(int(number_of(record.get(TOKENS)) or 0) for record in read_records(folder / METRICS))
+
+
 Config = TypeVar("Config", bound=ExperimentConfig)
 Collect = Callable[[Experiment, int, Status], Batch]
 
@@ -99,6 +105,7 @@ def train_team(
     Raises: typed errors of `baselines.errors` and `marft_envs` for every setting that cannot work, before anything is
     written.
     """
+<<<<<<< HEAD
     with closing(Experiment.prepare(config)) as experiment:
         if config.init_from is not None and (resume_from is None or resume_from.checkpoint is None):
             checkpoint = load_checkpoint(config.init_from)
@@ -112,6 +119,40 @@ def train_team(
         with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:
             in_step()
             evaluator.before(run)
+=======
+    experiment = Experiment.prepare(config)
+    if config.init_from is not None and (resume_from is None or resume_from.checkpoint is None):
+        checkpoint = load_checkpoint(config.init_from)
+        require_same_base(experiment, checkpoint)
+        experiment.team.load_adapters(checkpoint.path)
+    if rehearse is not None:
+        rehearse(experiment)
+    learner = make_learner(config, experiment.team)
+    evaluator = Evaluator(config, experiment)
+    in_step = partial(require_in_step, experiment.ranks, learner)
+    with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:
+        in_step()
+        evaluator.before(run)
+        evaluator.on_the_way(run)
+        num_tokens = experiment.ranks.first(partial(tokens_recorded, run.folder))
+        for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
+            if config.token_limit is not None and num_tokens >= config.token_limit:
+                run.stops_for("token_limit")
+                break
+            began = time.monotonic()
+            batch = collect(experiment, iteration, run.status)
+            collected = time.monotonic()
+            with kept_if_diverged(run.folder, batch, iteration, writes=experiment.ranks.is_first):
+                metrics = learner.learn(batch, iteration=iteration, status=run.status)
+            times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
+            run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
+            num_tokens += batch.num_tokens
+            experiment.climb(batch)
+            if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
+                in_step()
+                saved_as = f"iteration-{run.num_done}"
+                run.checkpoint(saved_as, learner.save, experiment.state(), keep=config.num_checkpoints)
+>>>>>>> main
             evaluator.on_the_way(run)
             for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
                 began = time.monotonic()

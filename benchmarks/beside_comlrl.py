@@ -69,7 +69,7 @@ from marft_envs import Dependencies, FlexMG, Message, Outcome, Profile
 AGENTS = ("solver_0", "checker_0")
 TEMPERATURE = 1.0  # CoMLRL computes losses at temperature 1 whatever it samples at
 LEARNING_RATE = 1e-5
-NUM_INSTANCES = 64
+NUM_INSTANCES = 32
 """Different ones, of which each step takes the next."""
 OURS, FULLER, THEIRS, ADAPTED = "ours", "ours, MARFT-A", "CoMLRL", "CoMLRL, adapters"
 CASES = (Case(1, 4, 60, 32), Case(2, 4, 60, 32), Case(1, 4, 60, 64))
@@ -132,7 +132,7 @@ class Workload:
         self.where = str(resolve_model(options.model))
         self.tokenizer = AutoTokenizer.from_pretrained(self.where)
         self.encoder = ChatEncoder(self.tokenizer)
-        self.questions = questions(self._num_tokens, 2 * NUM_INSTANCES, case.prompt_tokens)
+        self.questions = questions(self._num_tokens, NUM_INSTANCES, case.prompt_tokens)
         self.instances = [self._instance(seed) for seed in range(NUM_INSTANCES)]
 
     def env(self) -> TwoQuestions:
@@ -312,7 +312,8 @@ STEPPERS: dict[str, Callable[[Workload], Ours | Theirs]] = {
 
 def timed(options: argparse.Namespace, case: Case, names: Sequence[str]) -> list[Times]:
     """Steps of everybody, by turns."""
-    steppers = {name: STEPPERS[name](Workload(options, case)) for name in names}
+    work = Workload(options, case)
+    steppers = {name: STEPPERS[name](work) for name in names}
     if OURS in steppers and ADAPTED in steppers:
         assert steppers[OURS].num_trained == steppers[ADAPTED].num_trained
     contestants = [Contestant(name, stepper.step) for name, stepper in steppers.items()]

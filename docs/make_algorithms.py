@@ -28,6 +28,7 @@ INTRODUCTION = (
     "Trainers differ in these columns and in little else: the same seeds give the same instances, episodes are",
     "collected by the same sampler, adapters are moved by the same optimiser, and the same evaluations come before and",
     "after.",
+    "Only `sb3_ppo` has no language model: it plays the same instances by choosing from given texts.",
     "`marft train NAME` trains by one. A discount is paid once a round, whatever the number of agents or tokens.",
 )
 COLUMNS = ("axis", "critic", "update", "one action", "reward")

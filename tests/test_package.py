@@ -15,7 +15,7 @@ import marft_envs
 from baselines.errors import EXTRA_MODULES
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("marft_envs", "baselines")
+PACKAGES = ("marft_envs", "baselines", "leaderboard")
 IGNORED = shutil.ignore_patterns("__pycache__")
 
 
@@ -67,7 +67,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(built: Path
 def test_teams_and_type_marks_are_among_the_files_that_are_packed() -> None:
     names = packed_files()
     assert "marft_envs/math/teams/duo.yaml" in names
-    assert {"marft_envs/py.typed", "baselines/py.typed"} <= names
+    assert {"marft_envs/py.typed", "baselines/py.typed", "leaderboard/py.typed"} <= names
 
 
 def test_the_source_distribution_can_be_tested(built: Path) -> None:

@@ -2,11 +2,11 @@
 
 | | |
 |---|---|
-| axis | own turns |
-| critic | observation |
+| axis | every agent's own turns |
+| critic | of observations |
 | update | all agents at once, one network |
 | one action | a number: which of the texts that the environment offers |
-| reward | the agent's own |
+| reward | to each its own |
 
 For whoever wants to see on a CPU that a task can be learnt at all. `FlexMG.choices` offers each agent texts at its
 turn; the network reads who acts and, as hashed words, what that agent has read, and gives one number. All agents share
@@ -17,6 +17,31 @@ To PPO each agent's turns in an episode are an episode of their own. What the ag
 one belongs to the former; where the episode ends, by the horizon too, nothing follows. In evaluations `untrained` is
 the network before its first update, drawn from as in training, which is as good as chance; `trained` is greedy. They
 play the same held-out instances as every other algorithm.
+
+Measured at the easiest levels, by one seed each, on one thread of an AMD EPYC beside other work; 40 iterations by the
+defaults, unless stated. Returns are of 200 held-out instances; `chance` is the untrained row, `silent` the best without
+hearing anybody, and CPU seconds are those until the last update.
+
+| environment | chance | trained | silent | reference | CPU s |
+|---|--:|--:|--:|--:|--:|
+| collab/maze_guide-v0 | 0.12 | 1.00 | 0.13 | 1.00 | 39 |
+| collab/dispatch-v0, 20 iterations | 0.10 | 0.96 | 0.50 | 1.00 | 10 |
+| collab/meeting-v0 | 0.28 | 0.96 | 0.25 | 1.00 | 23 |
+| collab/hidden_profile-v0 | 0.23 | 0.95 | 0.33 | 1.00 | 63 |
+| collab/jigsaw-v0 | 0.19 | 0.78 | 0.33 | 1.00 | 35 |
+| collab/guess_word-v0, 60 iterations, `--ent-coef 0.03` | 0.22 | 0.38 | 0.25 | 1.00 | 50 |
+| collab/guess_word-v0 | 0.22 | 0.28 | 0.25 | 1.00 | 37 |
+| collab/search_party-v0, 20 iterations of 64 episodes | 0.28 | 0.28 | 0.33 | 1.00 | 20 |
+| collab/kitchen-v0, 20 iterations of 64 episodes | 0.22 | 0.25 | 0.25 | 1.00 | 45 |
+| collab/commons-v0, 60 iterations | 0.16 | 0.15 | 0.24 | 0.62 | 116 |
+| collab/budget-v0, 20 iterations of 256 episodes | 0.01 | 0.04 | 0.37 | 0.78 | 10 |
+| collab/trip-v0 | 0.12 | 0.11 | 0.11 | 1.00 | 38 |
+| collab/sum_relay-v0, 20 iterations | 0.00 | 0.00 | 0.00 | 1.00 | 12 |
+
+So five tasks are learnt well beyond silence in so long, one a little, and six are not. Of these only sum_relay explains
+itself: a sum out of 999 is hardly ever hit by chance. Longer runs were not tried. math/reason_act-v0 at one_digit,
+which has nothing to hold out, rose from 0.15 to 0.99 in training (27 CPU s), and math/solve_verify-v0 there from 0.01
+to 0.21 in 20 iterations (21 CPU s). Others were not run.
 
 Source: PPO, arXiv 1707.06347, as in Stable-Baselines3, Raffin et al., JMLR 22(268), 2021; parameter sharing, Gupta et
 al., 2017.

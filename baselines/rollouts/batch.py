@@ -125,6 +125,11 @@ class Batch:
         return [position for position, turn in enumerate(self.turns()) if turn.agent in chosen]
 
     @property
+    def num_tokens(self) -> int:
+        """Tokens of all replies in it, their ends included; those of scripts have none."""
+        return sum(len(turn.action_ids) for turn in self.turns())
+
+    @property
     def mean_return(self) -> float:
         """Mean team return of the episodes."""
         return sum(rollout.team_return for rollout in self.rollouts) / len(self.rollouts)

@@ -160,6 +160,8 @@ class Collector:
         self._examples = examples or {}
         self.agents = self._seats[0].game.agents
         self.num_envs = num_envs
+        self.num_drawn = 0
+        """Tokens of all replies that the team was asked for so far, kept or not."""
 
     @property
     def team(self) -> Team:
@@ -261,6 +263,7 @@ class Collector:
 
     def _ask(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Turn]:
         """`active`: whose histories count against what may be kept."""
+<<<<<<< HEAD
         served = [(seat, agent) for seat, agent in asked if agent in self._served]
         awaited = self._asked_of_server(served, sampling)  # it writes while the team does
         own = [(seat, agent) for seat, agent in asked if agent not in self._served]
@@ -270,6 +273,11 @@ class Collector:
             replies = self.team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
         drawn = iter(zip(requests, replies, strict=True))
         answers = iter(awaited())
+=======
+        requests = self._requests(asked, active, sampling)
+        replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
+        self.num_drawn += sum(len(reply.action_ids) for reply in replies)
+>>>>>>> main
         turns = []
         for seat, agent in asked:  # in acting order: each is told what was submitted before
             if agent in self._served:

@@ -29,6 +29,7 @@ class Tree(Batch):
     """The branches of an iteration; as a batch, those at the first turns, which are plain episodes of the team."""
 
     branches: list[Branches]
+<<<<<<< HEAD
     """Tree after tree, in the order of the tasks; in each, turn after turn."""
 
     @classmethod
@@ -36,6 +37,23 @@ class Tree(Batch):
         return cls(
             [rollout for part in parts for rollout in part.rollouts],
             [branches for part in parts for branches in part.branches],
+=======
+    num_drawn: int
+    """Tokens that were drawn for it, those with which branches were played on among them."""
+
+    @property
+    def num_tokens(self) -> int:
+        return self.num_drawn
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """One of several, in their order."""
+        whole = Batch.joined(self, others)
+        trees = (self, *others)
+        return replace(
+            whole,
+            branches=[branches for tree in trees for branches in tree.branches],
+            num_drawn=sum(tree.num_drawn for tree in trees),
+>>>>>>> main
         )
 
     def learnt_from(self) -> Iterator[Rollout]:
@@ -89,6 +107,7 @@ class TreeCollector:
 
         `progress` is told how many have ended, after every turn.
         """
+        drawn_before = self._collector.num_drawn
         first: dict[int, list[Rollout]] = {}
         found: dict[int, list[Branches]] = {}
         at_once = max(1, self._collector.num_envs // (self._num_branches + 1))
@@ -104,6 +123,7 @@ class TreeCollector:
         return Tree(
             [rollout for number in sorted(first) for rollout in first[number]],
             [branches for number in sorted(found) for branches in found[number]],
+            self._collector.num_drawn - drawn_before,
         )
 
     def _grown(self, trunks: Sequence[_Trunk], sampling: Sampling) -> list[tuple[_Trunk, Branches, list[Rollout]]]:

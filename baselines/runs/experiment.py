@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 Metrics = dict[str, float | int | str | None]
 """What is logged: name -> number, or text for reasons and level names."""
+TOKENS = "train/tokens_out"
+"""The metric that `token_limit` bounds the sum of."""
 Status = Callable[[str], None]
 """Told what is being done right now."""
 TextEnv = FlexMG | AECEnv[str, object, object]
@@ -161,6 +163,9 @@ class ScheduleConfig:
 class SamplingConfig:
     """How a language model's replies are drawn."""
 
+    token_limit: int | None = None
+    """Stop before an iteration that would begin with so many tokens in replies behind it, their ends included: what
+    algorithms are compared at. `num_iterations` stays the bound that it is."""
     temperature: float = 0.7
     """Of sampling and of the policy that is trained; it is one thing."""
     max_new_tokens: int = 16
@@ -280,6 +285,8 @@ class ExperimentConfig(
         for name in at_least_one:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.token_limit is not None and self.token_limit < 1:
+            raise ConfigError(f"token_limit is {self.token_limit}; it must be at least 1, or be left out")
         if self.temperature <= 0:
             raise ConfigError(
                 f"temperature is {self.temperature}; training samples, so it must be above 0 (greedy play is what "
@@ -389,6 +396,7 @@ class Plan(Generic[Config_co]):
             "train/level": self.curriculum.level,
             "train/episodes": len(batch.rollouts),
             "train/turns": sum(len(rollout.turns) for rollout in batch.rollouts),
+            TOKENS: batch.num_tokens,
         }
         metrics |= {f"train/return/{level}": value for level, value in batch.mean_return_by_level().items()}
         for agent in self.agents:

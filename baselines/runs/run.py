@@ -56,7 +56,7 @@ class Run:
 
     stop_reason: str | None = None
     """Why the iterations ended: finished, interrupted (Ctrl-C), terminated (SIGTERM), time_limit, left_early
-    (break or error), or what the trainer set before its break. None while they have not ended."""
+    (break or error), or what the trainer set before its break, such as token_limit. None while they have not ended."""
 
     num_done: int
     """Iterations done and recorded."""

@@ -95,6 +95,11 @@ class SharedRun:
         """As `Run.checkpoint`."""
         return self._led(lambda run: run.checkpoint(name, save, state, keep=keep))
 
+    def stops_for(self, reason: str) -> None:
+        """Say why the loop ends before its last iteration."""
+        if self._run is not None:
+            self._run.stop_reason = reason
+
     def finish(self, next_steps: Sequence[str] = ()) -> Summary:
         """As `Run.finish`."""
         return self._led(lambda run: run.finish(next_steps))

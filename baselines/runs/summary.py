@@ -28,6 +28,7 @@ _ENDINGS = {
     "interrupted": "Stopped by Ctrl-C",
     "terminated": "Stopped by SIGTERM",
     "time_limit": "Stopped at the time limit",
+    "token_limit": "Stopped at the token limit",
     "left_early": "Stopped early",
 }
 STOPPED = frozenset({"interrupted", "terminated", "time_limit", "left_early"})

@@ -17,6 +17,10 @@ METRICS: Mapping[type[RunConfig], Mapping[str, str]] = {
         "train/level": "level that the curriculum has reached",
         "train/episodes": "episodes of the iteration",
         "train/turns": "turns in them, of scripts too",
+        "train/tokens_out": (
+            "tokens of all replies that were written for the iteration, their ends included, also of branches that are "
+            "only played on: what `--token-limit` counts"
+        ),
         "{agent}/return": "mean of the agent's own undiscounted return",
         "train/lost_workers": "with --workers, those lost since the last iteration was logged, in evaluations too",
         "train/replayed_episodes": "episodes that another worker had to play for that reason",

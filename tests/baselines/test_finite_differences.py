@@ -65,7 +65,7 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
 def team(load_team: LoadTeam) -> Team:
     # So few tokens a pass that a minibatch takes several.
     loaded = load_team(*AGENTS, scale=0.05, compute=Compute("packed", max_packed_tokens=256))
-    loaded.model.double()
+    loaded.base.model.double()
     return loaded
 
 

@@ -1,0 +1,144 @@
+"""What a folder of results says, as one small record: cells that were run as they ended, all others by name.
+
+Nothing is filled in. A cell has a state: `done`; `unfinished`, if its run was begun and stopped; `not run`. Cells that
+could be are those of every algorithm that `marft train` has, of every task, of so many seeds as were asked for.
+"""
+
+import json
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from baselines.commands.train import algorithms
+from baselines.runs.circumstances import processor
+from baselines.runs.experiment import TOKENS
+from baselines.runs.records import Record, number_of, read_records
+from baselines.runs.summary import EVALUATIONS, METRICS, SUMMARY, packages
+from benchmarks.matrix import NUM_SEEDS, REFERENCE, SETTINGS, SOLO
+from benchmarks.matrix_jobs import noted_beside
+from benchmarks.update_order import FOLDER, VARIANTS, movement
+
+NUM_POINTS = 40
+"""Of a curve that is kept: each the mean of so many iterations that there are no more."""
+DIGITS = 4
+EVALUATED = {
+    "untrained": "untrained",
+    "few_shot": "untrained, four examples in each prompt",
+    "majority_vote": "untrained, majority vote at equal tokens",
+}
+REFERENCE_ROW = "reference play"
+NOT_OFFERED = "not run: this version of `marft` does not offer it"
+Result = dict[str, object]
+
+
+def collected(out: Path, *, num_seeds: int = NUM_SEEDS) -> Result:
+    """The record of a folder that `matrix.py` and `update_order.py` have filled."""
+    settings = json.loads((out / SETTINGS).read_bytes())
+    return {
+        "about": about(settings),
+        "tasks": settings["tasks"],
+        "algorithms": list(algorithms()),
+        "seeds": list(range(1, num_seeds + 1)),
+        "cells": [
+            cell(out / name / algorithm / f"seed-{seed}", name, algorithm, seed)
+            for name in settings["tasks"]
+            for algorithm in [*algorithms(), *(f"solo_{kind}" for kind in SOLO)]
+            for seed in range(1, num_seeds + 1)
+        ],
+        "rows": {name: rows(out, name) for name in settings["tasks"]},
+        "update_order": {variant: ordered(out / FOLDER / variant, num_seeds) for variant in VARIANTS},
+    }
+
+
+def about(settings: Mapping[str, object]) -> Result:
+    """On what it was run, and with what."""
+    return {
+        "settings": settings["shared"],
+        "model_hash": settings["model_hash"],
+        "versions": {"python": platform.python_version(), **packages()},
+        "processor": processor(),
+    }
+
+
+def cell(folder: Path, task: str, algorithm: str, seed: int) -> Result:
+    """One run."""
+    found: Result = {"task": task, "algorithm": algorithm, "seed": seed}
+    if not folder.is_dir():
+        return {**found, "state": "not run"}
+    return {**found, **run_record(folder)}
+
+
+def run_record(folder: Path) -> Result:
+    """What a run came to, or how far it is."""
+    metrics, evaluations = read_records(folder / METRICS), read_records(folder / EVALUATIONS)
+    trained = [record for record in evaluations if record.get("name") == "trained"]
+    summary = json.loads((folder / SUMMARY).read_bytes()) if (folder / SUMMARY).is_file() else {}
+    if summary.get("stop_reason") not in ("finished", "token_limit") or not trained:
+        return {"state": "unfinished", "iterations": len(metrics)}
+    return {
+        "state": "done",
+        "final": trained[-1]["mean"],
+        "interval": [trained[-1]["low"], trained[-1]["high"]],
+        "instances": trained[-1]["num_instances"],
+        "iterations": len(metrics),
+        "tokens": int(sum(number_of(record.get(TOKENS)) or 0.0 for record in metrics)),
+        **took(folder),
+        "curve": curve(metrics),
+        "command": _command(folder),
+    }
+
+
+def ordered(folder: Path, num_seeds: int) -> list[Result]:
+    """The seeds of one order of updates."""
+    found = []
+    for seed in range(1, num_seeds + 1):
+        run = folder / f"seed-{seed}"
+        record = run_record(run) if run.is_dir() else {"state": "not run"}
+        moved = movement(run) if record["state"] == "done" else {}
+        found.append({"seed": seed, **record, **moved})
+    return found
+
+
+def took(folder: Path) -> Result:
+    """CPU-seconds of all attempts whose end was seen; `is_whole` is false if one was killed unseen."""
+    path = noted_beside(folder.with_name(f"{folder.name}.log"))
+    events = read_records(path)
+    ends = [float(str(event["cpu_s"])) for event in events if "cpu_s" in event]
+    num_begun = sum("began" in event for event in events)
+    return {"cpu_s": round(sum(ends), 1), "is_whole": num_begun == len(ends)}
+
+
+def curve(metrics: Sequence[Record]) -> list[list[float]]:
+    """[tokens written, mean return while training], thinned by averaging neighbours."""
+    tokens, points = 0.0, []
+    for record in metrics:
+        tokens += number_of(record.get(TOKENS)) or 0.0
+        points.append((tokens, number_of(record.get("train/return")) or 0.0))
+    width = -(-len(points) // NUM_POINTS) or 1
+    parts = [points[begin : begin + width] for begin in range(0, len(points), width)]
+    return [[part[-1][0], round(sum(earned for _, earned in part) / len(part), DIGITS)] for part in parts]
+
+
+def _command(folder: Path) -> str:
+    """As it was begun."""
+    record = json.loads((folder / "run.json").read_bytes())
+    return shlex.join(["marft", *record["command"][1:]])
+
+
+def rows(out: Path, name: str) -> dict[str, Result]:
+    """What stands beside the trained teams of a task."""
+    found: dict[str, Result] = {}
+    for key, title in EVALUATED.items():
+        path = out / name / f"{key}.json"
+        if path.is_file():
+            kept = json.loads(path.read_bytes())
+            wanted = ("mean", "low", "high", "num_instances", "tokens_out", "command")
+            found[title] = {"state": "done", **{entry: kept[entry] for entry in wanted}}
+        else:
+            found[title] = {"state": NOT_OFFERED if key == "majority_vote" else "not run"}
+    path = out / name / REFERENCE
+    found[REFERENCE_ROW] = (
+        {"state": "done", **json.loads(path.read_bytes())} if path.is_file() else {"state": "not run"}
+    )
+    return found
