@@ -26,6 +26,7 @@ from baselines.runs.experiment import CIRCUMSTANCES, TOKENS, Experiment, Experim
 from baselines.runs.records import number_of, read_records
 from baselines.runs.resume_point import ResumePoint
 from baselines.runs.resuming import open_run
+from baselines.runs.shared_run import SharedRun
 from baselines.runs.summary import METRICS, Summary
 from baselines.runs.trained_settings import trained_settings
 
@@ -105,7 +106,6 @@ def train_team(
     Raises: typed errors of `baselines.errors` and `marft_envs` for every setting that cannot work, before anything is
     written.
     """
-<<<<<<< HEAD
     with closing(Experiment.prepare(config)) as experiment:
         if config.init_from is not None and (resume_from is None or resume_from.checkpoint is None):
             checkpoint = load_checkpoint(config.init_from)
@@ -115,60 +115,37 @@ def train_team(
             rehearse(experiment)
         learner = make_learner(config, experiment.team)
         evaluator = Evaluator(config, experiment)
-        in_step = partial(require_in_step, experiment.ranks, learner)
         with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:
-            in_step()
-            evaluator.before(run)
-=======
-    experiment = Experiment.prepare(config)
-    if config.init_from is not None and (resume_from is None or resume_from.checkpoint is None):
-        checkpoint = load_checkpoint(config.init_from)
-        require_same_base(experiment, checkpoint)
-        experiment.team.load_adapters(checkpoint.path)
-    if rehearse is not None:
-        rehearse(experiment)
-    learner = make_learner(config, experiment.team)
-    evaluator = Evaluator(config, experiment)
+            return _train(experiment, learner, evaluator, run, collect)
+
+
+def _train(experiment: Experiment, learner: Learner, evaluator: Evaluator, run: SharedRun, collect: Collect) -> Summary:
+    """The loop, once all is prepared."""
+    config = experiment.config
     in_step = partial(require_in_step, experiment.ranks, learner)
-    with open_run(experiment, learner, f"{name} on {config.env_id}", resume_from, quiet=quiet) as run:
-        in_step()
-        evaluator.before(run)
-        evaluator.on_the_way(run)
-        num_tokens = experiment.ranks.first(partial(tokens_recorded, run.folder))
-        for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
-            if config.token_limit is not None and num_tokens >= config.token_limit:
-                run.stops_for("token_limit")
-                break
-            began = time.monotonic()
-            batch = collect(experiment, iteration, run.status)
-            collected = time.monotonic()
-            with kept_if_diverged(run.folder, batch, iteration, writes=experiment.ranks.is_first):
-                metrics = learner.learn(batch, iteration=iteration, status=run.status)
-            times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
-            run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
-            num_tokens += batch.num_tokens
-            experiment.climb(batch)
-            if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
-                in_step()
-                saved_as = f"iteration-{run.num_done}"
-                run.checkpoint(saved_as, learner.save, experiment.state(), keep=config.num_checkpoints)
->>>>>>> main
-            evaluator.on_the_way(run)
-            for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
-                began = time.monotonic()
-                batch = collect(experiment, iteration, run.status)
-                collected = time.monotonic()
-                with kept_if_diverged(run.folder, batch, iteration, writes=experiment.ranks.is_first):
-                    metrics = learner.learn(batch, iteration=iteration, status=run.status)
-                times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
-                run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
-                experiment.climb(batch)
-                if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
-                    in_step()
-                    saved_as = f"iteration-{run.num_done}"
-                    run.checkpoint(saved_as, learner.save, experiment.state(), keep=config.num_checkpoints)
-                evaluator.on_the_way(run)
+    in_step()
+    evaluator.before(run)
+    evaluator.on_the_way(run)
+    num_tokens = experiment.ranks.first(partial(tokens_recorded, run.folder))
+    for iteration in run.iterations(config.num_iterations, time_limit_s=config.time_limit_s):
+        if config.token_limit is not None and num_tokens >= config.token_limit:
+            run.stops_for("token_limit")
+            break
+        began = time.monotonic()
+        batch = collect(experiment, iteration, run.status)
+        collected = time.monotonic()
+        with kept_if_diverged(run.folder, batch, iteration, writes=experiment.ranks.is_first):
+            metrics = learner.learn(batch, iteration=iteration, status=run.status)
+        times: Metrics = {"time/collect_s": collected - began, "time/learn_s": time.monotonic() - collected}
+        run.log(iteration, experiment.batch_metrics(batch) | metrics | times)
+        num_tokens += batch.num_tokens
+        experiment.climb(batch)
+        if run.num_done % config.checkpoint_every == 0 and run.num_done < config.num_iterations:
             in_step()
-            final = run.checkpoint("final", learner.save, experiment.state(), keep=config.num_checkpoints)
-            evaluator.trained(run, run.num_done)
-            return run.finish(experiment.next_steps(final))
+            saved_as = f"iteration-{run.num_done}"
+            run.checkpoint(saved_as, learner.save, experiment.state(), keep=config.num_checkpoints)
+        evaluator.on_the_way(run)
+    in_step()
+    final = run.checkpoint("final", learner.save, experiment.state(), keep=config.num_checkpoints)
+    evaluator.trained(run, run.num_done)
+    return run.finish(experiment.next_steps(final))

@@ -263,7 +263,6 @@ class Collector:
 
     def _ask(self, asked: Sequence[tuple[Seat, str]], active: Sequence[Seat], sampling: Sampling) -> list[Turn]:
         """`active`: whose histories count against what may be kept."""
-<<<<<<< HEAD
         served = [(seat, agent) for seat, agent in asked if agent in self._served]
         awaited = self._asked_of_server(served, sampling)  # it writes while the team does
         own = [(seat, agent) for seat, agent in asked if agent not in self._served]
@@ -271,13 +270,9 @@ class Collector:
         replies: Sequence[Reply] = ()
         if requests:
             replies = self.team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
+        self.num_drawn += sum(len(reply.action_ids) for reply in replies)
         drawn = iter(zip(requests, replies, strict=True))
         answers = iter(awaited())
-=======
-        requests = self._requests(asked, active, sampling)
-        replies = self._team.act(requests, temperature=sampling.temperature, batch_size=sampling.batch_size)
-        self.num_drawn += sum(len(reply.action_ids) for reply in replies)
->>>>>>> main
         turns = []
         for seat, agent in asked:  # in acting order: each is told what was submitted before
             if agent in self._served:

@@ -29,15 +29,7 @@ class Tree(Batch):
     """The branches of an iteration; as a batch, those at the first turns, which are plain episodes of the team."""
 
     branches: list[Branches]
-<<<<<<< HEAD
     """Tree after tree, in the order of the tasks; in each, turn after turn."""
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        return cls(
-            [rollout for part in parts for rollout in part.rollouts],
-            [branches for part in parts for branches in part.branches],
-=======
     num_drawn: int
     """Tokens that were drawn for it, those with which branches were played on among them."""
 
@@ -45,15 +37,12 @@ class Tree(Batch):
     def num_tokens(self) -> int:
         return self.num_drawn
 
-    def joined(self, others: Sequence[Self]) -> Self:
-        """One of several, in their order."""
-        whole = Batch.joined(self, others)
-        trees = (self, *others)
-        return replace(
-            whole,
-            branches=[branches for tree in trees for branches in tree.branches],
-            num_drawn=sum(tree.num_drawn for tree in trees),
->>>>>>> main
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        return cls(
+            [rollout for part in parts for rollout in part.rollouts],
+            [branches for part in parts for branches in part.branches],
+            sum(part.num_drawn for part in parts),
         )
 
     def learnt_from(self) -> Iterator[Rollout]:

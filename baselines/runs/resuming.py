@@ -20,19 +20,16 @@ from baselines.runs.shared_run import SharedRun
 from baselines.runs.summary import CONFIG, shown
 from baselines.runs.trained_settings import Settings, read_settings
 
-<<<<<<< HEAD
 WITHOUT_EFFECT = (
     "num_iterations",
     "time_limit_s",
+    "token_limit",
     "eval_every",
     "checkpoint_every",
     "num_checkpoints",
     "ray_address",
     "server_requests",
 )
-=======
-WITHOUT_EFFECT = ("num_iterations", "time_limit_s", "token_limit", "eval_every", "checkpoint_every", "num_checkpoints")
->>>>>>> main
 """Settings that may change when a run goes on: what is computed in an iteration does not depend on them."""
 ROUNDING_ONLY = ("threads", "device")
 """Settings that may change as well, since another machine may need it; their change is one of circumstances."""
