@@ -59,12 +59,16 @@ class SamplingParams:
     top_p: float = 1.0
     top_k: int = 0
     seed: int | None = None
+    stop: str | list[str] | None = None
     stop_token_ids: list[int] | None = None
     max_tokens: int | None = 16
+    min_tokens: int = 0
     logprobs: int | None = None
     detokenize: bool = True
+    skip_special_tokens: bool = True
 
     def __post_init__(self) -> None:
+        assert self.detokenize or not self.stop, "vLLM refuses stop strings without it"
         assert 0 <= self.temperature <= 2 and 0 < self.top_p <= 1 and self.top_k >= -1
         assert self.seed is None or 0 <= self.seed < 2**63
 
@@ -155,8 +159,13 @@ class LLM:
         drawn: list[int] = []
         told: list[dict[int, Logprob]] = []
         assert params.max_tokens is not None
+        stops = [params.stop] if isinstance(params.stop, str) else list(params.stop or ())
         while len(drawn) < params.max_tokens and not (drawn and drawn[-1] in ends):
+            if any(stop in self.tokenizer.decode(drawn) for stop in stops):
+                break
             logits = model(input_ids=torch.tensor([[*prompt, *drawn]])).logits[0, -1].float()
+            if len(drawn) < params.min_tokens:
+                logits[list(ends)] = -torch.inf
             processed = (logits / (params.temperature or 1.0)).log_softmax(-1)
             token = int(
                 torch.multinomial(processed.exp(), 1, generator=noise) if params.temperature else logits.argmax()
