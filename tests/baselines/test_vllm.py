@@ -100,6 +100,22 @@ def test_a_greedy_reply_is_that_of_the_team_itself_and_has_no_probabilities(
         assert (reply.action_ids, reply.text, reply.logprobs) == (wanted.action_ids, wanted.text, [])
 
 
+def test_a_reply_ends_with_its_last_word_which_is_no_part_of_it(team: Team) -> None:
+    free = drawn(team)[0]
+    stop = free.text[2]
+    stopped = drawn(team, request(team, stop=stop))[0]
+    assert stopped.text == free.text.partition(stop)[0]
+    assert stopped.action_ids == free.action_ids[: len(stopped.action_ids)]
+    assert len(stopped.logprobs) == len(stopped.action_ids) < len(free.action_ids)
+
+
+def test_who_must_speak_does_not_begin_with_the_end(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = drawn(team)[0]
+    monkeypatch.setattr(team.base.engine, "_ends", [first.action_ids[0]])
+    assert drawn(team)[0].action_ids == first.action_ids[:1]
+    assert drawn(team, request(team, must_speak=True))[0].action_ids[0] != first.action_ids[0]
+
+
 def test_a_reply_ends_where_any_end_token_is_drawn_and_keeps_it(
     team: Team, standin: type[vllm_standin.LLM], monkeypatch: pytest.MonkeyPatch
 ) -> None:
