@@ -396,7 +396,6 @@ class Plan(Generic[Config_co]):
             "train/level": self.curriculum.level,
             "train/episodes": len(batch.rollouts),
             "train/turns": sum(len(rollout.turns) for rollout in batch.rollouts),
-            TOKENS: batch.num_tokens,
         }
         metrics |= {f"train/return/{level}": value for level, value in batch.mean_return_by_level().items()}
         for agent in self.agents:
@@ -499,7 +498,7 @@ class Experiment(Plan[ExperimentConfig]):
 
     def batch_metrics(self, batch: Batch) -> Metrics:
         """What a batch says before anything is learnt from it, and what workers have lost on the way to it."""
-        return super().batch_metrics(batch) | self._loss_metrics()
+        return super().batch_metrics(batch) | {TOKENS: batch.num_tokens} | self._loss_metrics()
 
     def _loss_metrics(self) -> Metrics:
         """What workers of all processes have lost since this was asked last, in evaluations too."""

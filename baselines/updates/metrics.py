@@ -7,7 +7,7 @@ own.
 
 from collections.abc import Mapping
 
-from baselines.runs.experiment import RunConfig
+from baselines.runs.experiment import ExperimentConfig, RunConfig
 from baselines.updates.config import CriticConfig, OptimizerConfig, PolicyConfig
 
 METRICS: Mapping[type[RunConfig], Mapping[str, str]] = {
@@ -17,15 +17,17 @@ METRICS: Mapping[type[RunConfig], Mapping[str, str]] = {
         "train/level": "level that the curriculum has reached",
         "train/episodes": "episodes of the iteration",
         "train/turns": "turns in them, of scripts too",
+        "{agent}/return": "mean of the agent's own undiscounted return",
+        "time/collect_s": "seconds of wall time that episodes took",
+        "time/learn_s": "seconds of wall time that learning took",
+    },
+    ExperimentConfig: {
         "train/tokens_out": (
             "tokens of all replies that were written for the iteration, their ends included, also of branches that are "
             "only played on: what `--token-limit` counts"
         ),
-        "{agent}/return": "mean of the agent's own undiscounted return",
         "train/lost_workers": "with --workers, those lost since the last iteration was logged, in evaluations too",
         "train/replayed_episodes": "episodes that another worker had to play for that reason",
-        "time/collect_s": "seconds of wall time that episodes took",
-        "time/learn_s": "seconds of wall time that learning took",
     },
     OptimizerConfig: {
         "{adapter}/loss": "what is minimised, mean over optimiser steps",
