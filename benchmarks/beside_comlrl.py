@@ -72,8 +72,8 @@ LEARNING_RATE = 1e-5
 NUM_INSTANCES = 32
 """Different ones, of which each step takes the next."""
 OURS, FULLER, THEIRS, ADAPTED = "ours", "ours, MARFT-A", "CoMLRL", "CoMLRL, adapters"
-CASES = (Case(1, 4, 60, 32), Case(2, 4, 60, 32), Case(1, 4, 60, 64))
-MEMORY_CASE = Case(1, 4, 60, 64)
+CASES = (Case(1, 4, 60, 32), Case(1, 8, 60, 32), Case(1, 4, 60, 64))
+MEMORY_CASE = CASES[0]
 QUICK = (Case(1, 2, 160, 2),)
 ROOT = Path(__file__).parents[1]
 MISSING = "CoMLRL is not installed, so ours is measured alone: pip install -e '.[bench]'"
