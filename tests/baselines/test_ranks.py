@@ -26,7 +26,7 @@ from safetensors.torch import load_file
 
 from baselines.algorithms import mappo
 from baselines.cli import main
-from baselines.commands.train import algorithms, parse
+from baselines.commands.train import parse
 from baselines.errors import ConfigError
 from baselines.ranks import ALONE, Ranks, joined
 from baselines.runs.circumstances import differences
@@ -34,9 +34,10 @@ from baselines.runs.experiment import require_enough_instances
 from baselines.runs.records import read_records
 from baselines.runs.resume_point import find_resume_point
 from benchmarks import ranks as benchmark
+from tests.baselines.test_algorithms import LEARNERS
 
 ROOT = Path(__file__).parents[2]
-ALGORITHMS = sorted(algorithms())
+ALGORITHMS = sorted(LEARNERS)
 RELATIVE, ABSOLUTE = 3e-4, 2e-5
 """Of a number that is logged. A tenth of it was seen."""
 MOVED = 3e-3

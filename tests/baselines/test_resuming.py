@@ -253,7 +253,7 @@ def only_torch(folder: Path, generators: dict[str, np.random.Generator], device:
 
 LOSSES: dict[str, tuple[object, str, object]] = {
     "the adapters": (Team, "load_adapters", lambda self, folder: None),
-    "the critic": (Critic, "load", lambda self, folder: None),
+    "the critic": (Critic, "load", lambda self, folder, name: None),
     "the adapters' optimisers": ("baselines.updates.learner", "load_optimizers", only("critic")),
     "the critic's optimiser": ("baselines.updates.learner", "load_optimizers", only("adapter")),
     "the generator of the updates": ("baselines.updates.learner", "load_generators", only_torch),
