@@ -284,6 +284,20 @@ def test_the_first_process_writes_and_shows_all_there_is(together: Path) -> None
     assert state["circumstances"]["processes"] == "2"
 
 
+@pytest.mark.slow
+def test_two_processes_with_workers_of_their_own_train_as_one_does(tiny_model: Path, tmp_path: Path) -> None:
+    chosen = settings(tiny_model)
+    done = launched(tmp_path, [("train", "with", "mappo", chosen | {"workers": 1})])
+    assert done.returncode == 0, done.stderr
+    lost = ("train/lost_workers", "train/replayed_episodes")
+    path = tmp_path / "with" / "metrics.jsonl"
+    records = read_records(path)
+    assert [[record.pop(name) for name in lost] for record in records] == [[0, 0]] * 2
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    train("mappo", tmp_path / "without", chosen)
+    assert_same_run(tmp_path / "with", tmp_path / "without")
+
+
 # --- 3. Going on ---
 
 

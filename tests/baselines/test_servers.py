@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -142,6 +142,16 @@ def test_a_server_reads_the_agents_messages_in_turns_and_its_own_bounds(stub: St
     assert again[:2] == first
     assert again[2] == {"role": "assistant", "content": "so be it"}
     assert "editor_0:\n> so be it" in again[3]["content"]  # what others said is quoted under their names
+
+
+def test_manners_of_a_role_are_asked_of_a_server_too(stub: Stub) -> None:
+    sampling = replace(SAMPLED, temperature_by_role={"critic": 0.3}, stop_by_role={"writer": "."})
+    Stage(Letters, num_envs=1, served=dict.fromkeys(AGENTS, "tiny")).collector(None).collect([Task(3)], sampling)
+    assert [(asked["temperature"], asked.get("stop")) for asked in stub.asked[:3]] == [
+        (0.9, "."),
+        (0.9, None),
+        (0.3, None),
+    ]
 
 
 def test_an_answer_that_is_too_long_is_cut_and_a_refusal_is_silence(stub: Stub) -> None:
@@ -284,6 +294,24 @@ def test_imitation_refuses_agents_without_a_reference(stub: Stub, tiny_model: Pa
     )
     with pytest.raises(ConfigError, match=r"editor_0 are played by a server.*--replace AGENT reference"):
         imitation.train(config, quiet=True)
+
+
+def test_a_server_cannot_be_made_to_speak(stub: Stub, tiny_model: Path, tmp_path: Path) -> None:
+    config = marft_action.Config(
+        env_id="tests.baselines.toy_envs:Letters",
+        model=str(tiny_model),
+        replace={"editor": "openai:tiny"},
+        must_speak=("editor",),
+        run_dir=tmp_path / "run",
+    )
+    with pytest.raises(ConfigError, match="must_speak names editor_0, which a server plays"):
+        marft_action.train(config, quiet=True)
+
+
+def test_tokens_of_servers_cannot_be_equalled(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "--env-id", ENV, "--level", "two_digit", "--equal-tokens-to", "9", "--temperature", "0.7"]
+    assert main([*words, "--replace", "reasoner", "openai:tiny", "actor", "reference"]) == 2
+    assert "how many a server writes for reasoner_0 is not known" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_team_without_anybody_here_cannot_be_trained(tiny_model: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
 4. A run.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,9 @@ from baselines.errors import ConfigError, MissingExtraError
 from baselines.policies.engines.hf import Reply, Request
 from baselines.policies.engines.vllm import VllmEngine, seed_of
 from baselines.policies.team import Team
+from baselines.ranks import ALONE, Ranks
 from baselines.rollouts.collect import Collector, Sampling, Task
-from baselines.runs.experiment import Experiment, ExperimentConfig, load_team
+from baselines.runs.experiment import Experiment, ExperimentConfig, load_team, require_one_process_for_vllm
 from baselines.runs.records import read_records
 from tests.baselines import vllm_standin
 from tests.baselines.conftest import perturb
@@ -107,6 +109,17 @@ def test_a_reply_ends_with_its_last_word_which_is_no_part_of_it(team: Team) -> N
     assert stopped.text == free.text.partition(stop)[0]
     assert stopped.action_ids == free.action_ids[: len(stopped.action_ids)]
     assert len(stopped.logprobs) == len(stopped.action_ids) < len(free.action_ids)
+
+
+def test_a_request_is_drawn_at_its_own_temperature(team: Team, standin: type[vllm_standin.LLM]) -> None:
+    own, greedy, other = drawn(
+        team, request(team, temperature=1.5), request(team, temperature=0.0), request(team), temperature=TEMPERATURE
+    )
+    assert [params.temperature for params, _ in standin.made[0].asked] == [1.5, 0.0, TEMPERATURE]
+    assert greedy.logprobs == []
+    (scored,) = team.score_all("writer_0", [Sequence(request(team), own)], 1.5)
+    assert own.logprobs == pytest.approx(scored.tolist(), abs=1e-4)
+    assert len(other.logprobs) == len(other.action_ids)
 
 
 def test_who_must_speak_does_not_begin_with_the_end(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,6 +257,33 @@ def test_without_the_package_its_extra_is_named(tiny_model: Path, monkeypatch: p
     monkeypatch.setitem(__import__("sys").modules, "vllm", None)
     with pytest.raises(MissingExtraError, match=r"--engine vllm needs the package 'vllm'.*'marft-envs\[vllm\]'"):
         load_team(ExperimentConfig(model=str(tiny_model), engine="vllm"), AGENTS)
+
+
+def test_each_base_has_an_engine_which_divide_the_memory(
+    standin: type[vllm_standin.LLM], tiny_model: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    config = ExperimentConfig(model=str(tiny_model), model_by_role={"critic": str(other)}, engine="vllm")
+    team = load_team(config, AGENTS)
+    assert [llm.options["gpu_memory_utilization"] for llm in standin.made] == [0.2, 0.2]
+    assert [llm.options["max_loras"] for llm in standin.made] == [2, 1]
+    team.act([request(team, agent) for agent in AGENTS], temperature=TEMPERATURE, batch_size=2)
+    assert [len(llm.asked) for llm in standin.made] == [2, 1]
+    team.close()
+    assert all(llm.is_shut_down for llm in standin.made)
+
+
+def test_policies_that_are_whole_weights_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"engine is 'vllm' and tuning 'full'.*--tuning lora"):
+        ExperimentConfig(engine="vllm", tuning="full").check()
+
+
+def test_several_processes_that_train_together_are_refused() -> None:
+    require_one_process_for_vllm(ExperimentConfig(engine="vllm"), ALONE)
+    require_one_process_for_vllm(ExperimentConfig(), Ranks(0, 2))
+    with pytest.raises(ConfigError, match=r"engine is 'vllm', and there are 2 processes.*--workers N"):
+        require_one_process_for_vllm(ExperimentConfig(engine="vllm"), Ranks(0, 2))
 
 
 def test_a_share_of_memory_lies_between_0_and_1() -> None:

@@ -8,13 +8,14 @@
 """
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import isclose
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import ray
@@ -24,16 +25,18 @@ from baselines.cli import main
 from baselines.commands.train import parse
 from baselines.errors import CheckpointError, ClusterError, ConfigError
 from baselines.policies.team import Team
+from baselines.ranks import Ranks
 from baselines.rollouts import cluster
 from baselines.rollouts import workers as workers_module
 from baselines.rollouts.batch import Batch
 from baselines.rollouts.collect import Collector, Progress, Sampling, Task
 from baselines.rollouts.portions import portions
+from baselines.rollouts.solo import find_solo
 from baselines.rollouts.stage import Stage
 from baselines.rollouts.tree import Tree, grow_trees
 from baselines.rollouts.workers import RemoteCollector, Workers
 from baselines.runs import experiment
-from baselines.runs.experiment import ExperimentConfig, load_team, start_workers
+from baselines.runs.experiment import ExperimentConfig, load_team, sampling_for, start_workers
 from baselines.runs.records import read_records
 from tests.baselines.conftest import perturb
 from tests.baselines.outcomes import outcome
@@ -165,6 +168,46 @@ def test_scripts_and_examples_reach_the_workers(two: Workers, team: Team) -> Non
     spread = RemoteCollector(stage, team, two).collect(TASKS, SAMPLED)
     assert same(spread, stage.collector(team).collect(TASKS, SAMPLED))
     assert {turn.text for turn in spread.turns() if turn.agent == "editor_0"} == {"from a script"}
+
+
+@pytest.mark.parametrize("kind", ["blind", "informed"])
+def test_one_alone_is_played_by_workers_and_tells_its_answers(
+    two: Workers, team: Team, kind: Literal["blind", "informed"]
+) -> None:
+    stage = Stage(Letters, num_envs=4, solo=find_solo(kind, None, AGENTS), reads_answers=True)
+    remote = RemoteCollector(stage, team, two)
+    spread, alone = remote.collect(TASKS, SAMPLED), stage.collector(team).collect(TASKS, SAMPLED)
+    assert same(spread, alone)
+    assert remote.agents == AGENTS
+    assert [rollout.answer for rollout in spread.rollouts] == [rollout.answer for rollout in alone.rollouts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_a_team_of_several_bases_with_manners_is_whole_in_every_worker(
+    tiny_model: Path, tmp_path: Path, tuning: Literal["lora", "full"]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    chosen = ExperimentConfig(
+        model=str(tiny_model),
+        model_by_role={"critic": str(other)},
+        tuning=tuning,
+        must_speak=("writer",),
+        temperature_by_role={"editor": 0.4},
+        stop_by_role={"critic": "a"},
+        workers=1,
+    )
+    team = perturb(load_team(chosen, AGENTS), 0.2 if tuning == "lora" else 0.002)
+    assert len({name.partition(".")[0] for name in team.weights()}) == 2
+    workers = start_workers(chosen, AGENTS)
+    assert workers is not None
+    try:
+        stage, sampling = Stage(Letters, num_envs=4), replace(sampling_for(chosen, 0.9), seed=7)
+        spread = RemoteCollector(stage, team, workers).collect(TASKS, sampling)
+    finally:
+        workers.close()
+    assert same(spread, stage.collector(team).collect(TASKS, sampling))
 
 
 # --- 3. Losses ---
@@ -403,6 +446,14 @@ def test_a_cluster_without_room_is_told_with_what_it_has(
     monkeypatch.setattr(workers_module, "_START_S", 0.1)
     with pytest.raises(ClusterError, match=r"0 of 1 workers.*Each needs 64 CPUs; the cluster has 5 CPU, 0 GPU"):
         start_workers(replace(settings, workers=1, worker_threads=64), AGENTS)
+
+
+def test_processes_that_train_together_share_a_cluster_for_workers_on_gpus(
+    settings: ExperimentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(ConfigError, match=r"2 processes that train together.*--ray-address.*--worker-gpus 0"):
+        start_workers(replace(settings, device="cuda"), AGENTS, Ranks(0, 2))
 
 
 @pytest.mark.parametrize(
