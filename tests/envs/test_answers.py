@@ -236,6 +236,7 @@ def test_the_grader_calls_nothing_that_evaluates(path: Path) -> None:
         "functools",
         "hashlib",
         "itertools",
+        "json",
     }
 
 
