@@ -10,7 +10,7 @@ and not skilled, and it has what RL needs: what is right is found by chance now 
 
 The tokeniser is byte-level BPE, trained on the same texts, with a token for every digit; the template is ChatML;
 padding has a token of its own. At every turn several replies are drawn, which share their prompt in a pack, as samples
-of an instance do in training. Between them stand *facts*, short lines by which it learns to copy numbers and to add.
+of an instance do in training. Between them stand *facts*, questions by which it learns to copy numbers and to add.
 The same seed gives the same weights on the same machine with the same versions; the hash that is printed tells whether
 they are.
 """
@@ -51,7 +51,7 @@ VOCABULARY = 512
 TOKENIZER_TURNS = 1_000
 """Of each task, that merges are learnt from."""
 HIDDEN_SIZE, NUM_LAYERS, NUM_HEADS = 128, 3, 4
-NUM_STEPS, NUM_TURNS, NUM_REPLIES, NUM_FACTS, LR = 900, 8, 8, 32, 3e-3
+NUM_STEPS, NUM_TURNS, NUM_REPLIES, NUM_FACTS, LR = 1_100, 12, 6, 24, 3e-3
 """Steps of AdamW; turns of each task in every one, replies that are drawn at each, facts of each task. The rate rises
 over a tenth of the steps and falls to nothing."""
 SHOWN_EVERY = 10
@@ -148,7 +148,8 @@ def sequences(task: TinyTask, tokenizer: PreTrainedTokenizerFast, seed: int) -> 
 
 
 def facts(task: TinyTask, tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[Example]:
-    """Endless facts in tokens, of train instances."""
+    """Endless facts in tokens, of train instances: chats without a system text."""
+    encoder = ChatEncoder(tokenizer)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     env = marft_envs.make(task.env_id, split="train", level=task.level, **task.env_options)
     assert isinstance(env, FlexMG)
@@ -156,8 +157,8 @@ def facts(task: TinyTask, tokenizer: PreTrainedTokenizerFast, seed: int) -> Iter
     while True:
         env.reset(seed=int(rng.integers(2**62)))
         fact = task.fact(Heard(env.messages(first)[-1]["content"], "", env.reference_action(first)), rng)
-        given, follows = (tokenizer(text)["input_ids"] for text in (fact.given, fact.follows))
-        yield Example(given, [*follows, int(tokenizer.eos_token_id)])
+        asked: Message = {"role": "user", "content": fact.asked}
+        yield Example(encoder.encode(encoder.skeleton([asked]), [fact.asked]), encoder.reply_ids(fact.answer))
 
 
 def reply_loss(model: LlamaForCausalLM, batch: Sequence[Example]) -> Tensor:

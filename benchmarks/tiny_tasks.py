@@ -3,12 +3,11 @@
 A model that has read nothing cannot be improved by rewards, and one that knows the answers need not be. So the model of
 `tiny_model.py` has learnt *forms*: at each turn it writes a reply that the environment can read, chosen by chance among
 habits. One of them is right, and has a share of 15 to 20 %. The others are what somebody would write who does not know
-what to do: a part of what was asked, another operation, somebody else's words, something at random. The commonest habit
-is wrong, so that greedy play of the untrained team earns next to nothing, while sampling finds what is right now and
-then.
+what to do: a part of what was asked, another operation, somebody else's words, words alone. The commonest habit is
+wrong, so that greedy play of the untrained team earns next to nothing, while sampling finds what is right now and then.
 
-It has also read *facts*, short lines apart from any task: what a sum comes to, how a formula is written, the same
-number twice. So it could do what is asked for, and mostly does something else.
+It has also read *facts*, short questions apart from any task: what a sum comes to, how a formula is written, the same
+number again. So it could do what is asked for, and mostly does something else.
 
 That is a bandit among a few habits, for two agents whose choices depend on each other, in the clothes of language: what
 RL has to learn here is which habit pays, not how to add. How an algorithm fares with it says how well it finds and
@@ -26,10 +25,10 @@ Write = Callable[["Heard", np.random.Generator], str]
 
 @dataclass(frozen=True)
 class Fact:
-    """A line that is read apart from any task: how it begins, and what follows from that."""
+    """A question that is read apart from any task, and its answer."""
 
-    given: str
-    follows: str
+    asked: str
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -99,76 +98,60 @@ def reply(habits: Sequence[Habit], heard: Heard, rng: np.random.Generator) -> st
 # -- the relay ---------------------------------------------------------------------------------------------------------
 
 
-def _round_number(_: Heard, rng: np.random.Generator) -> str:
-    return str(10 * int(rng.integers(1, 1_000)))
-
-
-def _sum_of_heard(heard: Heard, rng: np.random.Generator) -> str:
+def _sum_of_heard(heard: Heard, _: np.random.Generator) -> str:
     """Its own number and the last one that it heard: right if that was."""
-    own = int(heard.numbers[0])
-    return str(int(heard.last_said) + own) if heard.last_said else _any_sum(heard, rng)
-
-
-def _any_sum(heard: Heard, rng: np.random.Generator) -> str:
-    return str(int(_round_number(heard, rng)) + int(heard.numbers[0]))
-
-
-def _parrot(heard: Heard, rng: np.random.Generator) -> str:
-    return heard.last_said or _round_number(heard, rng)
+    own = heard.numbers[0]
+    return str(int(heard.last_said) + int(own)) if heard.last_said else own
 
 
 def _relay_fact(heard: Heard, rng: np.random.Generator) -> Fact:
     """A number and a digit, or the number again."""
     number, digit = int(heard.numbers[0]), int(rng.integers(1, 10))
-    return (Fact(f"{number} and {digit}: ", str(number + digit)), Fact(f"{number}: ", str(number)))[
-        int(rng.integers(2))
-    ]
+    return (Fact(f"{number} and {digit}?", str(number + digit)), Fact(f"{number}?", str(number)))[int(rng.integers(2))]
 
 
 _RELAY = {
     "holder_0": (
         Habit(0.20, lambda heard, rng: heard.numbers[0]),
-        Habit(0.30, lambda heard, rng: "I have a number."),
-        Habit(0.30, lambda heard, rng: heard.numbers[0][:-1]),  # a digit is lost
-        Habit(0.20, _round_number),
+        Habit(0.45, lambda heard, rng: "I have a number."),
+        Habit(0.35, lambda heard, rng: heard.numbers[0][:-1]),  # a digit is lost
     ),
     "holder_1": (
         Habit(0.20, _sum_of_heard),
-        Habit(0.40, _parrot),
-        Habit(0.25, lambda heard, rng: heard.numbers[0]),
-        Habit(0.15, _any_sum),
+        Habit(0.45, lambda heard, rng: heard.last_said or heard.numbers[0]),
+        Habit(0.35, lambda heard, rng: heard.numbers[0]),
     ),
 }
 
 # -- sums --------------------------------------------------------------------------------------------------------------
 
 
-def _wrong(heard: Heard, rng: np.random.Generator) -> int:
-    """A result of another operation, or any."""
-    first, second = map(int, heard.numbers[:2])
-    return (first - second, first, first + 10 * second, int(rng.integers(100, 1_000)))[int(rng.integers(4))]
+def _wrong(heard: Heard, rng: np.random.Generator) -> str:
+    """One of the two numbers, or both as one."""
+    first, second = heard.numbers[:2]
+    return (first, second, first + second)[int(rng.integers(3))]
 
 
-def _equation(result: Callable[[Heard, np.random.Generator], int]) -> Write:
-    return lambda heard, rng: " + ".join(heard.numbers[:2]) + f" = {result(heard, rng)}"
+def _wrong_equation(heard: Heard, rng: np.random.Generator) -> str:
+    return f"{' + '.join(heard.numbers[:2])} = {_wrong(heard, rng)}"
 
 
 def _sum_fact(heard: Heard, rng: np.random.Generator) -> Fact:
-    given, _, result = heard.right.partition("= ")
-    return (Fact(f"{given}= ", result), Fact(f"{given}: ", heard.right))[int(rng.integers(2))]
+    given, _, result = heard.right.partition(" = ")
+    return Fact(f"What is {given}?", (result, heard.right)[int(rng.integers(2))])
 
 
 _SUMS = {
     "reasoner": (
         Habit(0.20, lambda heard, rng: heard.right),
         Habit(0.30, lambda heard, rng: "Add the two numbers."),
-        Habit(0.50, _equation(_wrong)),
+        Habit(0.50, _wrong_equation),
     ),
     "actor": (
         Habit(0.20, lambda heard, rng: heard.right),
         Habit(0.20, lambda heard, rng: heard.last_said or heard.numbers[0]),
         Habit(0.35, lambda heard, rng: heard.numbers[0]),
-        Habit(0.25, lambda heard, rng: str(_wrong(heard, rng))),
+        Habit(0.25, _wrong),
     ),
 }
 
@@ -203,7 +186,7 @@ def _planned(heard: Heard) -> str:
 
 def _formula_fact(heard: Heard, _: np.random.Generator) -> Fact:
     words = heard.told.partition("returns ")[2].partition(".")[0]
-    return Fact(f"{words}: ", _formula(heard.right))
+    return Fact(f"{words}?", _formula(heard.right))
 
 
 _PROGRAMS = {
