@@ -36,16 +36,16 @@ class Request:
     what was used."""
     seed: int | str = 0
     """Decides what is drawn: the same request with the same seed is answered alike. Greedy replies need none."""
+    history: History | None = field(default=None, compare=False, repr=False)
+    """What the prompt goes on from, if that was kept. It saves reading, and changes nothing else."""
+    keeps_history: bool = False
+    """Whether the reply brings what the next prompt can go on from."""
     temperature: float | None = None
     """Its own, where the team's agents differ; 0 is greedy."""
     stop: str = ""
     """Text that ends the reply: the token that completes it is the last one drawn. What is recorded ends before it."""
     must_speak: bool = False
     """Whether the first token is none that would end the reply."""
-    history: History | None = field(default=None, compare=False, repr=False)
-    """What the prompt goes on from, if that was kept. It saves reading, and changes nothing else."""
-    keeps_history: bool = False
-    """Whether the reply brings what the next prompt can go on from."""
 
 
 @dataclass(frozen=True, slots=True)
