@@ -48,7 +48,7 @@ NUM_SEEDS = 5
 SHARED: Mapping[str, object] = {
     "curriculum": False,
     "temperature": 1.0,
-    "lr": 2e-3,
+    "lr": 1e-3,
     "episodes_per_iteration": 64,
     "samples_per_instance": 8,
     "num_iterations": 1_000,
@@ -58,7 +58,12 @@ SHARED: Mapping[str, object] = {
     "num_checkpoints": 1,
     "threads": 1,
 }
-"""Of every run. Iterations are a bound that no run reaches before its budget; examples in the prompt are a row."""
+"""Of every run. Iterations are a bound that no run reaches before its budget; examples in the prompt are a row.
+
+Chosen on seed 100, which is not reported, by 25 iterations of `marft_action` and `magrpo` on every task, at learning
+rates of 1e-3 and 2e-3: both teach all three tasks, and came to a mean of 0.785 and 0.773. Budgets are what leaves
+something to tell apart. Nothing else was tuned, and nothing for one algorithm alone.
+"""
 OWN: Mapping[str, Sequence[str]] = {
     "at_grpo": ("episodes_per_iteration", "samples_per_instance"),  # each of its episodes is a tree of many plays
     "imitation": ("samples_per_instance",),  # the reference plays an instance the same way each time

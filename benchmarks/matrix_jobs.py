@@ -204,6 +204,8 @@ class Runner:
                     time.sleep(_POLL_S)
                     for ended in self._ended(running):
                         running.remove(ended)
+                        how = "failed" if ended.job.name in self.failed else "done"
+                        progress.console.print(f"{ended.job.name} {how}", highlight=False)
                 progress.update(total, completed=len(jobs), description=title)
             except KeyboardInterrupt:
                 self.was_stopped = True

@@ -71,11 +71,11 @@ class TinyTask:
     """Of every role, or of single agents where those of a role differ."""
     fact: Callable[["Heard", np.random.Generator], Fact]
     """From what the first agent is told of an instance, which is one of the train split."""
+    token_limit: int
+    """What a run may write while it trains: 20 to 40 iterations of 64 episodes."""
     env_options: Mapping[str, int | str] = field(default_factory=lambda: {"horizon": 1})
     max_new_tokens: int = 12
     """Enough for every habit."""
-    token_limit: int = 20_000
-    """What a run may write while it trains."""
     is_split: bool = False
     """Whether agents are told different things."""
 
@@ -206,10 +206,10 @@ _PROGRAMS = {
 }
 
 TASKS: Mapping[str, TinyTask] = {
-    "math": TinyTask("math/reason_act-v0", "add_digit_long", _SUMS, _sum_fact, max_new_tokens=16),
+    "math": TinyTask("math/reason_act-v0", "add_digit_long", _SUMS, _sum_fact, 30_000, max_new_tokens=16),
     "coding": TinyTask(
-        "coding/pipeline-v0", "line", _PROGRAMS, _formula_fact, {"horizon": 1, "team": "duo"}, max_new_tokens=24
+        "coding/pipeline-v0", "line", _PROGRAMS, _formula_fact, 36_000, {"horizon": 1, "team": "duo"}, max_new_tokens=24
     ),
-    "collab": TinyTask("collab/sum_relay-v0", "easy", _RELAY, _relay_fact, max_new_tokens=8, is_split=True),
+    "collab": TinyTask("collab/sum_relay-v0", "easy", _RELAY, _relay_fact, 12_000, max_new_tokens=8, is_split=True),
 }
 """One of each family."""
