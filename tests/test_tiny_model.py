@@ -98,18 +98,18 @@ def test_replies_fit_and_prompts_are_those_of_a_team(name: str, model: Path) -> 
     team = Team.load(env.possible_agents, model=str(model))
     for turn in itertools.islice(tiny_model.turns(task, 0), 100):
         for text in turn.replies:
-            assert len(team.encoder.reply_ids(text)) <= task.max_new_tokens, text
+            assert len(team.base.encoder.reply_ids(text)) <= task.max_new_tokens, text
     env.reset(seed=0)
-    assert len(team.encoder.reply_ids(env.reference_action(env.possible_agents[-1]))) <= task.max_new_tokens
-    first, examples = next(tiny_model.turns(task, 0)), next(tiny_model.sequences(task, team.tokenizer, 0))
-    prompt = team.conversation().prompt(first.messages)
+    assert len(team.base.encoder.reply_ids(env.reference_action(env.possible_agents[-1]))) <= task.max_new_tokens
+    first, examples = next(tiny_model.turns(task, 0)), next(tiny_model.sequences(task, team.base.tokenizer, 0))
+    prompt = team.conversation(next(iter(team.adapter_of))).prompt(first.messages)
     assert [example.prompt_ids for example in examples] == [prompt] * len(first.replies)
-    assert [example.reply_ids for example in examples] == [team.encoder.reply_ids(text) for text in first.replies]
+    assert [example.reply_ids for example in examples] == [team.base.encoder.reply_ids(text) for text in first.replies]
 
 
 def test_the_loss_of_replies_that_share_their_prompt_is_that_of_each_by_itself(model: Path) -> None:
     team = Team.load(["holder_0"], model=str(model))
-    examples = next(tiny_model.sequences(TASKS["collab"], team.tokenizer, 0))
+    examples = next(tiny_model.sequences(TASKS["collab"], team.base.tokenizer, 0))
     base = LlamaForCausalLM.from_pretrained(model)
     summed, num_tokens = 0.0, 0
     with torch.no_grad():
@@ -123,7 +123,7 @@ def test_the_loss_of_replies_that_share_their_prompt_is_that_of_each_by_itself(m
 
 def test_digits_are_tokens_and_padding_is_no_end(model: Path) -> None:
     team = Team.load(["holder_0"], model=str(model))
-    tokenizer = team.tokenizer
+    tokenizer = team.base.tokenizer
     assert [tokenizer.decode([token]) for token in tokenizer("5730")["input_ids"]] == ["5", "7", "3", "0"]
     assert tokenizer.pad_token_id != tokenizer.eos_token_id
     text = "def f(n):\n    return n * 41 + 69 — é\n"
