@@ -110,11 +110,11 @@ class AdaptedModel:
         """`speaking`: policies that never begin an action with a token that would end it."""
         self.model = model
         self.tokenizer = tokenizer
-        self.compute = compute or Compute()
+        self._compute = compute or Compute()
         self.speaking = frozenset(speaking)
         self._checkpointed = checkpointed_layers(self._base) if self.compute.gradient_checkpointing else []
         self.encoder = ChatEncoder(tokenizer, end_ids(model, tokenizer))
-        self.engine: Engine = HfEngine(model, tokenizer, is_packed=self.compute.path == "packed")
+        self.engine: Engine = self._own_engine()
 
     @classmethod
     def on(
@@ -138,6 +138,20 @@ class AdaptedModel:
         if adapted.compute.path == "packed":
             check_packing(peft_model)
         return adapted
+
+    @property
+    def compute(self) -> Compute:
+        """How what it says is computed."""
+        return self._compute
+
+    @compute.setter
+    def compute(self, compute: Compute) -> None:
+        self._compute = compute
+        if isinstance(self.engine, HfEngine):  # others draw by models of their own
+            self.engine = self._own_engine()
+
+    def _own_engine(self) -> HfEngine:
+        return HfEngine(self.model, self.tokenizer, is_packed=self.compute.path == "packed")
 
     @property
     def tuning(self) -> Tuning:

@@ -98,7 +98,7 @@ def test_adapters_matter_far_more_than_that(loaded: Team) -> None:
     sequences = turns(loaded, "actor_0")[:1]
     with torch.no_grad():
         mine, other = (as_scores(naive_scores(loaded, agent, sequences)) for agent in AGENTS)
-        with loaded.model.disable_adapter():
+        with loaded.base.model.disable_adapter():
             base = as_scores(naive_scores(loaded, "actor_0", sequences))
     assert min(largest_difference(mine, another) for another in (other, base)) > 0.1
 
@@ -111,8 +111,8 @@ def test_growing_states_are_read_alike_on_either_path(loaded: Team) -> None:
     texts = [state[:end] for end in (19, 50, 64, len(state))] + ["problem: 12 + 9 = 21\n", ""]
     found = []
     for path in ("packed", "plain"):
-        loaded.compute = Compute(path)
-        found.append(loaded.features(texts))
+        loaded.base.compute = Compute(path)
+        found.append(loaded.base.features(texts))
     # Values are of the order of 10: the final norm is a part of what is read.
     torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=1e-5)
 
@@ -140,7 +140,7 @@ def test_greedy_replies_are_those_of_generate(loaded: Team) -> None:
     asked = requests(loaded, 6)
     expected = [naive_reply(loaded, one) for one in asked[:4]]
     for path in PATHS:
-        loaded.compute = Compute(path)
+        loaded.base.compute = Compute(path)
         replies = loaded.act(asked, temperature=0.0, batch_size=6)
         assert [reply.action_ids for reply in replies[:4]] == expected
         assert replies[4:] == replies[:2]
@@ -148,12 +148,12 @@ def test_greedy_replies_are_those_of_generate(loaded: Team) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_turn_that_goes_on_from_a_history_is_as_without(loaded: Team, path: str) -> None:
-    loaded.compute = Compute(path)
+    loaded.base.compute = Compute(path)
     asked = [replace(one, keeps_history=number % 3 > 0) for number, one in enumerate(requests(loaded, 8))]
     replies = loaded.act(asked, temperature=TEMPERATURE, batch_size=6)
     later = []
     for one, reply in zip(asked, replies, strict=True):
-        told_next = loaded.tokenizer(f"\nuser: Be sure of {one.seed}.")["input_ids"]
+        told_next = loaded.base.tokenizer(f"\nuser: Be sure of {one.seed}.")["input_ids"]
         later.append(replace(one, prompt_ids=one.prompt_ids + reply.action_ids + told_next, history=reply.history))
     found = loaded.act(later, temperature=TEMPERATURE, batch_size=6)
     expected = loaded.act([replace(one, history=None) for one in later], temperature=TEMPERATURE, batch_size=6)
@@ -165,7 +165,7 @@ def test_a_turn_that_goes_on_from_a_history_is_as_without(loaded: Team, path: st
 
 @pytest.mark.parametrize("path", PATHS)
 def test_sampler_and_trainer_agree(loaded: Team, path: str) -> None:
-    loaded.compute = Compute(path)
+    loaded.base.compute = Compute(path)
     asked = requests(loaded, 8)
     replies = loaded.act(asked, temperature=TEMPERATURE, batch_size=6)
     for agent in AGENTS:

@@ -119,7 +119,7 @@ def test_a_sampled_reply_has_the_log_probabilities_of_a_pass_over_it_alone(
         with torch.no_grad():
             expected = naive_scores(team, adapter, sequences).logprobs
         for found, alone in zip(drawn, expected, strict=True):
-            assert found == pytest.approx(alone.tolist(), abs=1e-4)
+            assert found == pytest.approx(alone.tolist(), abs=3e-4)
 
 
 @given(
