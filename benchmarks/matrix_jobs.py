@@ -7,15 +7,17 @@ took is noted beside it, in CPU-seconds of the process and of everything that it
 
 import json
 import os
+import resource
 import shlex
 import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGTERM
+from signal import SIGTERM, default_int_handler, signal
 from typing import Protocol
 
 from rich.console import Console
@@ -190,11 +192,11 @@ class Runner:
     was_stopped: bool = False
 
     def run(self, jobs: Sequence[Job], title: str) -> None:
-        """Do what is not done yet. Ctrl-C lets what runs save itself, and starts nothing more."""
+        """Do what is not done yet. Ctrl-C and SIGTERM let what runs save itself, and start nothing more."""
         waiting = deque(job for job in jobs if not job.is_done)
         running: list[_Running] = []
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.console) as progress:
+        with _terminated_as_by_ctrl_c(), Progress(*columns, console=self.console) as progress:
             total = progress.add_task(title, total=len(jobs))
             try:
                 while waiting or running:
@@ -211,9 +213,9 @@ class Runner:
                 self.was_stopped = True
                 progress.console.print("stopping: what runs is saved; the same command goes on")
                 for own in running:
-                    os.kill(own.pid, SIGTERM)  # a terminal has told them already, which is no harm
+                    os.kill(own.pid, SIGTERM)
                 for own in running:
-                    os.waitpid(own.pid, 0)
+                    self._end(own, *os.wait4(own.pid, 0)[1:])
 
     def _start(self, waiting: deque[Job], running: list[_Running]) -> None:
         """Fill free places; what another process is at comes later."""
@@ -234,20 +236,33 @@ class Runner:
             if pid == 0:
                 continue
             ended.append(own)
-            code = os.waitstatus_to_exitcode(status)
-            note(own.job, {"exit": code, "cpu_s": round(usage.ru_utime + usage.ru_stime, 2)})
-            if code == 0:
-                own.job.keep()
-            else:
-                lines = own.job.log.read_text(encoding="utf-8", errors="replace").splitlines()
-                self.failed[own.job.name] = "\n".join([f"ended with {code}: {own.job.log}", *lines[-_TOLD_LINES:]])
+            self._end(own, status, usage)
         return ended
+
+    def _end(self, own: _Running, status: int, usage: resource.struct_rusage) -> None:
+        code = os.waitstatus_to_exitcode(status)
+        note(own.job, {"exit": code, "cpu_s": round(usage.ru_utime + usage.ru_stime, 2)})
+        if code == 0:
+            own.job.keep()
+        elif not self.was_stopped:
+            lines = own.job.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            self.failed[own.job.name] = "\n".join([f"ended with {code}: {own.job.log}", *lines[-_TOLD_LINES:]])
 
     def tell(self) -> int:
         """Say what failed; the exit status."""
         for name, what in self.failed.items():
             self.console.print(f"{name} {what}", style="red", markup=False)
         return _STOPPED_BY_CTRL_C if self.was_stopped else int(bool(self.failed))
+
+
+@contextmanager
+def _terminated_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt while the block runs."""
+    before = signal(SIGTERM, default_int_handler)
+    try:
+        yield
+    finally:
+        signal(SIGTERM, before)
 
 
 def note(job: Job, event: Mapping[str, object]) -> None:
@@ -265,7 +280,8 @@ def _spawned(job: Job) -> int:
     with job.log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
         files = {0: nothing, 1: output, 2: output}
         actions = [(os.POSIX_SPAWN_DUP2, file.fileno(), number) for number, file in files.items()]
-        return os.posix_spawn(words[0], words, os.environ | settings, file_actions=actions)
+        # A group of its own: Ctrl-C in a terminal reaches the matrix alone, which tells each run once to save itself.
+        return os.posix_spawn(words[0], words, os.environ | settings, file_actions=actions, setpgroup=0)
 
 
 def _shown(running: Sequence[_Running]) -> str:

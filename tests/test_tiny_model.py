@@ -7,6 +7,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +142,26 @@ def test_pre_training_lowers_the_loss(tmp_path: Path) -> None:
     short = tiny_model.make(tmp_path / "short", num_steps=1, num_turns=1)
     longer = tiny_model.make(tmp_path / "longer", num_steps=30, num_turns=1)
     assert float(str(longer["loss_nats_per_token"])) < 0.7 * float(str(short["loss_nats_per_token"]))
+
+
+def test_facts_are_true() -> None:
+    tokenizer = tiny_model.make_tokenizer(0)
+    asked = {name: list(itertools.islice(tiny_model.facts(task, tokenizer, 0), 60)) for name, task in TASKS.items()}
+    texts = {
+        name: [
+            (
+                tokenizer.decode(fact.prompt_ids).split("user\n")[1].partition("<|im_end|>")[0],
+                tokenizer.decode(fact.reply_ids).removesuffix("<|im_end|>"),
+            )
+            for fact in found
+        ]
+        for name, found in asked.items()
+    }
+    for question, answer in texts["math"]:
+        first, second = map(int, re.findall(r"\d+", question))
+        assert int(answer.rpartition("= ")[2]) == first + second
+    for question, answer in texts["collab"]:
+        assert int(answer) == sum(map(int, re.findall(r"\d+", question)))
+    for question, answer in texts["coding"]:
+        words = question.removesuffix("?").replace("times", "*").replace("plus", "+").replace("minus", "-")
+        assert words == answer

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -166,6 +167,28 @@ def test_no_more_jobs_run_at_once_than_there_are_workers(tmp_path: Path) -> None
     spans = [tuple(map(float, job.log.read_text().split())) for job in jobs]
     for begin, _ in spans:
         assert sum(other <= begin < end for other, end in spans) <= 2
+
+
+@pytest.mark.usefixtures("plain_python")
+def test_ctrl_c_tells_each_job_once_and_starts_nothing_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = (
+        "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(143)); print(1, flush=True); time.sleep(60)"
+    )
+    jobs = [Fake("first", tmp_path, line), Fake("second", tmp_path, "print('never')")]
+
+    def press() -> None:
+        while not (jobs[0].log.is_file() and jobs[0].log.read_text()):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    runner = Runner(1)
+    runner.run(jobs, "jobs")
+    thread.join()
+    assert runner.tell() == 130
+    assert not runner.failed and not jobs[1].log.exists()
+    assert read_records(noted_beside(jobs[0].log))[-1]["exit"] == 143
 
 
 @pytest.mark.usefixtures("plain_python")
