@@ -30,8 +30,6 @@ from baselines.rollouts.collect import Task
 from baselines.rollouts.fingerprint import behaviour
 from baselines.runs.circumstances import circumstances, weights_hash
 from baselines.runs.experiment import (
-    CIRCUMSTANCES,
-    CURRICULUM_POSITION,
     Metrics,
     Plan,
     Status,
@@ -143,14 +141,6 @@ class ChoosingRun(Plan[ChoosingConfig]):
         with drawing(config.seed, _UNTRAINED):
             played = collector.collect(tasks, decide, lambda done: status(f"evaluating {done}/{len(tasks)}"))
         return summarised(played.batch.rollouts, self.level)
-
-    def state(self) -> dict[str, object]:
-        """What a checkpoint's state.json holds."""
-        return {
-            "config": self.config_record(),
-            CURRICULUM_POSITION: self.curriculum.position,
-            CIRCUMSTANCES: self.circumstances,
-        }
 
     def next_steps(self) -> list[str]:
         """What to try after a run, as commands."""

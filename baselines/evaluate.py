@@ -96,7 +96,7 @@ def summarised(rollouts: Sequence[Rollout], level: str | None) -> Evaluation:
         num_instances=interval.num_instances,
         level=level,
         info=info,
-        tokens_out=sum(len(turn.action_ids) for rollout in rollouts for turn in rollout.turns),
+        tokens_out=sum(rollout.num_tokens for rollout in rollouts),
         rollouts=rollouts,
     )
 

@@ -104,7 +104,7 @@ def _mean(plays: Sequence[Play]) -> float:
 
 def tokens_per_play(rollouts: Sequence[Rollout]) -> float:
     """Tokens that all agents together write in an episode, on average."""
-    return sum(len(turn.action_ids) for rollout in rollouts for turn in rollout.turns) / len(rollouts)
+    return sum(rollout.num_tokens for rollout in rollouts) / len(rollouts)
 
 
 def tokens_to_equal(named: str) -> float:

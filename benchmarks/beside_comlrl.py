@@ -52,6 +52,7 @@ from benchmarks.measuring import (
     TIME_HEADERS,
     Contestant,
     Times,
+    add_cases,
     alternate,
     load_team,
     parser,
@@ -378,18 +379,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     made = parser("A joint step of two agents beside CoMLRL's MAGRPO.", "beside_comlrl", repeats=5)
-    made.add_argument("--warmup", type=int, default=1, help="steps that do not count (default: 1)")
     made.add_argument("--memory-repeats", type=int, default=1, help="processes for each peak; 0: none (default: 1)")
     made.add_argument("--alone", action="store_true", help="measure ours alone, without CoMLRL")
     made.add_argument("--steps-of", choices=sorted(STEPPERS), help="take two steps of one of them, and measure nothing")
-    made.add_argument(
-        "--case",
-        nargs=4,
-        type=int,
-        action="append",
-        metavar=("INSTANCES", "SAMPLES", "NEW_TOKENS", "PROMPT_TOKENS"),
-        help="instead of the list of cases; may be given again; of the first, memory is measured",
-    )
+    add_cases(made, "INSTANCES", "; of the first, memory is measured")
     return made.parse_args(arguments)
 
 

@@ -168,6 +168,19 @@ def parser(description: str, name: str, *, repeats: int) -> argparse.ArgumentPar
     return made
 
 
+def add_cases(made: argparse.ArgumentParser, groups: str, note: str = "") -> None:
+    """The options of benchmarks of a whole step: `groups` is what each case has so many samples of."""
+    made.add_argument("--warmup", type=int, default=1, help="steps that do not count (default: 1)")
+    made.add_argument(
+        "--case",
+        nargs=4,
+        type=int,
+        action="append",
+        metavar=(groups, "SAMPLES", "NEW_TOKENS", "PROMPT_TOKENS"),
+        help=f"instead of the list of cases; may be given again{note}",
+    )
+
+
 def set_up(options: argparse.Namespace) -> None:
     """Threads and precision of this process; and the same draws every time."""
     torch.set_num_threads(options.threads)

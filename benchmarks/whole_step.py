@@ -40,6 +40,7 @@ from benchmarks.measuring import (
     TIME_HEADERS,
     Contestant,
     Times,
+    add_cases,
     alternate,
     load_team,
     parser,
@@ -237,16 +238,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     made = parser("A whole training step against TRL's GRPO.", "whole_step", repeats=5)
-    made.add_argument("--warmup", type=int, default=1, help="steps that do not count (default: 1)")
     made.add_argument("--alone", action="store_true", help="compare our packed path with our plain one, without TRL")
-    made.add_argument(
-        "--case",
-        nargs=4,
-        type=int,
-        action="append",
-        metavar=("PROMPTS", "SAMPLES", "NEW_TOKENS", "PROMPT_TOKENS"),
-        help="instead of the list of cases; may be given again",
-    )
+    add_cases(made, "PROMPTS")
     return made.parse_args(arguments)
 
 

@@ -78,7 +78,7 @@ class Team:
             on_it = [agent for agent in agents if models[agent] == name]
             taken = base.parts
             own = {
-                agent: _numbered(SHARED, number) if adapters == "shared" else adapter_name(agent, taken)
+                agent: numbered(SHARED, number) if adapters == "shared" else adapter_name(agent, taken)
                 for agent in on_it
             }
             adapter_of |= own
@@ -269,7 +269,7 @@ class Team:
         Raises: `CheckpointError` if there is no adapter of the agent, or none that fits.
         """
         base = self.base_of(agent)
-        adapter = f"~{len(self._of_others)}" if folder else _numbered(UNTRAINED, self.bases.index(base))
+        adapter = f"~{len(self._of_others)}" if folder else numbered(UNTRAINED, self.bases.index(base))
         if adapter not in self._of_others:
             base.add(adapter)
             self._base_of[adapter] = base
@@ -278,14 +278,14 @@ class Team:
         if folder is None:
             return
         names = (adapter_name(agent, ()), adapter_name(agent, (agent,)))
-        shared = _numbered(SHARED, self.bases.index(base))
+        shared = numbered(SHARED, self.bases.index(base))
         place = next((folder / name for name in (*names, shared) if (folder / name / WEIGHTS).is_file()), None)
         if place is None:
             raise CheckpointError(f"no adapter of {agent} in {folder}; give a checkpoint of a team that has this agent")
         base.read(adapter, place)
 
 
-def _numbered(name: str, number: int) -> str:
+def numbered(name: str, number: int) -> str:
     """A name of the first base's, and one of its own for each further base."""
     return f"{name}_{number}" if number else name
 

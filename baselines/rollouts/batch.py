@@ -94,6 +94,11 @@ class Rollout:
         return [*said, self.unfinished[agent]] if agent in self.unfinished else said
 
     @property
+    def num_tokens(self) -> int:
+        """Tokens of all replies in it, their ends included; those of scripts have none."""
+        return sum(len(turn.action_ids) for turn in self.turns)
+
+    @property
     def team_return(self) -> float:
         """Mean of the agents' undiscounted returns; equals each of them when the reward is the team's."""
         return sum(self.returns.values()) / len(self.agents)
@@ -127,7 +132,7 @@ class Batch:
     @property
     def num_tokens(self) -> int:
         """Tokens of all replies in it, their ends included; those of scripts have none."""
-        return sum(len(turn.action_ids) for turn in self.turns())
+        return sum(rollout.num_tokens for rollout in self.rollouts)
 
     @property
     def mean_return(self) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import TypeAlias, TypeVar
 
 from pettingzoo import AECEnv
@@ -30,6 +31,11 @@ class Task:
     level: str | None = None
     sample: int = 0
     """Tells several plays of the same instance apart: each draws its own replies."""
+
+
+def by_instance(tasks: Iterable[Task]) -> list[list[Task]]:
+    """Tasks in their order, those together that follow each other and play the same instance: they share prompts."""
+    return [list(plays) for _, plays in groupby(tasks, lambda task: (task.seed, task.level))]
 
 
 @dataclass(frozen=True, slots=True)

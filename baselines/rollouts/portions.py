@@ -1,9 +1,9 @@
 """How a process shares its tasks out among workers that collect for it."""
 
 from collections.abc import Sequence
-from itertools import groupby, pairwise
+from itertools import accumulate, pairwise
 
-from baselines.rollouts.collect import Task
+from baselines.rollouts.collect import Task, by_instance
 
 
 def portions(tasks: Sequence[Task], num_portions: int) -> list[range]:
@@ -12,9 +12,7 @@ def portions(tasks: Sequence[Task], num_portions: int) -> list[range]:
     Samples of an instance that follow each other stay together: they share their prompts. The same tasks are always
     shared out in the same way.
     """
-    ends: list[int] = []
-    for _, group in groupby(tasks, lambda task: (task.seed, task.level)):
-        ends.append((ends[-1] if ends else 0) + sum(1 for _ in group))
+    ends = list(accumulate(map(len, by_instance(tasks))))
     wanted = [len(tasks) * number / num_portions for number in range(1, num_portions)]
     cuts = [min(ends, key=lambda end: abs(end - want)) for want in wanted] if ends else []
     borders = sorted({0, *cuts, len(tasks)})

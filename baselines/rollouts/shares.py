@@ -4,11 +4,10 @@ A reply follows from its own seed, so the batch is the one that a single process
 """
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
 
 from baselines.ranks import Ranks
 from baselines.rollouts.batch import BatchKind
-from baselines.rollouts.collect import Task
+from baselines.rollouts.collect import Task, by_instance
 
 
 def played_together(ranks: Ranks, tasks: Sequence[Task], play: Callable[[Sequence[Task]], BatchKind]) -> BatchKind:
@@ -18,7 +17,7 @@ def played_together(ranks: Ranks, tasks: Sequence[Task], play: Callable[[Sequenc
 
     Raises: whatever typed error one of the processes met; `RankLostError`.
     """
-    instances = [list(plays) for _, plays in groupby(tasks, key=lambda task: (task.seed, task.level))]
+    instances = by_instance(tasks)
     own = [task for place in ranks.share(list(map(len, instances))) for task in instances[place]]
     parts = ranks.together(lambda: play(own))
     return type(parts[0]).joined(parts)

@@ -236,6 +236,11 @@ class RecordsConfig:
 class RunConfig(RecordsConfig, ScheduleConfig, EnvironmentConfig):
     """Settings that all trainers share, whatever they train."""
 
+    @property
+    def num_instances(self) -> int:
+        """Different ones of an iteration; the last may have fewer samples."""
+        return -(-self.episodes_per_iteration // self.samples_per_instance)
+
     def check(self) -> None:
         """Raises: `ConfigError` for a number out of its range."""
         at_least_one = (
@@ -299,7 +304,6 @@ class ExperimentConfig(
                 f"max_history_tokens is {self.max_history_tokens}; give how many tokens may be kept, or 0 to keep "
                 "nothing"
             )
-
         self._check_players()
 
     def _check_players(self) -> None:
@@ -381,8 +385,7 @@ class Plan(Generic[Config_co]):
     def tasks(self, iteration: int) -> list[Task]:
         """This iteration's episodes; the same for every algorithm, as far as the curriculum is."""
         config = self.config
-        num_instances = -(-config.episodes_per_iteration // config.samples_per_instance)
-        seeds = _stream(config.seed, _EPISODES, iteration).integers(2**62, size=num_instances)
+        seeds = _stream(config.seed, _EPISODES, iteration).integers(2**62, size=config.num_instances)
         levels = _stream(config.seed, _LEVELS, iteration)
         drawn = [(int(seed), self.curriculum.draw(levels)) for seed in seeds]
         samples = range(config.samples_per_instance)
@@ -414,6 +417,17 @@ class Plan(Generic[Config_co]):
             "algorithm": algorithm_of(self.config),
             "levels": list(self.curriculum.levels),
             "versions": {"marft_envs": marft_envs.__version__, "torch": torch.__version__},
+        }
+
+    def state(self) -> dict[str, object]:
+        """What a checkpoint's state.json holds of every run: its settings, and what it takes to go on.
+
+        Environments are not in it: every episode begins with a reset to a seed that follows from the iteration.
+        """
+        return {
+            "config": self.config_record(),
+            CURRICULUM_POSITION: self.curriculum.position,
+            CIRCUMSTANCES: self.circumstances,
         }
 
 
@@ -536,16 +550,8 @@ class Experiment(Plan[ExperimentConfig]):
         ]
 
     def state(self) -> dict[str, object]:
-        """What a checkpoint's state.json holds: enough to load the team again, and to go on with the curriculum.
-
-        Environments are not in it: every episode begins with a reset to a seed that follows from the iteration.
-        """
-        return {
-            "config": self.config_record(),
-            "adapter_of": self.team.adapter_of,
-            CURRICULUM_POSITION: self.curriculum.position,
-            CIRCUMSTANCES: self.circumstances,
-        }
+        """That of every run, and who acts with which adapter: enough to load the team again."""
+        return super().state() | {"adapter_of": self.team.adapter_of}
 
 
 def make_env(
@@ -722,12 +728,11 @@ def require_agents(config: ExperimentConfig, agents: Sequence[str]) -> None:
 
 def require_enough_instances(config: ExperimentConfig, ranks: Ranks) -> None:
     """Raises: `ConfigError` for more processes than instances: plays of one instance stay in one process."""
-    num_instances = -(-config.episodes_per_iteration // config.samples_per_instance)
-    if num_instances < ranks.size:
+    if config.num_instances < ranks.size:
         raise ConfigError(
-            f"there are {ranks.size} processes, but an iteration has {num_instances} instances (episodes_per_iteration "
-            f"{config.episodes_per_iteration}, samples_per_instance {config.samples_per_instance}), and each process "
-            "plays at least one; start fewer processes, or give more episodes"
+            f"there are {ranks.size} processes, but an iteration has {config.num_instances} instances "
+            f"(episodes_per_iteration {config.episodes_per_iteration}, samples_per_instance "
+            f"{config.samples_per_instance}), and each process plays at least one; start fewer processes, or give more episodes"
         )
 
 

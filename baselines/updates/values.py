@@ -12,7 +12,7 @@ from torch import Tensor
 from baselines.learning.losses import explained_variance, value_loss
 from baselines.policies.adapted import AdaptedModel
 from baselines.policies.critic import Critic
-from baselines.policies.team import Team
+from baselines.policies.team import Team, numbered
 from baselines.rollouts.batch import Batch, Rollout, Turn
 from baselines.rollouts.credit import Axis, Credit, assign_credit
 from baselines.runs.experiment import Metrics
@@ -189,7 +189,7 @@ class Values:
     @property
     def named_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Each critic's, by a name to save it under."""
-        return {_numbered("critic", number): head.optimizer for number, head in enumerate(self.heads)}
+        return {numbered("critic", number): head.optimizer for number, head in enumerate(self.heads)}
 
     def weights(self) -> Iterator[Tensor]:
         """Of all heads."""
@@ -199,12 +199,12 @@ class Values:
     def save(self, folder: Path) -> None:
         """Write the heads; their optimisers' states are saved with all others."""
         for number, head in enumerate(self.heads):
-            head.critic.save(folder, _numbered("critic", number))
+            head.critic.save(folder, numbered("critic", number))
 
     def load(self, folder: Path) -> None:
         """Raises: `CheckpointError`."""
         for number, head in enumerate(self.heads):
-            head.critic.load(folder, _numbered("critic", number))
+            head.critic.load(folder, numbered("critic", number))
 
     def _features(self, agents: Sequence[str], turns: list[Turn], cut: list[tuple[Rollout, str]]) -> list[Read]:
         """What values are read from: before each turn, then where each episode was cut, each read by its agent's base.
@@ -263,8 +263,3 @@ def _per_rollout(batch: Batch, next_values: Iterable[float]) -> list[dict[str, f
         {} if rollout.terminated else {agent: next(values) for agent in rollout.final_states}
         for rollout in batch.rollouts
     ]
-
-
-def _numbered(name: str, number: int) -> str:
-    """A name of the first base's, and one of its own for each further base."""
-    return f"{name}_{number}" if number else name
