@@ -732,7 +732,8 @@ def require_enough_instances(config: ExperimentConfig, ranks: Ranks) -> None:
         raise ConfigError(
             f"there are {ranks.size} processes, but an iteration has {config.num_instances} instances "
             f"(episodes_per_iteration {config.episodes_per_iteration}, samples_per_instance "
-            f"{config.samples_per_instance}), and each process plays at least one; start fewer processes, or give more episodes"
+            f"{config.samples_per_instance}), and each process plays at least one; start fewer processes, or give more "
+            "episodes"
         )
 
 
