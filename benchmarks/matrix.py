@@ -163,15 +163,14 @@ def _evaluated(task: TinyTask, model: Path) -> list[str]:
     ]
 
 
-def play_reference(name: str, out: Path) -> None:
+def play_reference(path: Path, env_id: str, level: str, env_options: Mapping[str, object]) -> None:
     """What the environment's own reference earns on the held-out instances."""
-    path, task = out / name / REFERENCE, TASKS[name]
     if path.is_file():
         return
-    env = marft_envs.make(task.env_id, split="test", level=task.level, **task.env_options)
+    env = marft_envs.make(env_id, split="test", level=level, **env_options)
     assert isinstance(env, FlexMG)
     returns = []
-    for held_out in held_out_tasks(env, task.level, int(str(SHARED["eval_instances"]))):
+    for held_out in held_out_tasks(env, level, int(str(SHARED["eval_instances"]))):
         env.reset(seed=held_out.seed)
         while env.ready:
             env.step(env.reference_action(env.agent_selection))
@@ -229,13 +228,18 @@ def parser(title: str, what: str, known: Sequence[str]) -> argparse.ArgumentPars
     made.add_argument("--first-seed", type=int, default=1, help="default: %(default)s; from 100 on they are pilots")
     made.add_argument("--workers", type=int, default=2, help="runs at once; default: %(default)s")
     made.add_argument("--out", type=Path, default=OUT, help="default: %(default)s")
+    return made
+
+
+def with_model(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The same, and which model it is about."""
     made.add_argument("--model", type=Path, help="folder of the model; default: the tiny one, made if need be")
     return made
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Does what is missing of the matrix; the exit status."""
-    made = parser(__doc__.partition("\n")[0], "algorithms", list(algorithms()))
+    made = with_model(parser(__doc__.partition("\n")[0], "algorithms", list(algorithms())))
     made.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     given = made.parse_args(words)
     model = ready_model(given.model)
@@ -246,7 +250,8 @@ def main(words: Sequence[str] | None = None) -> int:
             runner.run(jobs, title)
     if not runner.was_stopped:
         for name in given.tasks:
-            play_reference(name, given.out)
+            task = TASKS[name]
+            play_reference(given.out / name / REFERENCE, task.env_id, task.level, task.env_options)
         print(f"For the page: python docs/make_results.py {given.out}")
     return runner.tell()
 

@@ -17,6 +17,7 @@ from baselines.runs.records import Record, number_of, read_records
 from baselines.runs.summary import EVALUATIONS, METRICS, SUMMARY, packages
 from benchmarks.matrix import NUM_SEEDS, REFERENCE, SETTINGS, SOLO
 from benchmarks.matrix_jobs import noted_beside
+from benchmarks.smollm2 import FOLDER as SMOLLM2
 from benchmarks.update_order import FOLDER, VARIANTS, movement
 
 NUM_POINTS = 40
@@ -47,6 +48,7 @@ def collected(out: Path, *, num_seeds: int = NUM_SEEDS) -> Result:
             for seed in range(1, num_seeds + 1)
         ],
         "rows": {name: rows(out, name) for name in settings["tasks"]},
+        "smollm2": real_model(out / SMOLLM2, num_seeds),
         "update_order": {variant: ordered(out / FOLDER / variant, num_seeds) for variant in VARIANTS},
     }
 
@@ -82,6 +84,7 @@ def run_record(folder: Path) -> Result:
         "interval": [trained[-1]["low"], trained[-1]["high"]],
         "instances": trained[-1]["num_instances"],
         "iterations": len(metrics),
+        "while_training": while_training(metrics),
         "tokens": int(sum(number_of(record.get(TOKENS)) or 0.0 for record in metrics)),
         **took(folder),
         "curve": curve(metrics),
@@ -109,6 +112,16 @@ def took(folder: Path) -> Result:
     return {"cpu_s": round(sum(ends), 1), "is_whole": num_begun == len(ends)}
 
 
+def while_training(metrics: Sequence[Record]) -> float | None:
+    """Mean training return over all iterations: how much was earned on the way, and so how fast it was learnt.
+
+    None where a run does not play while it learns.
+    """
+    returns = [number_of(record.get("train/return")) for record in metrics]
+    known = [earned for earned in returns if earned is not None]
+    return round(sum(known) / len(known), DIGITS) if known else None
+
+
 def curve(metrics: Sequence[Record]) -> list[list[float]]:
     """[tokens written, mean return while training], thinned by averaging neighbours."""
     tokens, points = 0.0, []
@@ -124,6 +137,23 @@ def _command(folder: Path) -> str:
     """As it was begun."""
     record = json.loads((folder / "run.json").read_bytes())
     return shlex.join(["marft", *record["command"][1:]])
+
+
+def real_model(out: Path, num_seeds: int) -> Result:
+    """What `smollm2.py` has left; None if it was not run."""
+    if not (out / SETTINGS).is_file():
+        return {"state": "not run"}
+    settings = json.loads((out / SETTINGS).read_bytes())
+    return {
+        "state": "done",
+        **settings,
+        "cells": [
+            cell(out / algorithm / f"seed-{seed}", SMOLLM2, algorithm, seed)
+            for algorithm in settings["algorithms"]
+            for seed in range(1, num_seeds + 1)
+        ],
+        "rows": rows(out.parent, out.name),
+    }
 
 
 def rows(out: Path, name: str) -> dict[str, Result]:

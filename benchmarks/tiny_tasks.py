@@ -72,7 +72,7 @@ class TinyTask:
     fact: Callable[["Heard", np.random.Generator], Fact]
     """From what the first agent is told of an instance, which is one of the train split."""
     token_limit: int
-    """What a run may write while it trains: 20 to 40 iterations of 64 episodes."""
+    """What a run may write while it trains: 8 to 40 iterations of 64 episodes."""
     env_options: Mapping[str, int | str] = field(default_factory=lambda: {"horizon": 1})
     max_new_tokens: int = 12
     """Enough for every habit."""
@@ -210,6 +210,6 @@ TASKS: Mapping[str, TinyTask] = {
     "coding": TinyTask(
         "coding/pipeline-v0", "line", _PROGRAMS, _formula_fact, 36_000, {"horizon": 1, "team": "duo"}, max_new_tokens=24
     ),
-    "collab": TinyTask("collab/sum_relay-v0", "easy", _RELAY, _relay_fact, 12_000, max_new_tokens=8, is_split=True),
+    "collab": TinyTask("collab/sum_relay-v0", "easy", _RELAY, _relay_fact, 4_500, max_new_tokens=8, is_split=True),
 }
 """One of each family."""

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from baselines.runs.records import Record, agents_in, number_of, read_records
 from baselines.runs.summary import EVALUATIONS, METRICS
-from benchmarks.matrix import parser, ready_model, require_same, run_config, seeds_of, settings_of
+from benchmarks.matrix import parser, ready_model, require_same, run_config, seeds_of, settings_of, with_model
 from benchmarks.matrix_jobs import Runner, Training
 from benchmarks.tiny_tasks import TASKS
 
@@ -101,7 +101,7 @@ def _mean(numbers: Sequence[float]) -> float:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Does what is missing, and prints the table; the exit status."""
-    given = parser(__doc__.partition("\n")[0], "variants", list(VARIANTS)).parse_args(words)
+    given = with_model(parser(__doc__.partition("\n")[0], "variants", list(VARIANTS))).parse_args(words)
     model = ready_model(given.model)
     require_same(given.out, settings_of(model))
     runner = Runner(given.workers)

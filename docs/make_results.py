@@ -86,6 +86,7 @@ def page(data: Data) -> str:
         _what_was_run(data),
         *[part for task in data["tasks"] for part in _task(data, task)],
         *_together(data),
+        *_real_model(data),
         *_update_order(data),
         _how(data),
     ]
@@ -122,7 +123,7 @@ def _what_was_run(data: Data) -> str:
 def _task(data: Data, task: str) -> list[str]:
     found = data["tasks"][task]
     options = ", ".join(f"{name} {value}" for name, value in found["env_options"].items())
-    columns = ("team", "seeds", "IQM, 95 % over seeds", "mean", "lowest – highest", "tokens", "CPU-s")
+    columns = ("team", "seeds", "IQM, 95 % over seeds", "lowest – highest", "while training", "tokens", "CPU-s")
     rows = [_row(data, algorithm, span(algorithm), task) for algorithm in data["algorithms"]]
     rows += [_row(data, f"solo_{kind}", f"single agent, {kind}", task) for kind in _solo_kinds(data, task)]
     return [
@@ -153,11 +154,19 @@ def _row(data: Data, algorithm: str, title: str, task: str) -> tuple[str, ...]:
         title,
         str(len(runs)),
         middle,
-        f"{average(finals):.3f}",
         f"{min(finals):.3f} – {max(finals):.3f}",
+        _while_training(task, runs),
         f"{average([run['tokens'] for run in runs]):,.0f}" if any(run["tokens"] for run in runs) else "none",
         cpu_s if all(run["is_whole"] for run in runs) else f"≥ {cpu_s}",
     )
+
+
+def _while_training(task: str, runs: Sequence[Data]) -> str:
+    """What was earned on the way, IQM over seeds."""
+    earned = [run["while_training"] for run in runs if run["while_training"] is not None]
+    if not earned:
+        return "does not play"
+    return shown(interval_of({task: earned}, iqm)) if len(earned) >= LEAST_RUNS else f"{earned[0]:.3f}, one seed"
 
 
 def _rows(data: Data, task: str) -> list[tuple[str, ...]]:
@@ -193,6 +202,35 @@ def _together(data: Data) -> list[str]:
         *([f"Left out, since not run on all tasks: {', '.join(map(span, left))}."] if left else []),
     )
     return [head, explained, table(columns, rows), picture("results_profile", "Share of runs above each return")]
+
+
+def _real_model(data: Data) -> list[str]:
+    """The same on a language model that has read something."""
+    head, found = "## On a real model", data["smollm2"]
+    if found["state"] != "done":
+        return [head, "Not run."]
+    settings = found["settings"]
+    # Tables of one task, of which the cells are these: the same functions tell of both.
+    alone = {"cells": found["cells"], "rows": {"smollm2": found["rows"]}}
+    titles = {"solo_blind": "single agent, by MARFT-A"}
+    rows = [
+        _row(alone, algorithm, titles.get(algorithm, span(algorithm)), "smollm2") for algorithm in found["algorithms"]
+    ]
+    told = ", ".join(f"{name} {value}" for name, value in settings.items())
+    columns = ("team", "seeds", "IQM, 95 % over seeds", "lowest – highest", "while training", "tokens", "CPU-s")
+    return [
+        head,
+        prose(
+            f"SmolLM2-135M on {span(settings['env_id'])}, level {span(settings['level'])}, one try at each sum;",
+            f"{settings['token_limit']:,} tokens for each run ([smollm2.py](../benchmarks/smollm2.py)). The settings",
+            "are those of `make train`, which were chosen with MARFT-A. Two seeds say little: their interval is only",
+            "as wide as they lie apart.",
+        ),
+        table(columns, rows),
+        table(("beside them", "return, 95 % over instances", "instances", "tokens per play"), _rows(alone, "smollm2")),
+        picture("results_smollm2", f"Return while training SmolLM2 against tokens written, on {settings['env_id']}"),
+        prose(f"Settings: {told}; all others are the algorithm's defaults."),
+    ]
 
 
 def _update_order(data: Data) -> list[str]:
@@ -269,15 +307,15 @@ LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT, LEGEND_ROW = 44.0, 40.0, WIDTH - 60.0, 240.0
 Line = Sequence[tuple[float, float]]
 
 
-def curves(theme: Theme, data: Data, task: str) -> str:
-    """Return against tokens, the mean over seeds of each algorithm."""
+def curves(theme: Theme, data: Data, task: str, env_id: str) -> str:
+    """Return against tokens, the mean over seeds of each algorithm that plays while it learns."""
     lines = {}
     for rank, algorithm in enumerate(data["algorithms"]):
-        runs = [run["curve"] for run in done(data, algorithm, task) if run["curve"] and run["tokens"]]
-        if runs:
-            lines[algorithm] = (rank, averaged(runs))
+        ended = [run for run in done(data, algorithm, task) if run["tokens"] and run["while_training"] is not None]
+        if ended:
+            lines[algorithm] = (rank, averaged([run["curve"] for run in ended]))
     most = max((x for _, line in lines.values() for x, _ in line), default=1.0)
-    title = f"{data['tasks'][task]['env_id']}: return while training, mean over seeds"
+    title = f"{env_id}: return while training, mean over seeds"
     ticks = [(share * most, f"{share * most:,.0f}") for share in (0.0, 0.5, 1.0)]
     return plot(theme, title, "tokens written", lines, ticks, most)
 
@@ -358,7 +396,10 @@ def files(data: Data) -> dict[Path, str]:
     found = {PAGE: page(data)}
     for suffix, theme in zip(("", "_dark"), THEMES.values(), strict=True):
         for task in data["tasks"]:
-            found[HERE / f"results_{task}{suffix}.svg"] = curves(theme, data, task)
+            found[HERE / f"results_{task}{suffix}.svg"] = curves(theme, data, task, data["tasks"][task]["env_id"])
+        if data["smollm2"]["state"] == "done":
+            title = f"SmolLM2-135M on {data['smollm2']['settings']['env_id']}"
+            found[HERE / f"results_smollm2{suffix}.svg"] = curves(theme, data["smollm2"], "smollm2", title)
         found[HERE / f"results_profile{suffix}.svg"] = profile(theme, data)
     return found
 

@@ -26,7 +26,7 @@ from marft_envs.errors import (
 from marft_envs.registry import make, pprint_registry, register, register_plugins, registered_ids, spec
 
 if TYPE_CHECKING:
-    from marft_envs.action_log import read_log, write_log
+    from marft_envs.action_log import read_episodes, read_log, write_log
     from marft_envs.cache import cache_dir
     from marft_envs.check import CheckReport, CheckResult, check_env
     from marft_envs.check.subject import SCRIPTED_PLAYS
@@ -94,6 +94,7 @@ __all__ = [
     "play",
     "pprint_registry",
     "quote",
+    "read_episodes",
     "read_log",
     "record_of",
     "register",
@@ -139,6 +140,7 @@ _HOMES = {
     "parallel_view": "wrappers",
     "play": "episode",
     "quote": "transcript",
+    "read_episodes": "action_log",
     "read_log": "action_log",
     "record_of": "drawing.record",
     "replay": "episode",

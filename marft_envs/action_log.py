@@ -19,7 +19,7 @@ Lines end with a line feed and nothing else; UTF-8, with every character as it i
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -208,26 +208,41 @@ def read_log(path: str | Path) -> list[Episode]:
     Raises: LogError, naming file and line, for a line that is no part of a log, another version, or half an episode.
     """
     path = Path(path)
-    episodes = []
     try:
         with path.open("rb") as file:
-            lines = _parsed_lines(path, file)
-            for where, header in lines:
-                episodes.append(_read_episode(where, header, lines))
+            return list(read_episodes(file, str(path)))
     except OSError as error:
         raise LogError(f"{path}: cannot be read ({error.strerror}); check the path of the log") from error
-    return episodes
+
+
+def read_episodes(lines: Iterable[bytes], name: str = "log", *, strict: bool = False) -> Iterator[Episode]:
+    """The episodes of a log that lies elsewhere than in a file of its own, one after another.
+
+    Args:
+        lines: Of the log, each with or without its line feed.
+        name: Of the log, for messages.
+        strict: Also refuse what is merely not read: a field that no line has, or one that is there twice. Such a log
+            says the same to everybody.
+
+    Raises: LogError as `read_log`; whatever `lines` raises.
+    """
+    parsed = _parsed_lines(name, lines, _once if strict else None)
+    for where, header in parsed:
+        yield _read_episode(where, header, parsed)
 
 
 Line = tuple[str, dict[str, Any]]
 """(file:line, what it holds)."""
+_Pairs = list[tuple[str, Any]]
 
 
-def _parsed_lines(path: Path, file: Iterable[bytes]) -> Iterator[Line]:
-    for number, line in enumerate(file, start=1):
-        where = f"{path}:{number}"
+def _parsed_lines(
+    name: str, lines: Iterable[bytes], read_object: Callable[[_Pairs], dict[str, Any]] | None
+) -> Iterator[Line]:
+    for number, line in enumerate(lines, start=1):
+        where = f"{name}:{number}"
         try:
-            value = json.loads(line.decode("utf-8"))
+            value = json.loads(line.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=read_object)
         except (ValueError, RecursionError) as error:
             raise LogError(f"{where}: is no JSON in UTF-8 ({error}); {_WAY_OUT}") from error
         kind = value.get("kind") if isinstance(value, dict) else None
@@ -238,14 +253,30 @@ def _parsed_lines(path: Path, file: Iterable[bytes]) -> Iterator[Line]:
                 f"{where}: has format {value.get('format')!r}, this version reads {FORMAT}; "
                 "read it with the version of marft-envs that wrote it"
             )
-        optional = [(name, wanted) for name, wanted in _OPTIONAL[kind].items() if name in value]
-        for name, kind_of_value in (*_FIELDS[kind].items(), *optional):
-            if type(value.get(name)) is not kind_of_value:
+        optional = [(field, wanted) for field, wanted in _OPTIONAL[kind].items() if field in value]
+        for field, kind_of_value in (*_FIELDS[kind].items(), *optional):
+            if type(value.get(field)) is not kind_of_value:
                 raise LogError(
-                    f"{where}: {kind}.{name} is {value.get(name)!r:.60}, not of type {kind_of_value.__name__}; "
+                    f"{where}: {kind}.{field} is {value.get(field)!r:.60}, not of type {kind_of_value.__name__}; "
                     f"{_WAY_OUT}"
                 )
+        if read_object and len(value) != 1 + len(_FIELDS[kind]) + len(optional):
+            unknown = next(field for field in value if field not in {"kind", *_FIELDS[kind], *_OPTIONAL[kind]})
+            raise LogError(f"{where}: {kind} has a field {unknown!r:.60}, which no log has; {_WAY_OUT}")
         yield where, value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _once(pairs: _Pairs) -> dict[str, Any]:
+    """An object, of which no name stands there twice: one reader would take the first, another the last."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r:.60} is there twice")
+    return found
 
 
 _WAY_OUT = "take the broken episode out, from its header to its end line, or restore the file"

@@ -48,25 +48,31 @@ def play(
     return env.episode()
 
 
-def replay(episode: Episode) -> Episode:
-    """Plays a logged episode again, in a new environment, and compares everything.
+def replay(episode: Episode, env: FlexMG | None = None) -> Episode:
+    """Plays a logged episode again and compares everything.
 
     What the environment measured is handed to it instead of being measured: see `Hooks.measured`. Returns the
     recomputed episode, which equals the logged one; its runtime is the logged one.
 
-    Raises: ReplayMismatchError, naming the first difference; LogError if the episode does not tell which environment it
-    was played in; OutcomeError if it has a measurement that no log can hold.
+    Args:
+        episode: What a log holds.
+        env: One that `make` has made for this id and these options, such as that of the last replay: to make one takes
+            longer than most episodes. A new one by default.
+
+    Raises: ReplayMismatchError, naming the first difference, be it that `env` is another one; LogError if the episode
+    does not tell which environment it was played in; OutcomeError if it has a measurement that no log can hold.
     """
-    return played_again(episode)[1]
+    return played_again(episode, env)[1]
 
 
-def played_again(episode: Episode) -> tuple[FlexMG, Episode]:
+def played_again(episode: Episode, env: FlexMG | None = None) -> tuple[FlexMG, Episode]:
     """The environment after all that was logged, and the recomputed episode: see `replay`, whose errors it raises."""
     if episode.env_id is None:
         raise LogError(env_id_missing("replayed"))
-    env = make(spec(episode.env_id), **episode.options)  # an old log names an old version, and needs no warning
-    if not isinstance(env, FlexMG):
-        raise LogError(f"{episode.env_id} is no FlexMG environment, so it cannot be replayed turn by turn")
+    if env is None:
+        env = _made_for(episode)
+    else:
+        _require_made_for(episode, env)
     if env.data_fingerprint != episode.data_fingerprint:
         named = ", ".join(f"{name}={value!r}" for name, value in episode.options.items() if isinstance(value, str))
         raise ReplayMismatchError(
@@ -79,6 +85,24 @@ def played_again(episode: Episode) -> tuple[FlexMG, Episode]:
     except ReplayMismatchError as error:
         raise ReplayMismatchError(f"{episode}: {error}{_other_runtime(episode, env)}") from error
     return env, recomputed
+
+
+def _made_for(episode: Episode) -> FlexMG:
+    assert episode.env_id is not None, "checked before"
+    env = make(spec(episode.env_id), **episode.options)  # an old log names an old version, and needs no warning
+    if not isinstance(env, FlexMG):
+        raise LogError(f"{episode.env_id} is no FlexMG environment, so it cannot be replayed turn by turn")
+    return env
+
+
+def _require_made_for(episode: Episode, env: FlexMG) -> None:
+    """Raises: ReplayMismatchError if it is another environment than was played in, or has other options."""
+    made = (env.spec.id if env.spec else None, env.make_options)
+    if made != (episode.env_id, episode.options):
+        raise ReplayMismatchError(
+            f"{episode}: logged {episode.env_id} with {dict(episode.options)!r}, and it was to be replayed in "
+            f"{made[0]} with {made[1]!r}; leave the environment out, and one like that of the log is made"
+        )
 
 
 def _recomputed(episode: Episode, env: FlexMG) -> Episode:

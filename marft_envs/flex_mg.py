@@ -634,6 +634,15 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         """What stands behind the number of a round where people read it."""
         return f" of {self.horizon}"
 
+    @property
+    def make_options(self) -> dict[str, Any]:
+        """What `make` needs besides the id to build the same environment on any machine."""
+        options = dict(self.spec.kwargs) if self.spec else {}
+        options.pop("render_mode", None)  # who watched does not change what happened
+        if not is_team_name(options.get("team")):
+            options["team"] = self._members  # nobody else has this path, or these objects
+        return {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()}
+
     def episode(self) -> Episode:
         """What was played since the reset, as a value to be logged, replayed or compared. Committed turns only."""
         if not self._has_reset:
@@ -641,16 +650,9 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         returns = dict.fromkeys(self.possible_agents, 0.0)
         for event in self.reward_events:
             returns[event.agent] += event.amount
-        options = dict(self.spec.kwargs) if self.spec else {}
-        options.pop("render_mode", None)  # who watched does not change what happened
-        if not is_team_name(options.get("team")):
-            options["team"] = self._members  # nobody else has this path, or these objects
-        options = {
-            name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()
-        }
         return Episode(
             env_id=self.spec.id if self.spec else None,
-            options=options,
+            options=self.make_options,
             seed=self.episode_seed,
             reset_options=dict(self.reset_options),
             turns=tuple(self.turns),

@@ -22,6 +22,7 @@ def ended(algorithm: str, task: str, seed: int, final: float) -> dict[str, Any]:
         "state": "done",
         "final": final,
         "iterations": 2,
+        "while_training": final / 2,
         "tokens": 1_000,
         "cpu_s": 30.0,
         "is_whole": seed != 2,
@@ -67,6 +68,17 @@ def data() -> dict[str, Any]:
         "seeds": [1, 2, 3],
         "cells": cells,
         "rows": dict.fromkeys(tasks, rows),
+        "smollm2": {
+            "state": "done",
+            "settings": {"env_id": "math/a-v0", "level": "l", "token_limit": 24_000},
+            "algorithms": ["marft_action", "dr_mas", "solo_blind"],
+            "cells": [
+                ended("marft_action", "smollm2", 1, 0.75),
+                ended("solo_blind", "smollm2", 1, 0.25),
+                {"task": "smollm2", "algorithm": "dr_mas", "seed": 1, "state": "not run"},
+            ],
+            "rows": rows,
+        },
         "update_order": {
             "acting": [{**ended("acting", "collab", 1, 0.5), **moved}],
             "simultaneous": [{"seed": 1, "state": "not run"}],
@@ -89,16 +101,24 @@ def test_the_page_counts_what_was_run(data: dict[str, Any]) -> None:
 def test_a_row_is_of_the_seeds_that_are_there(data: dict[str, Any]) -> None:
     page = make_results.page(data)
     interval = stratified_interval({"math": [0.5, 0.7, 0.9]}, iqm)
+    earned = stratified_interval({"math": [0.25, 0.35, 0.45]}, iqm)
     assert line_of(page, "`marft_action`", "3") == [
         "`marft_action`",
         "3",
         f"0.700 [{interval.low:.3f}, {interval.high:.3f}]",
-        "0.700",
         "0.500 – 0.900",
+        f"0.350 [{earned.low:.3f}, {earned.high:.3f}]",
         "1,000",
         "≥ 30",  # of the second seed one attempt was killed unseen
     ]
     assert line_of(page, "`mappo`", "1")[2] == "0.600, one seed"
+
+
+def test_a_run_that_does_not_play_earns_nothing_on_the_way(data: dict[str, Any]) -> None:
+    for cell in data["cells"]:
+        if cell["algorithm"] == "mappo" and cell["state"] == "done":
+            cell["while_training"] = None
+    assert line_of(make_results.page(data), "`mappo`", "1")[4] == "does not play"
 
 
 def test_cells_that_were_not_run_say_so_and_have_no_figure(data: dict[str, Any]) -> None:
@@ -125,12 +145,28 @@ def test_what_is_compared_over_tasks_was_run_on_all_of_them(data: dict[str, Any]
 def test_without_any_run_there_is_nothing_to_put_together(data: dict[str, Any]) -> None:
     for cell in data["cells"]:
         cell["state"] = "not run"
+    data["smollm2"] = {"state": "not run"}
     page = make_results.page(data)
     assert "**Run so far: 0 of 18 cells**" in page
     assert "there is nothing to put together" in page
     for path, drawn in make_results.files(data).items():
         if path.suffix == ".svg":
             assert "not run" in [element.text for element in ET.fromstring(drawn).iter()]
+
+
+def test_a_real_model_has_its_section(data: dict[str, Any]) -> None:
+    section = make_results.page(data).partition("## On a real model")[2].partition("\n## ")[0]
+    assert line_of(section, "`marft_action`")[:3] == ["`marft_action`", "1", "0.750, one seed"]
+    assert line_of(section, "`dr_mas`")[:3] == ["`dr_mas`", "0", "not run"]
+    assert line_of(section, "single agent, by MARFT-A")[2] == "0.250, one seed"
+    assert line_of(section, "untrained")[1] == "0.125 [0.100, 0.150]"
+
+
+def test_a_real_model_that_was_not_run_has_no_figure(data: dict[str, Any]) -> None:
+    data["smollm2"] = {"state": "not run"}
+    section = make_results.page(data).partition("## On a real model")[2].partition("\n## ")[0]
+    assert section.strip() == "Not run."
+    assert not any("smollm2" in path.name for path in make_results.files(data))
 
 
 def test_the_order_of_updates_has_its_table(data: dict[str, Any]) -> None:
@@ -154,7 +190,8 @@ def test_the_pictures_name_every_algorithm_that_was_run(data: dict[str, Any]) ->
     assert {"marft_action", "mappo"} <= names["results_math.svg"] & names["results_math_dark.svg"]
     assert "ippo" not in names["results_math.svg"]
     assert "mappo" not in names["results_profile.svg"]  # it was not run on all tasks
-    assert len(files) == 1 + 2 * (2 + 1)
+    assert {"marft_action", "dr_mas"} & names["results_smollm2.svg"] == {"marft_action"}
+    assert len(files) == 1 + 2 * (2 + 1 + 1)
 
 
 def test_the_page_and_pictures_are_what_the_record_says_and_without_one_there_is_no_page() -> None:
