@@ -47,6 +47,7 @@ EXTRA_MODULES = {
             "tyro",
         }
     ),
+    "leaderboard": frozenset({"jinja2", "pydantic", "rich", "tyro"}),
     "openai": frozenset({"openai"}),
     "ray": frozenset({"ray"}),
     "vllm": frozenset({"vllm"}),

@@ -67,6 +67,8 @@ something to tell apart. Nothing else was tuned, and nothing for one algorithm a
 OWN: Mapping[str, Sequence[str]] = {
     "at_grpo": ("episodes_per_iteration", "samples_per_instance"),  # each of its episodes is a tree of many plays
     "imitation": ("samples_per_instance",),  # the reference plays an instance the same way each time
+    # No budget of tokens ends it, and it learns from scratch: as many episodes as it has by default, and its own rate.
+    "sb3_ppo": ("num_iterations", "episodes_per_iteration", "samples_per_instance", "lr"),
 }
 """Shared settings that an algorithm has by its own default."""
 SOLO = {"blind": "single agent, blind", "informed": "single agent, informed"}

@@ -1,0 +1,90 @@
+"""Reads and writes `submission.json` so that everybody reads the same in it.
+
+JSON leaves open what a name means that stands there twice, and Python reads numbers that JSON does not have. Here both
+are refused, as are numbers too long for other readers and lists too deep.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from leaderboard.errors import MalformedError
+from leaderboard.schema import Submission, digest_of
+
+_LONGEST_NUMBER = 32
+_MOST_TOLD = 200
+
+
+def read_record(content: bytes) -> Submission:
+    """What a submission's record says.
+
+    Raises: MalformedError, naming the field and the rule, at the first thing that is wrong, be it the digest.
+    """
+    record = parsed(content)
+    try:
+        found = Submission.model_validate_json(json.dumps(record, allow_nan=False))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise MalformedError(f"{field or 'the record'}: {first['msg']}"[:_MOST_TOLD], field=field) from error
+    digest = digest_of(record)
+    if record["digest"] != digest:
+        raise MalformedError(
+            f"digest is {found.digest}, and the record's is {digest}: something was changed after it was written",
+            field="digest",
+        )
+    return found
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    """A JSON object in UTF-8 in which nothing is said twice.
+
+    Raises: MalformedError.
+    """
+    try:
+        record = json.loads(
+            content.decode("utf-8"),
+            parse_constant=_refuse,
+            parse_int=_short_int,
+            parse_float=_short_float,
+            object_pairs_hook=_once,
+        )
+        json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8")  # no lone surrogates
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"the record is no JSON object in UTF-8 as submissions have it ({error})") from error
+    if not isinstance(record, dict):
+        raise MalformedError(f"the record is a {type(record).__name__}, and not an object")
+    return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _short_int(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError(f"a number has {len(text)} digits; {_LONGEST_NUMBER} are enough")
+    return int(text)
+
+
+def _short_float(text: str) -> float:
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError(f"a number has {len(text)} characters; {_LONGEST_NUMBER} are enough")
+    return float(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r:.60} is there twice")
+    return found
+
+
+def written(record: Mapping[str, Any]) -> bytes:
+    """A record with its digest, as a file holds it; the same bytes for the same record."""
+    whole = {**record, "digest": digest_of(record)}
+    return (json.dumps(whole, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()

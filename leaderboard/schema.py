@@ -1,0 +1,304 @@
+"""What a submission says: the single source of its JSON schema, its documentation, and what a validator accepts.
+
+A submission is a folder, or a zip archive of one:
+
+    submission.json                      this record
+    logs/<task>.jsonl.gz                 the action log of a task: every episode, in the order of the season's seeds
+    logs/<task>.tokens.jsonl.gz          a line for each episode: tokens read and written in each of its turns
+    README.md                            optional; for people
+
+Everything that can be recomputed from the logs is under `scores`, and is. Everything else is what the entrant says:
+who played, how it was trained, on what. Unknown fields are refused, so that a misspelt one is never lost.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+SCHEMA_VERSION = 1
+"""Raised whenever an old reader would misread a new submission."""
+RECORD, LOGS, README = "submission.json", "logs", "README.md"
+MAX_TASKS = 64
+MAX_AGENTS = 64
+MAX_PLAYS = 64
+_LONGEST_STEM = 100
+"""Of a file's name, without what tells its kind."""
+MAX_COUNT = 2**53 - 1
+"""Of whole numbers: every reader of JSON holds them exactly."""
+
+Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Line: TypeAlias = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]*$", max_length=200
+    ),
+]
+"""Text on a line: no control characters, and none that turns its direction around."""
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+ -]{0,79}$")]
+"""Of a team, as the table shows it: letters that look like others would let one team pass for another."""
+Agent: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+ModelId: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?$")
+]
+"""A hub id `org/name`, or a name; never a path."""
+EnvId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}/[a-z0-9_]{1,60}-v[0-9]{1,4}$")]
+"""An id of the catalogue, with its version; `module:id` is none, so that nothing is imported."""
+Word: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Scalar: TypeAlias = bool | Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT)] | Number | Line | None
+
+
+ScriptName: TypeAlias = Literal["reference", "random", "silent", "echo"]
+"""Of the suite's scripted plays: see `marft_envs.SCRIPTED_PLAYS`."""
+
+
+class Part(BaseModel):
+    """Of a submission: nothing unknown, nothing converted, nothing changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class Sampling(Part):
+    """How replies were drawn."""
+
+    temperature: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+    """0 is greedy."""
+    max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Longest reply in tokens; null if nothing but the environment's limit of characters cut it."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    stop: Annotated[tuple[Line, ...], Field(max_length=16)] = ()
+    """Texts that end a reply."""
+
+
+class Prompt(Part):
+    """What an agent is told before its first turn, where that is not what the environment's own profile says.
+
+    On fixed tracks nothing else of a profile may differ: budgets and simulated durations are those of the task.
+    """
+
+    system: Annotated[str, StringConstraints(max_length=8_000)]
+    """The system message."""
+
+
+class ModelPlayer(Part):
+    """A language model that plays an agent."""
+
+    kind: Literal["model"]
+    model: ModelId
+    """The base: an id of the hub, or a name that the suite knows."""
+    revision: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
+    """Commit or tag of the hub; null where the name says it all."""
+    adapter: Sha256 | None = None
+    """Of the safetensors file of its LoRA adapter; null if it has none."""
+    weights: Sha256 | None = None
+    """Of the safetensors file of its own whole weights, where these were fine-tuned; null if they were not."""
+    sampling: Sampling
+    prompt: Prompt | None = None
+    """null: the environment's own."""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is not the base as it came."""
+        return self.adapter is not None or self.weights is not None
+
+
+class ScriptPlayer(Part):
+    """No model: one of the suite's scripted plays."""
+
+    kind: Literal["script"]
+    script: ScriptName
+
+
+class ChoicePlayer(Part):
+    """A policy without a language model that chooses among the texts that the environment offers."""
+
+    kind: Literal["choices"]
+    library: Line
+    """By which it was trained, such as "stable-baselines3 2.7.0"."""
+    weights: Sha256 | None = None
+
+
+Player: TypeAlias = Annotated[ModelPlayer | ScriptPlayer | ChoicePlayer, Field(discriminator="kind")]
+
+
+class Training(Part):
+    """How a team came to be. Nobody can recompute it; a leaderboard shows it as said."""
+
+    algorithm: Line
+    """As `marft train` names it, or any other."""
+    config: Annotated[dict[Line, Scalar | Annotated[tuple[Scalar, ...], Field(max_length=64)]], Field(max_length=200)]
+    """Settings that matter, by name."""
+    tokens: Count | None = None
+    """Sampled while training, by all agents together; null if unknown."""
+    seed: Count | None = None
+    hardware: Line = ""
+
+
+class Scores(Part):
+    """What the logs come to. Validation recomputes all of it but tokens, and the smallest difference is a failure."""
+
+    instances: Annotated[int, Field(ge=1, le=100_000)]
+    """Different instances that were played."""
+    episodes: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Plays of them."""
+    score: Number
+    """Mean over instances. An instance's score: of one play, or of several the mean, the mean of the agents' returns;
+    of a majority vote what the voted answer earns."""
+    returns: Annotated[dict[Agent, Number], Field(min_length=1, max_length=MAX_AGENTS)]
+    """Mean return of each agent over episodes."""
+    info: Annotated[dict[Line, Number], Field(max_length=100)]
+    """Means over episodes of what the environment reports, such as `{"correct": 0.8}`; absent counts as 0."""
+    turns: Count
+    """Of all episodes together, like all that follow."""
+    chars: Count
+    """Written and recorded."""
+    simulated_us: Count
+    """Simulated microseconds until the last turn ended."""
+    critical_path_us: Count
+    """The same with nobody waiting for anything but words that they read: no schedule of these turns is shorter."""
+    tokens_in: Count
+    """Read by models, as reported."""
+    tokens_out: Count
+    """Written by models, as reported."""
+
+
+class TaskResult(Part):
+    """One task of a track, who played it, and what came of it."""
+
+    env_id: EnvId
+    level: Word | None
+    """null where an environment has no levels."""
+    options: Annotated[dict[Word, bool | Annotated[int, Field(ge=0, le=1_000_000)] | Word], Field(max_length=16)] = {}
+    """Further options of `make`. On fixed tracks they are the task's."""
+    behaviour: Sha256
+    """Of how the environment behaved when this was played: see `leaderboard.behaviour`."""
+    plays: Annotated[int, Field(ge=1, le=MAX_PLAYS)] = 1
+    """Of each instance."""
+    vote: bool = False
+    """Whether the score is that of a majority vote over these plays."""
+    solo: Literal["blind", "informed"] | None = None
+    """Whether one agent played for all: with its own seat's view, or with everybody's."""
+    few_shot: Annotated[int, Field(ge=0, le=1_000)] = 0
+    """Solved examples in each prompt."""
+    players: Annotated[dict[Agent, Player], Field(min_length=1, max_length=MAX_AGENTS)]
+    """Who plays each agent."""
+    training: Training | None = None
+    """null if nobody was trained."""
+    log: Sha256
+    """Of the compressed action log."""
+    tokens: Sha256
+    """Of the compressed record of tokens."""
+    scores: Scores
+
+    @model_validator(mode="after")
+    def _says_how_it_was_trained(self) -> Self:
+        if self.division == "trained" and self.training is None:
+            raise ValueError("somebody is trained, and training is null; say how")
+        if self.division != "trained" and self.training is not None:
+            raise ValueError("nobody is trained, and training is not null; leave it null")
+        return self
+
+    @property
+    def key(self) -> str:
+        """Tells it from all other tasks of a submission."""
+        return task_key(self.env_id, self.level, self.options)
+
+    @property
+    def division(self) -> Literal["trained", "frozen", "scripted"]:
+        """What it may be compared with: teams of which somebody was trained, of models as they came, or of scripts."""
+        players = self.players.values()
+        if any(
+            isinstance(player, ChoicePlayer) or (isinstance(player, ModelPlayer) and player.is_trained)
+            for player in players
+        ):
+            return "trained"
+        return "frozen" if any(isinstance(player, ModelPlayer) for player in players) else "scripted"
+
+
+class Submission(Part):
+    """One team's entry in one track of one season."""
+
+    schema_version: Literal[1]
+    suite_version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9A-Za-z+-]{1,20}){1,4}$")]
+    """Of the marft-envs that played."""
+    season: Word | Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(-[0-9]{1,2})?$")]
+    """Whose seeds were played."""
+    track: Word
+    name: Name
+    """Of the team."""
+    contact: Line
+    """Whom to ask: a name, an address, a page."""
+    licence: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+-]{1,60}$")]
+    """Under which logs and record may be shown and used, as an SPDX id, such as "CC-BY-4.0"."""
+    url: Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{1,180}$")] | None = None
+    """Where to read more."""
+    created: Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]$")]
+    """The day, as YYYY-MM-DD."""
+    hardware: Line
+    """On which it was played."""
+    notes: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    """Anything else that a reader should know."""
+    tasks: Annotated[tuple[TaskResult, ...], Field(min_length=1, max_length=MAX_TASKS)]
+    digest: Sha256
+    """Of all of this record but the digest: see `digest_of`."""
+
+    @model_validator(mode="after")
+    def _has_each_task_once(self) -> Self:
+        keys = [task.key for task in self.tasks]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise ValueError(f"tasks holds {twice[0]} twice; a submission plays each task once")
+        return self
+
+
+def prompts_of(players: Mapping[str, Player]) -> dict[str, str]:
+    """Agent -> its system message, of those that are not told what the environment's own profile says."""
+    return {
+        agent: player.prompt.system
+        for agent, player in players.items()
+        if isinstance(player, ModelPlayer) and player.prompt is not None
+    }
+
+
+def task_key(env_id: str, level: str | None, options: Mapping[str, object]) -> str:
+    """One task's name in files and tables: `math/reason_act-v0@add_digit`, and its options if there are any."""
+    told = "".join(f",{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(options.items()))
+    return env_id + ("" if level is None else f"@{level}") + told
+
+
+def log_name(key: str) -> str:
+    """Of a task's action log, below the submission's folder."""
+    return f"{LOGS}/{_stem(key)}.jsonl.gz"
+
+
+def tokens_name(key: str) -> str:
+    """Of its record of tokens."""
+    return f"{LOGS}/{_stem(key)}.tokens.jsonl.gz"
+
+
+def _stem(key: str) -> str:
+    """Only characters that every file system takes; long ones end in a hash."""
+    stem = re.sub(r"[^a-z0-9_.=-]", "+", key.lower())
+    if len(stem) <= _LONGEST_STEM:
+        return stem
+    return f"{stem[: _LONGEST_STEM - 17]}+{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def digest_of(record: Mapping[str, object]) -> str:
+    """The digest of a record as JSON has it: SHA-256 over its canonical text without `digest`.
+
+    Canonical: keys sorted, no blanks, UTF-8 with every character as it is, numbers as Python writes them.
+    """
+    rest = {name: value for name, value in record.items() if name != "digest"}
+    text = json.dumps(rest, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return sha256_of(text.encode())
+
+
+def sha256_of(content: bytes) -> str:
+    """As submissions write it."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
