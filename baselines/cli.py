@@ -65,6 +65,7 @@ def _command(arguments: list[str]) -> "Command":
             diagnose,
             envs,
             evaluate,
+            leaderboard,
             models,
             new,
             options,
@@ -76,6 +77,8 @@ def _command(arguments: list[str]) -> "Command":
         )
     if arguments[:1] == ["train"]:
         return train.parse(arguments[1:])
+    if arguments[:1] == ["leaderboard"]:
+        return leaderboard.parse(arguments[1:])
     command: Command = tyro.extras.subcommand_cli_from_dict(
         {
             "envs": envs.Envs,
@@ -89,6 +92,7 @@ def _command(arguments: list[str]) -> "Command":
             "replay": replay.Replay,
             "render": render.Render,
             "curve": curve.Curve,
+            "leaderboard": _leaderboard_help,
             "models": models.Models,
         },
         prog="marft",
@@ -113,6 +117,11 @@ def _require_training(arguments: list[str]) -> None:
 def _train_help() -> NoReturn:
     """Train a team; its options depend on the algorithm, and `marft train --help` shows them."""
     raise AssertionError("`train` reads its arguments itself")
+
+
+def _leaderboard_help() -> NoReturn:
+    """Submissions whose every number is recomputed; its commands are shown by `marft leaderboard --help`."""
+    raise AssertionError("`leaderboard` reads its arguments itself")
 
 
 def _explain(error: MarftError) -> int:

@@ -105,6 +105,12 @@ def add_task(folder: str | Path, entrant: Entrant, played: PlayedTask) -> TaskRe
     return result
 
 
+def entrant_of(folder: str | Path) -> Entrant:
+    """Who has entered what a folder holds. Raises: MalformedError."""
+    found = read_record((Path(folder) / RECORD).read_bytes())
+    return Entrant(**{name: getattr(found, name) for name in Entrant.__dataclass_fields__})
+
+
 def _before(folder: Path, entrant: Entrant) -> Sequence[TaskResult]:
     """What the folder holds already. Raises: MalformedError if it is another entry's."""
     path = folder / RECORD

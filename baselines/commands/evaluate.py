@@ -65,6 +65,18 @@ class Evaluate:
     """Add the episodes to this action log; `marft replay` verifies it."""
     json: bool = False
     """Print JSON, one object for each level, in place of the table."""
+    submission: Annotated[Path | None, shown("FOLDER")] = None
+    """Play what a track of the leaderboard asks for, and write it as an entry into this folder: the task of the
+    environment, or with --model or --replace and no environment all tasks. Task after task may be added to one entry;
+    `marft leaderboard validate` recomputes it."""
+    track: str = "small"
+    """Of the leaderboard: small, standard, or open for any environment."""
+    entrant: OptionalText = None
+    """What the entry is called in the table. Default: the folder's name."""
+    contact: str = ""
+    """Whom to ask about the entry."""
+    licence: str = "CC-BY-4.0"
+    """Under which its logs may be shown and used, as an SPDX id."""
     model: OptionalText = None
     """Base model of the untrained team, or in place of the checkpoint's: a name, a folder or a hub id."""
     env_id: OptionalText = None
@@ -94,11 +106,27 @@ class Evaluate:
         """Evaluate every level, then print."""
         self._check()
         with working("loading torch"), extra_required("train", "`marft evaluate`"):
-            from baselines.commands.teams import find_cast
+            import baselines.commands.teams  # noqa: F401  # what follows needs it
+        if self.submission is not None:
+            from baselines.commands.submission import enter
+
+            return enter(self, self.submission)
         options = self.env_options | ({} if self.team is None else {"team": self.team})
-        cast = find_cast(
+        cast = self.cast(self.env_id, options)
+        results = self.evaluated(cast)
+        if self.json:
+            say(json.dumps([self._record(cast, result) for result in results], indent=1, ensure_ascii=False))
+        else:
+            self._print(cast, results)
+        return 0
+
+    def cast(self, env_id: str | None, options: EnvOptions) -> "Cast":
+        """The team that is meant, in an environment; None for the one that it was trained on."""
+        from baselines.commands.teams import find_cast
+
+        return find_cast(
             self.checkpoint,
-            env_id=self.env_id,
+            env_id=env_id,
             level=None,
             env_options=options,
             given={
@@ -117,15 +145,13 @@ class Evaluate:
             },
             replaced=self.replace,
         )
-        results = self._evaluate(cast)
-        if self.json:
-            say(json.dumps([self._record(cast, result) for result in results], indent=1, ensure_ascii=False))
-        else:
-            self._print(cast, results)
-        return 0
 
     def _check(self) -> None:
-        if self.checkpoint is None and (self.env_id is None or not (self.model or self.replace)):
+        if (
+            self.submission is None
+            and self.checkpoint is None
+            and (self.env_id is None or not (self.model or self.replace))
+        ):
             raise ConfigError(
                 "there is nothing to evaluate; give the folder of a run or a checkpoint, or for an untrained team "
                 "both --model NAME and --env-id ID, or in place of --model name everybody under --replace"
@@ -147,8 +173,11 @@ class Evaluate:
                 "0.7"
             )
 
-    def _evaluate(self, cast: "Cast") -> list["Result"]:
-        """One result for each level; whatever cannot work is told before the model is loaded."""
+    def evaluated(self, cast: "Cast", seeds: Sequence[int] | None = None) -> list["Result"]:
+        """One result for each level; whatever cannot work is told before the model is loaded.
+
+        `seeds`: of the instances; by default held-out ones, as many as were asked for.
+        """
         from baselines.rollouts.games import as_game
         from baselines.rollouts.solo import find_solo, seated
         from baselines.runs.experiment import make_env, require_agents
@@ -176,7 +205,7 @@ class Evaluate:
                 team = cast.load(agents)
         with _workers(cast, agents) as workers:
             try:
-                return [self._evaluate_at(level, env, cast, team, plan, workers) for level, env in envs.items()]
+                return [self._evaluate_at(level, env, cast, team, plan, workers, seeds) for level, env in envs.items()]
             finally:
                 if team is not None:
                     team.close()
@@ -214,15 +243,17 @@ class Evaluate:
         team: "Team | None",
         plan: "Plan | None",
         workers: "Workers | None",
+        seeds: Sequence[int] | None,
     ) -> "Result":
         from baselines.evaluate import episodes_of, held_out_tasks, play_held_out
+        from baselines.rollouts.collect import Task
         from baselines.rollouts.few_shot import few_shot_examples
         from baselines.rollouts.solo import find_solo
         from baselines.runs.experiment import make_env
         from baselines.sampled import play_several, sampled
 
         settings = cast.settings
-        tasks = held_out_tasks(env, level, self.instances)
+        tasks = held_out_tasks(env, level, self.instances) if seeds is None else [Task(seed, level) for seed in seeds]
         examples = None
         if self.few_shot:
             solved = make_env(settings.env_id, "train", settings.env_options)

@@ -1,0 +1,283 @@
+"""`marft leaderboard`: submissions, from what is to be played to the page that shows them. None of it loads torch."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from baselines.commands.options import OptionalInt, OptionalText, shown
+from baselines.commands.terminal import console, note, say, table, visible
+from baselines.errors import ConfigError, extra_required
+
+if TYPE_CHECKING:
+    from baselines.commands.terminal import Command
+    from leaderboard.validate import Report
+
+INVALID = 1
+"""Exit status if a submission breaks a rule."""
+DESCRIPTION = """A leaderboard whose every number is recomputed: what is to be played, whether an entry holds, the page.
+`marft evaluate --submission` writes what a team has played."""
+
+
+@dataclass(frozen=True)
+class Validate:
+    """Replay submissions and recompute every number; exit status 1 if one breaks a rule."""
+
+    submissions: Positional[Annotated[tuple[Path, ...], shown("PATH ...")]]
+    """Folders, or zip archives of them."""
+    format: Literal["rich", "json", "github"] = "rich"
+    """rich: for people. json: an object for each. github: workflow commands, which annotate a pull request."""
+    processes: OptionalInt = None
+    """That replay. Default: one for each core."""
+
+    def run(self) -> int:
+        """Validate one after another, then tell."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.validate import validate
+        if not self.submissions:
+            raise ConfigError("there is nothing to validate; give the folder of a submission, or its archive")
+        if self.processes is not None and self.processes < 1:
+            raise ConfigError(f"--processes is {self.processes}; it must be at least 1")
+        reports = []
+        for path in self.submissions:
+            if not path.exists():
+                raise ConfigError(f"there is nothing at {path}; give the folder of a submission, or its archive")
+            with _progress(str(path)) as status:
+                reports.append(validate(path, num_processes=self.processes, status=status))
+        _FORMATS[self.format](reports)
+        return 0 if all(report.is_valid for report in reports) else INVALID
+
+
+def _tell(reports: Sequence["Report"]) -> None:
+    """For people: a table of what was recomputed, then what is wrong."""
+    from leaderboard.validate import MOST_FINDINGS
+
+    for report in reports:
+        submission = report.submission
+        title = "" if submission is None else f"{submission.name}, track {submission.track}, season {submission.season}"
+        say(f"{report.path}: {title}" if title else report.path)
+        if report.verified:
+            rows = [
+                (
+                    one.task.key,
+                    f"{one.result.scores.score:.3f}",
+                    str(one.result.scores.instances),
+                    str(one.result.scores.episodes),
+                    f"{one.result.scores.chars / one.result.scores.episodes:,.0f}",
+                    f"{one.result.scores.tokens_out / one.result.scores.episodes:,.0f}",
+                )
+                for one in report.verified
+            ]
+            headings = ("task", "score", "instances", "episodes", "characters", "tokens")
+            console().print(table(headings, rows, right="score instances episodes characters tokens"))
+        for finding in report.findings:
+            where = f" {visible(finding.where)}:" if finding.where else ""
+            say(f"✗ {finding.rule}:{where} {visible(finding.message)}")
+        if len(report.findings) >= MOST_FINDINGS:
+            say("… and perhaps more: so many are told.")
+        if report.is_valid:
+            episodes = sum(one.result.scores.episodes for one in report.verified)
+            say(f"Valid: {episodes:,} episodes come out as logged, and every number is what they come to.")
+        else:
+            say("Not valid.")
+
+
+def record_of(report: "Report") -> dict[str, object]:
+    """A report as JSON has it."""
+    return {
+        "path": report.path,
+        "valid": report.is_valid,
+        "name": report.submission.name if report.submission else None,
+        "digest": report.submission.digest if report.submission else None,
+        "findings": [asdict(finding) for finding in report.findings],
+        "tasks": {one.task.key: one.result.scores.model_dump() for one in report.verified},
+    }
+
+
+def _tell_json(reports: Sequence["Report"]) -> None:
+    say(json.dumps([record_of(report) for report in reports], indent=1))
+
+
+def _tell_github(reports: Sequence["Report"]) -> None:
+    """Source: GitHub, Workflow commands for GitHub Actions."""
+    for report in reports:
+        for finding in report.findings:
+            title = _property(f"{finding.rule} {finding.where}".strip())
+            say(f"::error file={_property(report.path)},title={title}::{_data(finding.message)}")
+        if report.is_valid:
+            say(f"::notice file={_property(report.path)},title=valid::{_data('every number was recomputed')}")
+
+
+def _data(text: str) -> str:
+    """What follows the second pair of colons: on one line, whatever it holds."""
+    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+_FORMATS: Mapping[str, Callable[[Sequence["Report"]], None]] = {
+    "rich": _tell,
+    "json": _tell_json,
+    "github": _tell_github,
+}
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """List the tasks of every track, their budgets, and how often each is played."""
+
+    track: Positional[OptionalText] = None
+    """One of them. Default: all."""
+
+    def run(self) -> int:
+        """Print a table for each track."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.replaying import environment
+            from leaderboard.tracks import SEASONS, TRACKS, tasks_of
+
+        for name in [self.track] if self.track else TRACKS:
+            rows = []
+            for task in tasks_of(name):
+                env = environment(task)
+                most = max(profile.max_action_chars for profile in env.profiles.values())
+                rows.append(
+                    (task.key, str(len(env.possible_agents)), str(env.horizon), f"{most:,}", str(task.num_instances))
+                )
+            say(f"track {name}" + ("" if rows else ": any environment of the catalogue, at any level"))
+            if rows:
+                headings = ("task", "agents", "horizon", "characters", "instances")
+                console().print(table(headings, rows, right="agents horizon characters instances"))
+        say(f"seasons: {', '.join(SEASONS)}; the last is played unless another is named")
+        return 0
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Print the seeds of a season, which are the same for everybody, as JSON: task by task."""
+
+    track: str = "small"
+    """Whose tasks."""
+    season: OptionalText = None
+    """Default: the newest."""
+
+    def run(self) -> int:
+        """Print one object."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.tracks import SEASONS, require_season, seeds_of, tasks_of
+
+        season = self.season or SEASONS[-1]
+        require_season(season)
+        say(json.dumps({task.key: list(seeds_of(season, task)) for task in tasks_of(self.track)}))
+        return 0
+
+
+@dataclass(frozen=True)
+class Script:
+    """Enter one of the suite's scripts, which shows what a score is worth: the reference, or random words."""
+
+    script: Positional[Literal["reference", "random", "silent", "echo"]]
+    """Who plays every agent."""
+    folder: Positional[Path]
+    """Of the submission; what it holds already stays, if it is of the same track and name."""
+    track: str = "small"
+    """Whose tasks are played."""
+    season: OptionalText = None
+    """Default: the newest."""
+
+    def run(self) -> int:
+        """Play task after task."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.scripted import scripted_play
+            from leaderboard.submit import Entrant, add_task
+            from leaderboard.tracks import SEASONS, require_season, tasks_of
+
+        season = self.season or SEASONS[-1]
+        require_season(season)
+        tasks = tasks_of(self.track)
+        entrant = Entrant(
+            track=self.track,
+            season=season,
+            name=f"script {self.script}",
+            contact="the maintainers of marft-envs",
+            licence="CC0-1.0",
+            hardware="no model",
+        )
+        with _progress(self.script) as status:
+            for done, task in enumerate(tasks):
+                status(task.key, done, len(tasks))
+                try:
+                    result = add_task(self.folder, entrant, scripted_play(task, season, self.script))
+                except NotImplementedError as error:
+                    note(f"{task.key} is left out: {error}")
+                    continue
+                say(f"{task.key}: {result.scores.score:.3f}")
+        say(f"`marft leaderboard validate {self.folder}` recomputes it.")
+        return 0
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Pack a submission's folder into a zip archive, with the files of a submission and nothing else."""
+
+    folder: Positional[Path]
+    """Of the submission."""
+    archive: Positional[Path]
+    """To be written."""
+
+    def run(self) -> int:
+        """Pack."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.pack import pack
+
+        if not self.folder.is_dir():
+            raise ConfigError(f"there is no folder {self.folder}; give that of a submission")
+        pack(self.folder, self.archive)
+        say(f"{self.archive}: {self.archive.stat().st_size:,} bytes")
+        return 0
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Print the JSON schema of submission.json."""
+
+    def run(self) -> int:
+        """Print it."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.schema import Submission
+
+        say(json.dumps(Submission.model_json_schema(), indent=1))
+        return 0
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each thing that is done, where somebody can see it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    errors = console(stderr=True)
+    if not errors.is_terminal:
+        yield lambda what, done, of: None
+        return
+    with Progress(*columns, console=errors, transient=True) as progress:
+        bar = progress.add_task(title)
+        yield lambda what, done, of: progress.update(bar, description=f"{title}: {what}", completed=done, total=of)
+
+
+def parse(arguments: Sequence[str]) -> "Command":
+    """The command behind `marft leaderboard`."""
+    command: Command = tyro.extras.subcommand_cli_from_dict(
+        {"validate": Validate, "tracks": Tracks, "seeds": Seeds, "script": Script, "pack": Pack, "schema": Schema},
+        prog="marft leaderboard",
+        description=DESCRIPTION,
+        args=list(arguments) or ["--help"],
+        config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
+    )
+    return command
