@@ -55,6 +55,7 @@ SETTINGS: dict[str, object] = {
     "matmul_precision": "medium",
     "attn_implementation": "eager",
     "eval_instances": 200,
+    "few_shot": 0,  # examples in the prompt are a row
     "checkpoint_every": 2,
     "num_checkpoints": 1,
     "threads": 1,
