@@ -33,7 +33,7 @@ from leaderboard.schema import (
 )
 from leaderboard.scores import Played, Tokens, scores_of
 from leaderboard.token_counts import written_tokens
-from leaderboard.tracks import SEASONS, Task, require_season, seeds_of, tasks_of
+from leaderboard.tracks import SEASONS, Task, find_task, require_season, seeds_of
 from marft_envs import Episode
 
 
@@ -76,12 +76,11 @@ def add_task(folder: str | Path, entrant: Entrant, played: PlayedTask) -> TaskRe
     """
     folder = Path(folder)
     require_season(entrant.season)
-    tasks_of(entrant.track)
+    task = find_task(entrant.track, played.task.env_id, played.task.level, played.task.options)
     before = _before(folder, entrant)
     log, plays = _replayed_log(entrant.season, played)
     packed_log = gzip.compress(log, mtime=0)
     packed_tokens = gzip.compress(written_tokens(played.tokens), mtime=0)
-    task = played.task
     result = TaskResult(
         env_id=task.env_id,
         level=task.level,

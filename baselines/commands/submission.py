@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines.commands.terminal import note, say, working
-from baselines.errors import ConfigError, extra_required
+from baselines.errors import ConfigError, EnvironmentKindError, extra_required
 
 with extra_required("leaderboard", "`marft evaluate --submission`"):
     from baselines.entry import Played, played_task
@@ -20,8 +20,9 @@ with extra_required("leaderboard", "`marft evaluate --submission`"):
 
 from baselines.runs.checkpoint_loading import load_checkpoint
 from baselines.runs.circumstances import processor
-from baselines.runs.experiment import sampling_for
+from baselines.runs.experiment import ExperimentConfig, easiest_with_test, make_env, sampling_for
 from baselines.runs.trained_settings import trained_settings
+from marft_envs import FlexMG
 
 if TYPE_CHECKING:
     from baselines.commands.evaluate import Evaluate
@@ -65,7 +66,13 @@ def _require_fitting(asked: "Evaluate") -> None:
 def _entrant(asked: "Evaluate", folder: Path) -> "Entrant":
     """Who enters: as the folder says if it holds an entry, else as the options do."""
     if (folder / RECORD).is_file():
-        return entrant_of(folder)
+        found = entrant_of(folder)
+        if found.track != asked.track:
+            raise ConfigError(
+                f"{folder} holds an entry whose track is {found.track!r}, and this one's is {asked.track!r}; choose "
+                f"another folder, or --track {found.track}"
+            )
+        return found
     return Entrant(
         track=asked.track,
         name=asked.entrant or folder.resolve().name,
@@ -83,9 +90,9 @@ def _tasks(asked: "Evaluate") -> "Sequence[Task]":
     if asked.track == OPEN:
         if env_id is None:
             raise ConfigError("track open plays one environment; give --env-id")
-        level = asked.level[0] if asked.level else _default_level(env_id)
         options = asked.env_options | ({} if asked.team is None else {"team": asked.team})
-        return [find_task(OPEN, env_id, level, options)]  # type: ignore[arg-type]  # the schema refuses floats
+        task = find_task(OPEN, env_id, None, options)  # type: ignore[arg-type]  # the schema refuses floats
+        return [replace(task, level=asked.level[0] if asked.level else _easiest(task))]
     tasks = [
         task
         for task in tasks_of(asked.track)
@@ -98,9 +105,14 @@ def _tasks(asked: "Evaluate") -> "Sequence[Task]":
     return tasks
 
 
-def _default_level(env_id: str) -> str | None:
-    env = environment(Task(env_id, None))
-    return env.levels[0] if env.levels else None
+def _easiest(task: "Task") -> str | None:
+    """The first level that holds instances out; None where there are no levels."""
+    probe = make_env(task.env_id, "train", dict(task.options))
+    if not isinstance(probe, FlexMG):
+        raise EnvironmentKindError(
+            f"{task.env_id} is no FlexMG environment, so nobody can replay it; choose another one"
+        )
+    return easiest_with_test(ExperimentConfig(env_id=task.env_id, env_options=dict(task.options)), probe)
 
 
 def _played(asked: "Evaluate", folder: Path, entrant: "Entrant", task: "Task") -> "TaskResult":
