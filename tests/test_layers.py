@@ -87,6 +87,7 @@ LAYERS = {
     "baselines.sampled": 5,
     "baselines.training": 5,
     "baselines.rerun": 5,
+    "leaderboard.export": 6,
     "leaderboard.pack": 5,
     "leaderboard.page": 5,
     "leaderboard.scripted": 6,

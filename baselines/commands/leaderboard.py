@@ -244,6 +244,30 @@ class Pack:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Print a submission in the format of Every Eval Ever, once it is found valid."""
+
+    submission: Positional[Path]
+    """Its folder, or its archive."""
+
+    def run(self) -> int:
+        """Validate and print."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.export import every_eval_ever
+            from leaderboard.validate import validate
+
+        if not self.submission.exists():
+            raise ConfigError(f"there is nothing at {self.submission}; give the folder of a submission, or its archive")
+        with _progress(str(self.submission)) as status:
+            report = validate(self.submission, status=status)
+        if not report.is_valid:
+            _tell([report])
+            return INVALID
+        say(json.dumps(every_eval_ever(report), ensure_ascii=False, indent=1))
+        return 0
+
+
+@dataclass(frozen=True)
 class Schema:
     """Print the JSON schema of submission.json."""
 
@@ -274,7 +298,15 @@ def _progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
 def parse(arguments: Sequence[str]) -> "Command":
     """The command behind `marft leaderboard`."""
     command: Command = tyro.extras.subcommand_cli_from_dict(
-        {"validate": Validate, "tracks": Tracks, "seeds": Seeds, "script": Script, "pack": Pack, "schema": Schema},
+        {
+            "validate": Validate,
+            "tracks": Tracks,
+            "seeds": Seeds,
+            "script": Script,
+            "pack": Pack,
+            "export": Export,
+            "schema": Schema,
+        },
         prog="marft leaderboard",
         description=DESCRIPTION,
         args=list(arguments) or ["--help"],
