@@ -93,6 +93,7 @@ LAYERS = {
     "leaderboard.scripted": 6,
     "leaderboard.submit": 5,
     "leaderboard.validate": 5,
+    "leaderboard.verdict": 5,
     "baselines.cli": 6,
     "baselines.commands": 6,
     "baselines": 6,

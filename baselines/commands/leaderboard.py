@@ -268,6 +268,26 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Comment:
+    """Print a comment for a pull request, in Markdown, from what `validate --format json` has printed."""
+
+    verdict: Positional[Path]
+    """The file; nothing in it is believed. Without one the comment says that there is none."""
+
+    def run(self) -> int:
+        """Print it."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.verdict import MAX_BYTES, comment_on
+
+        content = None
+        if self.verdict.is_file() and not self.verdict.is_symlink():
+            with self.verdict.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        say(comment_on(content).rstrip("\n"))
+        return 0
+
+
+@dataclass(frozen=True)
 class Schema:
     """Print the JSON schema of submission.json."""
 
@@ -305,6 +325,7 @@ def parse(arguments: Sequence[str]) -> "Command":
             "script": Script,
             "pack": Pack,
             "export": Export,
+            "comment": Comment,
             "schema": Schema,
         },
         prog="marft leaderboard",

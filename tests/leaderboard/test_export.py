@@ -1,4 +1,4 @@
-"""Submissions in the format of Every Eval Ever: its required fields, our team in an extension, and nothing unverified."""
+"""Submissions in the format of Every Eval Ever: its required fields, our team in an extension, nothing unverified."""
 
 import json
 from pathlib import Path
