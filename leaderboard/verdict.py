@@ -18,8 +18,8 @@ _MOST_ENTRIES = 20
 _MOST_CHARS = 300
 _Text = Annotated[str, StringConstraints(max_length=100_000)]
 NOTHING = (
-    "The validation of this submission has left no verdict: it was stopped, or it failed before it came so far. Its log "
-    "says more. `marft leaderboard validate` does the same on your machine."
+    "The validation of this submission has left no verdict: it was stopped, or it failed before it came so far. Its "
+    "log says more. `marft leaderboard validate` does the same on your machine."
 )
 
 
