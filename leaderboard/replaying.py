@@ -162,9 +162,13 @@ def agents_of(task: Task) -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def environment(task: Task, prompts: tuple[tuple[str, str], ...] = ()) -> FlexMG:
     """The environment of a task, with other system messages for some agents; the same object for the same ones."""
+    return made(task, dict(prompts))
+
+
+def made(task: Task, prompts: Prompts) -> FlexMG:
+    """A new environment of a task, with other system messages for some agents."""
     env = make(task.env_id, task.level, task.options)
     if not prompts:
         return env
-    told = dict(prompts)
-    members = [replace(profile, system=told.get(agent, profile.system)) for agent, profile in env.profiles.items()]
+    members = [replace(profile, system=prompts.get(agent, profile.system)) for agent, profile in env.profiles.items()]
     return make(task.env_id, task.level, {**task.options, "team": members})

@@ -45,17 +45,6 @@ def marft(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     return run
 
 
-@pytest.fixture(scope="session")
-def run_dir(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A team that was trained for two iterations."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    words = ["train", "marft_action", "--env-id", "collab/sum_relay-v0", "--level", "easy", "--no-curriculum"]
-    words += ["--model", tiny_model, "--num-iterations", "2", "--episodes-per-iteration", "4", "--few-shot", "0"]
-    words += ["--samples-per-instance", "2", "--eval-instances", "2", "--max-new-tokens", "4", "--threads", "1"]
-    assert main([str(word) for word in [*words, "--run-dir", folder]]) == 0
-    return folder
-
-
 def record(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "submission.json").read_bytes())
     return found
@@ -65,10 +54,10 @@ def record(folder: Path) -> dict[str, Any]:
 
 
 def test_a_trained_team_enters_the_task_that_it_was_trained_on(
-    run_dir: Path, tmp_path: Path, marft: Callable[..., str]
+    relay_run: Path, tmp_path: Path, marft: Callable[..., str]
 ) -> None:
     entry = tmp_path / "ours"
-    shown = marft("evaluate", run_dir, "--submission", entry, "--contact", "me@example.org")
+    shown = marft("evaluate", relay_run, "--submission", entry, "--contact", "me@example.org")
     assert "collab/sum_relay-v0@easy: score " in shown
     said = record(entry)
     assert (said["name"], said["track"], said["contact"], said["licence"]) == (
@@ -81,15 +70,15 @@ def test_a_trained_team_enters_the_task_that_it_was_trained_on(
     assert (task["plays"], task["vote"], task["solo"], task["few_shot"]) == (1, False, None, 0)
     assert task["training"]["algorithm"] == "marft_action"
     assert task["training"]["config"]["lr"] == 5e-4
-    metrics = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    metrics = [json.loads(line) for line in (relay_run / "metrics.jsonl").read_text().splitlines()]
     assert task["training"]["tokens"] == sum(one["train/tokens_out"] for one in metrics)
     for agent in ("holder_0", "holder_1"):
         player = task["players"][agent]
-        weights = run_dir / "checkpoints" / "final" / agent / "adapter_model.safetensors"
+        weights = relay_run / "checkpoints" / "final" / agent / "adapter_model.safetensors"
         assert player["adapter"] == f"sha256:{hashlib.sha256(weights.read_bytes()).hexdigest()}"
         assert player["sampling"] == {"temperature": 0.0, "max_new_tokens": 4, "stop": [], "top_p": 1.0}
     assert (
-        str(run_dir.parent) not in (entry / "submission.json").read_text()
+        str(relay_run.parent) not in (entry / "submission.json").read_text()
     )  # whose machine it was is nobody's business
     marft("leaderboard", "validate", entry, "--processes", 1)
 
