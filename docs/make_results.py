@@ -370,7 +370,8 @@ def plot(
         parts.append(text(LEFT - 6, y + 4, f"{share:g}", theme.soft, 12, 'text-anchor="end"'))
     for value, name in ticks:
         x = LEFT + value / most * PLOT_WIDTH
-        parts.append(text(x, bottom + 18, name, theme.soft, 12, 'text-anchor="middle"'))
+        anchor = "end" if value == most else "middle"  # else it would stand out of the picture
+        parts.append(text(x, bottom + 18, name, theme.soft, 12, f'text-anchor="{anchor}"'))
     parts.append(text(LEFT + PLOT_WIDTH / 2, bottom + 36, below, theme.soft, 13, 'text-anchor="middle"'))
     if not lines:
         parts.append(
