@@ -24,8 +24,9 @@ from baselines.rollouts.solo import find_solo
 from baselines.rollouts.stage import Stage
 from baselines.runs.company import Company
 from baselines.runs.experiment import ExperimentConfig, load_team, make_env, sampling_for
+from leaderboard.players import ModelPlayer, ScriptPlayer, prompts_of
 from leaderboard.replaying import environment, made
-from leaderboard.schema import ModelPlayer, ScriptPlayer, TaskResult, prompts_of
+from leaderboard.schema import TaskResult
 from leaderboard.tracks import Task
 from marft_envs import FlexMG, Message
 

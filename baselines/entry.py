@@ -24,8 +24,9 @@ from baselines.runs.company import SERVED, UNTRAINED, agents_named
 from baselines.runs.experiment import TOKENS, ExperimentConfig
 from baselines.runs.records import number_of, read_records
 from baselines.runs.summary import METRICS
-from leaderboard.schema import ChoicePlayer, ModelPlayer, Player, ScriptPlayer, Training
-from leaderboard.schema import Sampling as SaidSampling
+from leaderboard.players import ChoicePlayer, ModelPlayer, Player, ScriptPlayer
+from leaderboard.players import Sampling as SaidSampling
+from leaderboard.schema import Training
 from leaderboard.scores import Tokens
 from leaderboard.submit import PlayedTask
 from leaderboard.tracks import Task

@@ -15,8 +15,8 @@ import checkout  # noqa: F401  # first: it says which checkout is meant
 from fences import span, table
 
 from leaderboard import schema
+from leaderboard.report import RULES
 from leaderboard.schema import Submission
-from leaderboard.validate import RULES
 
 FOLDER = Path(__file__).parent
 PAGE, SCHEMA = FOLDER / "submission.md", FOLDER / "submission.schema.json"

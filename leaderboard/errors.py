@@ -11,6 +11,12 @@ All are a `marft_envs.MarftError`. The message names the value, the rule and the
 from marft_envs import MarftError
 
 
+def visible(text: str, most: int) -> str:
+    """At most so many characters of what strangers wrote; what a terminal would obey, or nobody would see, escaped."""
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
 class SubmissionError(MarftError):
     """A submission cannot be made, or read."""
 

@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from leaderboard.schema import ModelPlayer, TaskResult
+from leaderboard.players import ModelPlayer
+from leaderboard.report import Report, Verified
+from leaderboard.schema import TaskResult
 from leaderboard.scores import instance_scores
 from leaderboard.statistics import CONFIDENCE, NUM_RESAMPLES, cluster_interval
-from leaderboard.validate import Report, Verified
 
 SCHEMA = "0.2.2"
 NAMESPACE = "marft-envs"

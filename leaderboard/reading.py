@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from leaderboard.archive import MAX_PACKED_BYTES, open_files, unpacked_lines
-from leaderboard.schema import log_name, tokens_name
+from leaderboard.archive import open_files
+from leaderboard.files import MAX_PACKED_BYTES
+from leaderboard.names import log_name, tokens_name
 from leaderboard.scores import Tokens
 from leaderboard.token_counts import read_tokens
+from leaderboard.unpacking import unpacked_lines
 from marft_envs import Episode, read_episodes
 
 
@@ -18,4 +20,4 @@ def logged_episodes(path: str | Path, key: str) -> tuple[Sequence[Episode], Sequ
     with open_files(path) as files:
         log, tokens = (files.read(name(key), MAX_PACKED_BYTES) for name in (log_name, tokens_name))
     episodes = list(read_episodes(unpacked_lines(log, log_name(key)), log_name(key), strict=True))
-    return episodes, read_tokens(unpacked_lines(tokens, tokens_name(key)), tokens_name(key))
+    return episodes, list(read_tokens(unpacked_lines(tokens, tokens_name(key)), tokens_name(key)))

@@ -5,15 +5,18 @@ are refused, as are numbers too long for other readers and lists too deep.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from leaderboard.errors import MalformedError
+from leaderboard.errors import MalformedError, visible
 from leaderboard.schema import Submission, digest_of
 
 _LONGEST_NUMBER = 32
+_MOST_VALUES = 20_000
+"""Of a record: what is wrong with each is found before the first is told, and a record of 30 tasks has some 6,000."""
 _MOST_TOLD = 200
 
 
@@ -23,12 +26,11 @@ def read_record(content: bytes) -> Submission:
     Raises: MalformedError, naming the field and the rule, at the first thing that is wrong, be it the digest.
     """
     record = parsed(content)
+    _require_short(record)
     try:
         found = Submission.model_validate_json(json.dumps(record, allow_nan=False))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise MalformedError(f"{field or 'the record'}: {first['msg']}"[:_MOST_TOLD], field=field) from error
+        raise said_wrong(error) from error
     digest = digest_of(record)
     if record["digest"] != digest:
         raise MalformedError(
@@ -36,6 +38,13 @@ def read_record(content: bytes) -> Submission:
             field="digest",
         )
     return found
+
+
+def said_wrong(error: ValidationError) -> MalformedError:
+    """The first thing that the schema does not allow."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = visible(".".join(map(str, first["loc"])), _MOST_TOLD)
+    return MalformedError(f"{field or 'the record'}: {visible(first['msg'], _MOST_TOLD)}", field=field)
 
 
 def parsed(content: bytes) -> dict[str, Any]:
@@ -69,6 +78,18 @@ def parsed_any(content: bytes) -> object:
     return found
 
 
+def _require_short(record: object) -> None:
+    """Raises: MalformedError for more values than records have."""
+    waiting, count = [record], 0
+    while waiting:
+        value = waiting.pop()
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        count += len(inner)
+        if count > _MOST_VALUES:
+            raise MalformedError(f"the record has more than {_MOST_VALUES:,} values; no submission needs so many")
+        waiting.extend(inner)
+
+
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number")
 
@@ -88,8 +109,7 @@ def _short_float(text: str) -> float:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"{twice!r:.60} is there twice")
     return found
 

@@ -2,43 +2,40 @@
 
 A part is plain data, so that parts can go to other processes. The environment is made of the task, never of what a log
 says: an id or an option in a log is compared, and leads nowhere. Programs that teams wrote run in the sandbox, as they
-did when they were played.
+did when they were played. What comes out is written as the suite writes it and compared with the log byte by byte, so
+nothing can stand there that nobody has recomputed.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from leaderboard.behaviour import behaviour_of, make
+from leaderboard.errors import TrackError
+from leaderboard.report import Finding
 from leaderboard.scores import Played, played
-from leaderboard.tracks import Task, seeds_of
+from leaderboard.tracks import MAX_TURNS, Task, seeds_of
 from marft_envs import (
+    SCRIPTED_PLAYS,
     Episode,
     FlexMG,
     MarftError,
+    Profile,
     ReplayMismatchError,
     SandboxUnavailableError,
+    Variants,
+    log_lines,
     read_episodes,
     replay,
 )
 
 EPISODES_IN_A_PART = 8
-_HEADER = b'{"kind": "episode"'
-_MOST_TOLD = 300
+_LONGEST_RUNTIME = 100
+Turned = tuple[str, int]
+"""Of a turn: whose it was, and how many characters were recorded."""
 Prompts = Mapping[str, str]
 """Agent -> its system message, where that is not the environment's own."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What is wrong with a submission."""
-
-    rule: str
-    """Which rule it breaks: a key of `RULES`."""
-    where: str
-    """A field, or an episode: `math/reason_act-v0@add_digit, episode 7`."""
-    message: str
 
 
 @dataclass(frozen=True)
@@ -51,9 +48,12 @@ class Part:
     """Place of its first episode in the log."""
     seeds: tuple[int, ...]
     """That its episodes must have."""
-    lines: tuple[bytes, ...]
+    episodes: tuple[tuple[bytes, ...], ...]
+    """The lines of each."""
     answers: bool
     """Whether it is to be told what each episode arrived at."""
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    """Agent -> which script is said to play it."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Replayed:
 
     plays: tuple[Played, ...] = ()
     findings: tuple[Finding, ...] = ()
-    turns: tuple[tuple[str, ...], ...] = ()
-    """Of each episode, whose turn each of its turns was."""
+    turns: tuple[tuple[Turned, ...], ...] = ()
+    """Of each episode."""
 
 
 @dataclass(frozen=True)
@@ -76,87 +76,139 @@ class Prepared:
     """Why it cannot be played; empty if it can."""
 
 
+class _BrokenRuleError(Exception):
+    """An episode breaks a rule."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
 def prepared(season: str, task: Task) -> Prepared:
     """The season's seeds of a task, and how its environment behaves."""
     try:
+        _require_fitting(task, environment(task))
         return Prepared(seeds_of(season, task), behaviour_of(task.env_id, task.level, task.options))
     except MarftError as error:
-        return Prepared((), "", str(error)[:_MOST_TOLD])
+        return Prepared((), "", str(error))
 
 
-def parts_of(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """The lines of each episode, as far as its first line tells that it is one. What stands before the first, alone."""
-    current: list[bytes] = []
-    for line in lines:
-        if line.startswith(_HEADER) and current:
-            yield current
-            current = []
-        current.append(line)
-    if current:
-        yield current
-
-
-def seed_in(header: bytes) -> int | None:
-    """That an episode's first line names; None if it names none."""
-    try:
-        seed = json.loads(header)["seed"]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return None
-    return seed if type(seed) is int else None
+def _require_fitting(task: Task, env: FlexMG) -> None:
+    """Raises: TrackError for a task that goes by several names, or whose episodes may go on for too long."""
+    if task.level is None and env.levels:
+        raise TrackError(f"level is null, and {task.env_id} has levels; name one of {', '.join(env.levels)}")
+    if env.most_turns > MAX_TURNS:
+        raise TrackError(
+            f"horizon is {env.horizon}, with which an episode may have {env.most_turns:,} turns; {MAX_TURNS:,} are the "
+            "most"
+        )
 
 
 def replayed(part: Part) -> Replayed:
     """Plays a part again. It ends at the first episode that is not what the log says."""
     env = environment(part.task, tuple(sorted(part.prompts.items())))
     plays: list[Played] = []
-    turns: list[tuple[str, ...]] = []
-    place = part.first
-
-    def found(rule: str, message: str) -> Replayed:
-        finding = Finding(rule, f"{part.task.key}, episode {place}", message[:_MOST_TOLD])
-        return Replayed(tuple(plays), (finding,), tuple(turns))
-
-    try:
-        for place, episode in enumerate(read_episodes(part.lines, "log", strict=True), start=part.first):
-            if place - part.first >= len(part.seeds):
-                return found("missing episode", "an episode begins within another one")
-            broken = _broken(episode, env, part.seeds[place - part.first])
-            if broken is not None:
-                return found(*broken)
-            again = replay(episode, env)
+    turns: list[tuple[Turned, ...]] = []
+    for place, (seed, lines) in enumerate(zip(part.seeds, part.episodes, strict=True), start=part.first):
+        try:
+            again = _again(env, seed, lines)
             plays.append(played(again, env.answer() if part.answers else None))
-            turns.append(tuple(turn.agent for turn in again.turns))
-    except SandboxUnavailableError:
-        raise  # no fault of the submission
-    except ReplayMismatchError as error:
-        return found("replay", str(error))
-    except MarftError as error:
-        return found("log", str(error))
-    if len(plays) < len(part.seeds):
-        place = part.first + len(plays)
-        return found("missing episode", "the log ends before it")
+            turns.append(tuple([(turn.agent, len(turn.action)) for turn in again.turns]))
+            if part.scripts:
+                _require_scripted(again, env, part.scripts)
+        except _BrokenRuleError as error:
+            finding = Finding(error.rule, f"{part.task.key}, episode {place}", str(error))
+            return Replayed(tuple(plays), (finding,), tuple(turns))
     return Replayed(tuple(plays), (), tuple(turns))
 
 
-def _broken(episode: Episode, env: FlexMG, seed: int) -> tuple[str, str] | None:
-    """The rule that an episode breaks before it is played, and how."""
+def _again(env: FlexMG, seed: int, lines: tuple[bytes, ...]) -> Episode:
+    """The recomputed episode. Raises: _BrokenRuleError; SandboxUnavailableError, no fault of the submission."""
+    try:
+        episode, *others = read_episodes(lines, "line", strict=True)
+        if others:
+            raise _BrokenRuleError("log", "another episode begins within it")
+        _require_fit_to_play(episode, env, seed)
+        again = replay(episode, env)
+    except SandboxUnavailableError:
+        raise
+    except ReplayMismatchError as error:
+        raise _BrokenRuleError("replay", str(error)) from error
+    except (MarftError, RecursionError) as error:
+        raise _BrokenRuleError("log", str(error)) from error
+    for number, (line, written) in enumerate(zip(lines, log_lines(again), strict=True), start=1):
+        if line != written.encode():
+            raise _BrokenRuleError("log", f"line {number} is {line!r:.120}, and the suite writes {written!r:.120}")
+    return again
+
+
+def _require_fit_to_play(episode: Episode, env: FlexMG, seed: int) -> None:
+    """Raises: _BrokenRuleError, with the rule that an episode breaks before it is played."""
+    made = (env.spec.id if env.spec else None, env.make_options)
+    if (episode.env_id, episode.options) != made:
+        told = f"logged {episode.env_id!r:.80} with {dict(episode.options)!r:.120}, and the task is {made[0]} with"
+        raise _BrokenRuleError("task", f"{told} {made[1]!r:.120}")
     if episode.seed != seed:
-        return "seed", f"seed is {episode.seed!s:.40}, and the season's is {seed}"
+        raise _BrokenRuleError("seed", f"seed is {episode.seed!s:.40}, and the season's is {seed}")
     if episode.reset_options:
-        return "task", f"reset had options {sorted(episode.reset_options)!r:.80}; a task is played without"
+        told = f"reset had options {sorted(episode.reset_options)!r:.80}"
+        raise _BrokenRuleError("task", f"{told}; a task is played without")
     if not (episode.terminated or episode.truncated):
-        return "unfinished episode", "it has neither terminated nor was truncated; play it to its end"
+        raise _BrokenRuleError("unfinished episode", "it has neither terminated nor was truncated; play it to its end")
+    if bool(episode.runtime) != bool(env.runtime) or len(episode.runtime) > _LONGEST_RUNTIME:
+        raise _BrokenRuleError("replay", f"runtime: logged {episode.runtime!r:.80}, and here it is {env.runtime!r}")
+    limits = _limits(env)
     for turn in episode.turns:
-        limit = env.profiles[turn.agent].max_action_chars if turn.agent in env.profiles else 0
-        if len(turn.action) > limit:
+        if len(turn.action) > limits.get(turn.agent, 0):
             told = f"turn {turn.index}: action has {len(turn.action):,} characters"
-            return "action length", f"{told}; {turn.agent!r:.40} may write {limit:,}"
-    return None
+            raise _BrokenRuleError(
+                "action length", f"{told}; {turn.agent!r:.40} may write {limits.get(turn.agent, 0):,}"
+            )
+
+
+def _limits(env: FlexMG) -> dict[str, int]:
+    """How many characters of each agent's action are recorded at most, whichever variant of it plays."""
+    return {
+        agent: max([profile.max_action_chars for profile in _variants(member)])
+        for agent, member in zip(env.possible_agents, env.team_members, strict=True)
+    }
+
+
+def _variants(member: Profile | Variants) -> tuple[Profile, ...]:
+    return (member,) if isinstance(member, Profile) else (*member.train, *member.test)
+
+
+def _require_scripted(episode: Episode, env: FlexMG, scripts: Mapping[str, str]) -> None:
+    """Raises: _BrokenRuleError if a script would have written something else, or has no play here."""
+    said: dict[str, deque[str]] = {agent: deque() for agent in env.possible_agents}
+    for turn in episode.turns:
+        said[turn.agent].append(turn.action)
+    env.reset(seed=episode.seed, measurements=episode.measurements)
+    while env.ready:
+        agent = env.agent_selection
+        try:
+            own = SCRIPTED_PLAYS[scripts[agent]](env, agent) if agent in scripts else None
+        except NotImplementedError as error:
+            raise _BrokenRuleError(
+                "script", f"{agent} is said to be the script {scripts[agent]!r}, and {error}"
+            ) from error
+        env.step(own if own is not None else said[agent].popleft() if said[agent] else "")
+    for turn, other in zip(episode.turns, env.turns, strict=False):
+        if (turn.agent, turn.action, turn.shortened) != (other.agent, other.action, other.shortened):
+            told = f"turn {turn.index}: {turn.agent} is said to be the script {scripts.get(turn.agent)!r}"
+            raise _BrokenRuleError(
+                "script", f"{told}, wrote {turn.action!r:.80}, and the script writes {other.action!r:.80}"
+            )
 
 
 def agents_of(task: Task) -> tuple[str, ...]:
     """Everybody on the team of a task, in its order."""
     return tuple(environment(task).possible_agents)
+
+
+def can_vote(task: Task) -> bool:
+    """Whether episodes of a task arrive at answers that can be put to a vote."""
+    return type(environment(task)).answer is not FlexMG.answer
 
 
 @lru_cache(maxsize=8)
@@ -170,5 +222,17 @@ def made(task: Task, prompts: Prompts) -> FlexMG:
     env = make(task.env_id, task.level, task.options)
     if not prompts:
         return env
-    members = [replace(profile, system=prompts.get(agent, profile.system)) for agent, profile in env.profiles.items()]
+    members = [
+        _told(member, prompts.get(agent)) for agent, member in zip(env.possible_agents, env.team_members, strict=True)
+    ]
     return make(task.env_id, task.level, {**task.options, "team": members})
+
+
+def _told(member: Profile | Variants, system: str | None) -> Profile | Variants:
+    """A member of a team, or all variants of it, with another system message; None leaves it as it is."""
+    if system is None:
+        return member
+    if isinstance(member, Profile):
+        return replace(member, system=system)
+    train, test = (tuple([replace(one, system=system) for one in ones]) for ones in (member.train, member.test))
+    return Variants(train, test)

@@ -13,117 +13,51 @@ who played, how it was trained, on what. Unknown fields are refused, so that a m
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from leaderboard.fields import Agent, Count, EnvId, Line, Name, Number, Part, Scalar, Sha256, Text, Word
+from leaderboard.names import task_key
+from leaderboard.players import ChoicePlayer, ModelPlayer, Player, Sampling, ScriptPlayer
+
+__all__ = [
+    "Line",
+    "ModelPlayer",
+    "Number",
+    "Part",
+    "Player",
+    "Sampling",
+    "Scores",
+    "ScriptPlayer",
+    "Sha256",
+    "Submission",
+    "TaskResult",
+    "Training",
+    "Word",
+]
 
 SCHEMA_VERSION = 1
 """Raised whenever an old reader would misread a new submission."""
-RECORD, LOGS, README = "submission.json", "logs", "README.md"
+RECORD, README = "submission.json", "README.md"
 MAX_TASKS = 64
 MAX_AGENTS = 64
 MAX_PLAYS = 64
-_LONGEST_STEM = 100
-"""Of a file's name, without what tells its kind."""
-MAX_COUNT = 2**53 - 1
-"""Of whole numbers: every reader of JSON holds them exactly."""
 
-Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Line: TypeAlias = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]*$", max_length=200
-    ),
+
+def _is_a_day(text: str) -> str:
+    """The text. Raises: ValueError for a day that no calendar has."""
+    date.fromisoformat(text)
+    return text
+
+
+Day: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"), AfterValidator(_is_a_day)
 ]
-"""Text on a line: no control characters, and none that turns its direction around."""
-Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+ -]{0,79}$")]
-"""Of a team, as the table shows it: letters that look like others would let one team pass for another."""
-Agent: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
-ModelId: TypeAlias = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?$")
-]
-"""A hub id `org/name`, or a name; never a path."""
-EnvId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}/[a-z0-9_]{1,60}-v[0-9]{1,4}$")]
-"""An id of the catalogue, with its version; `module:id` is none, so that nothing is imported."""
-Word: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_COUNT)]
-Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
-Scalar: TypeAlias = bool | Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT)] | Number | Line | None
-
-
-ScriptName: TypeAlias = Literal["reference", "random", "silent", "echo"]
-"""Of the suite's scripted plays: see `marft_envs.SCRIPTED_PLAYS`."""
-
-
-class Part(BaseModel):
-    """Of a submission: nothing unknown, nothing converted, nothing changed afterwards."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
-
-
-class Sampling(Part):
-    """How replies were drawn."""
-
-    temperature: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
-    """0 is greedy."""
-    max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Longest reply in tokens; null if nothing but the environment's limit of characters cut it."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    stop: Annotated[tuple[Line, ...], Field(max_length=16)] = ()
-    """Texts that end a reply."""
-
-
-class Prompt(Part):
-    """What an agent is told before its first turn, where that is not what the environment's own profile says.
-
-    On fixed tracks nothing else of a profile may differ: budgets and simulated durations are those of the task.
-    """
-
-    system: Annotated[str, StringConstraints(max_length=8_000)]
-    """The system message."""
-
-
-class ModelPlayer(Part):
-    """A language model that plays an agent."""
-
-    kind: Literal["model"]
-    model: ModelId
-    """The base: an id of the hub, or a name that the suite knows."""
-    revision: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
-    """Commit or tag of the hub; null where the name says it all."""
-    adapter: Sha256 | None = None
-    """Of the safetensors file of its LoRA adapter; null if it has none."""
-    weights: Sha256 | None = None
-    """Of the safetensors file of its own whole weights, where these were fine-tuned; null if they were not."""
-    sampling: Sampling
-    prompt: Prompt | None = None
-    """null: the environment's own."""
-
-    @property
-    def is_trained(self) -> bool:
-        """Whether it is not the base as it came."""
-        return self.adapter is not None or self.weights is not None
-
-
-class ScriptPlayer(Part):
-    """No model: one of the suite's scripted plays."""
-
-    kind: Literal["script"]
-    script: ScriptName
-
-
-class ChoicePlayer(Part):
-    """A policy without a language model that chooses among the texts that the environment offers."""
-
-    kind: Literal["choices"]
-    library: Line
-    """By which it was trained, such as "stable-baselines3 2.7.0"."""
-    weights: Sha256 | None = None
-
-
-Player: TypeAlias = Annotated[ModelPlayer | ScriptPlayer | ChoicePlayer, Field(discriminator="kind")]
+"""As YYYY-MM-DD."""
+Option: TypeAlias = bool | Annotated[int, Field(ge=0, le=1_000_000)] | Word
 
 
 class Training(Part):
@@ -173,7 +107,7 @@ class TaskResult(Part):
     env_id: EnvId
     level: Word | None
     """null where an environment has no levels."""
-    options: Annotated[dict[Word, bool | Annotated[int, Field(ge=0, le=1_000_000)] | Word], Field(max_length=16)] = {}
+    options: Annotated[dict[Word, Option], Field(max_length=16)] = {}  # noqa: RUF012  # pydantic copies it
     """Further options of `make`. On fixed tracks they are the task's."""
     behaviour: Sha256
     """Of how the environment behaved when this was played: see `leaderboard.behaviour`."""
@@ -237,11 +171,11 @@ class Submission(Part):
     """Under which logs and record may be shown and used, as an SPDX id, such as "CC-BY-4.0"."""
     url: Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{1,180}$")] | None = None
     """Where to read more."""
-    created: Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]$")]
-    """The day, as YYYY-MM-DD."""
+    created: Day
+    """The day."""
     hardware: Line
     """On which it was played."""
-    notes: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    notes: Annotated[Text, StringConstraints(max_length=2_000)] = ""
     """Anything else that a reader should know."""
     tasks: Annotated[tuple[TaskResult, ...], Field(min_length=1, max_length=MAX_TASKS)]
     digest: Sha256
@@ -254,39 +188,6 @@ class Submission(Part):
         if twice:
             raise ValueError(f"tasks holds {twice[0]} twice; a submission plays each task once")
         return self
-
-
-def prompts_of(players: Mapping[str, Player]) -> dict[str, str]:
-    """Agent -> its system message, of those that are not told what the environment's own profile says."""
-    return {
-        agent: player.prompt.system
-        for agent, player in players.items()
-        if isinstance(player, ModelPlayer) and player.prompt is not None
-    }
-
-
-def task_key(env_id: str, level: str | None, options: Mapping[str, object]) -> str:
-    """One task's name in files and tables: `math/reason_act-v0@add_digit`, and its options if there are any."""
-    told = "".join(f",{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(options.items()))
-    return env_id + ("" if level is None else f"@{level}") + told
-
-
-def log_name(key: str) -> str:
-    """Of a task's action log, below the submission's folder."""
-    return f"{LOGS}/{_stem(key)}.jsonl.gz"
-
-
-def tokens_name(key: str) -> str:
-    """Of its record of tokens."""
-    return f"{LOGS}/{_stem(key)}.tokens.jsonl.gz"
-
-
-def _stem(key: str) -> str:
-    """Only characters that every file system takes; long ones end in a hash."""
-    stem = re.sub(r"[^a-z0-9_.=-]", "+", key.lower())
-    if len(stem) <= _LONGEST_STEM:
-        return stem
-    return f"{stem[: _LONGEST_STEM - 17]}+{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def digest_of(record: Mapping[str, object]) -> str:

@@ -4,7 +4,7 @@ They need no model and are nobody's team. A board shows them beside the teams, s
 """
 
 from leaderboard.behaviour import make
-from leaderboard.schema import ScriptName, ScriptPlayer
+from leaderboard.players import ScriptName, ScriptPlayer
 from leaderboard.scores import Tokens
 from leaderboard.submit import PlayedTask
 from leaderboard.tracks import Task, seeds_of

@@ -8,33 +8,39 @@ Every episode is replayed before it is written, as `validate` will do it; what d
 
 import gzip
 import json
-import tempfile
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 import marft_envs
-from leaderboard.behaviour import behaviour_of
-from leaderboard.errors import MalformedError, SubmissionError
-from leaderboard.record import read_record, written
-from leaderboard.replaying import EPISODES_IN_A_PART, Part, parts_of, replayed
-from leaderboard.schema import (
-    RECORD,
-    SCHEMA_VERSION,
-    Player,
-    TaskResult,
-    Training,
-    log_name,
-    prompts_of,
-    sha256_of,
-    tokens_name,
+from leaderboard.errors import MalformedError, SubmissionError, TrackError, UnsafeArchiveError
+from leaderboard.files import MAX_PACKED_BYTES
+from leaderboard.logs import episodes_in
+from leaderboard.names import log_name, tokens_name
+from leaderboard.players import prompts_of, scripts_of
+from leaderboard.record import read_record, said_wrong, written
+from leaderboard.replaying import (
+    EPISODES_IN_A_PART,
+    Part,
+    Prepared,
+    agents_of,
+    can_vote,
+    environment,
+    prepared,
+    replayed,
 )
+from leaderboard.schema import RECORD, SCHEMA_VERSION, Player, TaskResult, Training, sha256_of
 from leaderboard.scores import Played, Tokens, scores_of
-from leaderboard.token_counts import written_tokens
-from leaderboard.tracks import SEASONS, Task, find_task, require_season, seeds_of
-from marft_envs import Episode
+from leaderboard.token_counts import problem_of, written_tokens
+from leaderboard.tracks import SEASONS, Task, find_task, require_season
+from leaderboard.unpacking import unpacked_lines
+from marft_envs import Episode, log_lines
 
 
 @dataclass(frozen=True)
@@ -75,32 +81,20 @@ def add_task(folder: str | Path, entrant: Entrant, played: PlayedTask) -> TaskRe
     said that no submission may say, or the folder holds another team's; TrackError.
     """
     folder = Path(folder)
-    require_season(entrant.season)
-    task = find_task(entrant.track, played.task.env_id, played.task.level, played.task.options)
     before = _before(folder, entrant)
-    log, plays = _replayed_log(entrant.season, played)
-    packed_log = gzip.compress(log, mtime=0)
-    packed_tokens = gzip.compress(written_tokens(played.tokens), mtime=0)
-    result = TaskResult(
-        env_id=task.env_id,
-        level=task.level,
-        options=dict(task.options),
-        behaviour=behaviour_of(task.env_id, task.level, task.options),
-        plays=played.plays,
-        vote=played.vote,
-        solo=played.solo,
-        few_shot=played.few_shot,
-        players=dict(played.players),
-        training=played.training,
-        log=sha256_of(packed_log),
-        tokens=sha256_of(packed_tokens),
-        scores=scores_of(plays, played.tokens, vote=played.vote),
-    )
+    now = _prepared(entrant, played)
+    lines = _lines(played)
+    plays = _replayed(played, now, lines)
+    task = played.task
+    packed = {
+        log_name(task.key): gzip.compress(b"".join(chain.from_iterable(lines)), mtime=0),
+        tokens_name(task.key): gzip.compress(written_tokens(played.tokens), mtime=0),
+    }
+    _require_readable(packed)
+    result = _result(played, now, plays, packed)
     results = {one.key: one for one in before}
     results[task.key] = result
-    _write(
-        folder, entrant, list(results.values()), {log_name(task.key): packed_log, tokens_name(task.key): packed_tokens}
-    )
+    _write(folder, entrant, list(results.values()), packed)
     return result
 
 
@@ -126,15 +120,42 @@ def _before(folder: Path, entrant: Entrant) -> Sequence[TaskResult]:
     return found.tasks
 
 
-def _replayed_log(season: str, played: PlayedTask) -> tuple[bytes, list[Played]]:
-    """The log, and what replaying it comes to. Raises: SubmissionError if it is not what was to be played."""
-    seeds = [seed for seed in seeds_of(season, played.task) for _ in range(played.plays)]
-    if len(played.episodes) != len(seeds):
-        raise SubmissionError(
-            f"{played.task.key}: {len(played.episodes)} episodes were played, and {len(seeds)} are wanted"
+def _prepared(entrant: Entrant, played: PlayedTask) -> Prepared:
+    """The task here and now. Raises: TrackError, MalformedError if it is none of the track's, or played otherwise."""
+    task = played.task
+    require_season(entrant.season)
+    known = find_task(entrant.track, task.env_id, task.level, task.options)
+    if known != task:
+        raise TrackError(f"{task.key} is played on {known.num_instances} instances, and not on {task.num_instances}")
+    now = prepared(entrant.season, task)
+    if now.problem:
+        raise TrackError(f"{task.key}: {now.problem}")
+    agents = agents_of(task)
+    if set(played.players) != set(agents):
+        raise MalformedError(
+            f"players are {', '.join(played.players)}; the agents of {task.key} are {', '.join(agents)}",
+            field="players",
         )
-    log = _logged(played.episodes)
-    lines = list(parts_of(log.splitlines(keepends=True)))
+    if played.vote and not can_vote(task):
+        raise MalformedError(f"episodes of {task.key} arrive at no answers; leave vote out", field="vote")
+    return now
+
+
+def _lines(played: PlayedTask) -> list[tuple[bytes, ...]]:
+    """Of each episode, as a log has them: options in the order in which the leaderboard gives them."""
+    made = environment(played.task, tuple(sorted(prompts_of(played.players).items()))).make_options
+    own = [replace(one, options=made) if one.options == made else one for one in played.episodes]
+    return [tuple([line.encode() for line in log_lines(one)]) for one in own]
+
+
+def _replayed(played: PlayedTask, now: Prepared, lines: Sequence[tuple[bytes, ...]]) -> list[Played]:
+    """What replaying comes to. Raises: SubmissionError if it is not what was to be played."""
+    seeds = [seed for seed in now.seeds for _ in range(played.plays)]
+    if not len(lines) == len(played.tokens) == len(seeds):
+        raise SubmissionError(
+            f"{played.task.key}: {len(lines)} episodes were played, the tokens of {len(played.tokens)} are known, and "
+            f"{len(seeds)} are wanted"
+        )
     plays: list[Played] = []
     for first in range(0, len(seeds), EPISODES_IN_A_PART):
         here = slice(first, first + EPISODES_IN_A_PART)
@@ -143,21 +164,52 @@ def _replayed_log(season: str, played: PlayedTask) -> tuple[bytes, list[Played]]
             prompts=prompts_of(played.players),
             first=first,
             seeds=tuple(seeds[here]),
-            lines=tuple(line for episode in lines[here] for line in episode),
+            episodes=tuple(lines[here]),
             answers=played.vote,
+            scripts=scripts_of(played.players),
         )
         again = replayed(part)
         for finding in again.findings:
             raise SubmissionError(f"{finding.where}: {finding.message}")
+        for number, turns in enumerate(again.turns, start=first):
+            problem = problem_of(played.players, played.solo is not None, played.tokens[number], turns)
+            if problem:
+                raise SubmissionError(f"{played.task.key}, episode {number}: tokens: {problem}")
         plays += again.plays
-    return log, plays
+    return plays
 
 
-def _logged(episodes: Sequence[Episode]) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "log.jsonl"
-        marft_envs.write_log(path, episodes)
-        return path.read_bytes()
+def _require_readable(packed: Mapping[str, bytes]) -> None:
+    """Raises: UnsafeArchiveError for more than validation reads."""
+    for name, content in packed.items():
+        if len(content) > MAX_PACKED_BYTES:
+            raise UnsafeArchiveError(
+                f"{name} has {len(content):,} bytes; {MAX_PACKED_BYTES:,} are read: play less often"
+            )
+        deque(episodes_in(unpacked_lines(content, name), name), maxlen=0)
+
+
+def _result(played: PlayedTask, now: Prepared, plays: Sequence[Played], packed: Mapping[str, bytes]) -> TaskResult:
+    """The record of a task. Raises: MalformedError."""
+    task = played.task
+    try:
+        return TaskResult(
+            env_id=task.env_id,
+            level=task.level,
+            options=dict(task.options),
+            behaviour=now.behaviour,
+            plays=played.plays,
+            vote=played.vote,
+            solo=played.solo,
+            few_shot=played.few_shot,
+            players=dict(played.players),
+            training=played.training,
+            log=sha256_of(packed[log_name(task.key)]),
+            tokens=sha256_of(packed[tokens_name(task.key)]),
+            scores=scores_of(plays, played.tokens, vote=played.vote),
+        )
+    except ValidationError as error:
+        raise said_wrong(error) from error
 
 
 def _write(folder: Path, entrant: Entrant, results: Sequence[TaskResult], files: Mapping[str, bytes]) -> None:
@@ -172,7 +224,13 @@ def _write(folder: Path, entrant: Entrant, results: Sequence[TaskResult], files:
     content = written(record)
     read_record(content)  # refuses what the entrant may not say, before anything is written
     for name, packed in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(packed)
-    (folder / RECORD).write_bytes(content)
+        _put(folder / name, packed)
+    _put(folder / RECORD, content)
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Writes a file whole, or leaves it as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.part")
+    beside.write_bytes(content)
+    beside.replace(path)

@@ -23,7 +23,7 @@ import numpy as np
 
 from leaderboard.behaviour import make
 from leaderboard.errors import TrackError
-from leaderboard.schema import task_key
+from leaderboard.names import task_key
 
 NUM_INSTANCES = 200
 """Of every task of a fixed track."""
@@ -34,6 +34,8 @@ SEASONS = ("2026",)
 """Those that were opened, the newest last."""
 MAX_DRAWS_PER_INSTANCE = 20
 """After so many seeds for every instance there are no more: an environment whose instances are too few."""
+MAX_TURNS = 2_000
+"""That an episode of a task may have, by its horizon: looking at a task and replaying it takes so long at most."""
 MAX_SEED = 2**53
 """Every reader of JSON holds smaller ones exactly."""
 OPEN_OPTIONS = frozenset({"horizon", "recall", "reward", "rewards", "team"})

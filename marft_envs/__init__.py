@@ -26,7 +26,7 @@ from marft_envs.errors import (
 from marft_envs.registry import make, pprint_registry, register, register_plugins, registered_ids, spec
 
 if TYPE_CHECKING:
-    from marft_envs.action_log import read_episodes, read_log, write_log
+    from marft_envs.action_log import log_lines, read_episodes, read_log, write_log
     from marft_envs.cache import cache_dir
     from marft_envs.check import CheckReport, CheckResult, check_env
     from marft_envs.check.subject import SCRIPTED_PLAYS
@@ -87,6 +87,7 @@ __all__ = [
     "draw_page",
     "flatten_messages",
     "known_options",
+    "log_lines",
     "make",
     "merge_messages",
     "own_choices",
@@ -135,6 +136,7 @@ _HOMES = {
     "draw_page": "drawing.page",
     "flatten_messages": "transcript",
     "known_options": "options",
+    "log_lines": "action_log",
     "merge_messages": "transcript",
     "own_choices": "wrappers",
     "parallel_view": "wrappers",

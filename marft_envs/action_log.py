@@ -19,6 +19,7 @@ Lines end with a line feed and nothing else; UTF-8, with every character as it i
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -26,7 +27,16 @@ from typing import Any, BinaryIO
 
 from marft_envs.errors import LogError, OutcomeError, TeamFileError
 from marft_envs.profiles import Member, Profile, Variants
-from marft_envs.records import DEEPEST_MEASUREMENT, Cut, Episode, Measurement, RewardEvent, Turn, checked_measurement
+from marft_envs.records import (
+    DEEPEST_MEASUREMENT,
+    Cut,
+    Episode,
+    Measurement,
+    RewardEvent,
+    Turn,
+    checked_measurement,
+    shown,
+)
 
 FORMAT = 1
 """Raised whenever an old reader would misread a new file."""
@@ -56,6 +66,8 @@ _OPTIONAL: Mapping[str, Mapping[str, type]] = {
 """Fields that are left out where they are empty; logs from before there were any have none."""
 _MOST = sys.float_info.max
 """Of a reward: JSON has no bound for its whole numbers, and NaN is no number."""
+_MOST_CHARS = 2**53 - 1
+"""Dropped from an action: every reader of JSON holds so many exactly."""
 
 
 def env_id_missing(what: str) -> str:
@@ -84,7 +96,7 @@ def write_log(path: str | Path, episodes: Iterable[Episode]) -> None:
         with path.open("a+b", buffering=0) as file:
             _set_unfinished_aside(path, file)
             for episode in episodes:
-                _append(file, "".join(_lines(episode)).encode("utf-8"))
+                _append(file, "".join(log_lines(episode)).encode("utf-8"))
             os.fsync(file.fileno())
     except OSError as error:
         raise LogError(
@@ -105,7 +117,11 @@ def _append(file: BinaryIO, data: bytes) -> None:
         raise
 
 
-def _lines(episode: Episode) -> Iterator[str]:
+def log_lines(episode: Episode) -> Iterator[str]:
+    """The lines of an episode, each with its line feed: the same for equal episodes, on every machine.
+
+    Raises: LogError if it cannot be logged.
+    """
     if episode.env_id is None:
         raise LogError(env_id_missing("logged"))
     yield _line(
@@ -274,8 +290,8 @@ def _once(pairs: _Pairs) -> dict[str, Any]:
     """An object, of which no name stands there twice: one reader would take the first, another the last."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r:.60} is there twice")
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"{twice!r:.60} is there twice")
     return found
 
 
@@ -327,6 +343,8 @@ def _hears(where: str, header: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 
 def _turn(where: str, line: dict[str, Any]) -> Turn:
     values = {name: line[name] for name in _FIELDS["turn"] if name != "rewards"}
+    if not 0 <= line["shortened"] <= _MOST_CHARS:
+        raise LogError(f"{where}: turn.shortened is {shown(line['shortened'])}, no number of characters; {_WAY_OUT}")
     if not all(type(parent) is int and 0 <= parent < line["index"] for parent in line["parents"]):
         raise LogError(f"{where}: turn.parents is {line['parents']!r:.60}, no list of earlier turns; {_WAY_OUT}")
     return Turn(**{**values, "parents": tuple(line["parents"])})
@@ -343,6 +361,8 @@ def _require_returns(where: str, returns: dict[str, Any], turns: Iterable[Turn])
 
 def _rewards(where: str, rewards: list[object], turn: int, round: int) -> Iterator[RewardEvent]:
     for reward in rewards:
+        if isinstance(reward, list) and bool in map(type, reward):  # which is an int to `case`
+            raise LogError(f"{where}: reward {reward!r:.60} holds true or false for a number; {_WAY_OUT}")
         match reward:
             case [str(agent), int() | float() as amount, int(time_us)] if round >= 0 and abs(amount) <= _MOST:
                 yield RewardEvent(turn, round, time_us, agent, float(amount))
@@ -355,10 +375,10 @@ def _rewards(where: str, rewards: list[object], turn: int, round: int) -> Iterat
 def _cuts(where: str, line: dict[str, Any]) -> Iterator[Cut]:
     for cut in line.get("cuts", ()):
         match cut:
-            case [str(agent), int(start_us), (str() | None) as action]:
+            case [str(agent), int(start_us), (str() | None) as action] if type(start_us) is int:
                 yield Cut(agent, start_us, action)
             case _:
-                raise LogError(f"{where}: cut {cut!r} is not [agent, start, action or null]; {_WAY_OUT}")
+                raise LogError(f"{where}: cut {cut!r:.60} is not [agent, start, action or null]; {_WAY_OUT}")
 
 
 def _measurements(where: str, line: dict[str, Any]) -> tuple[Measurement, ...]:

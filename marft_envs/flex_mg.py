@@ -27,7 +27,7 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DependencyError, OptionError, OutcomeError, TurnError
 from marft_envs.history import History, Played, Round
 from marft_envs.hooks import Hooks, Measured
-from marft_envs.profiles import Variants, check_hears, draw_profiles, hearers, name_agents
+from marft_envs.profiles import Member, Variants, check_hears, draw_profiles, hearers, name_agents
 from marft_envs.records import (
     SHORTENED,
     Cut,
@@ -528,6 +528,11 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
     def cuts(self) -> tuple[Cut, ...]:
         """The turns that the end left unfinished; on the clock alone there are any."""
         return ()
+
+    @property
+    def team_members(self) -> tuple[Member, ...]:
+        """The team as it was given, in the order of the agents: profiles, or variants of whom an episode draws one."""
+        return self._members
 
     @property
     def most_turns(self) -> int:

@@ -16,7 +16,7 @@ from baselines.errors import ConfigError, extra_required
 
 if TYPE_CHECKING:
     from baselines.commands.terminal import Command
-    from leaderboard.validate import Report
+    from leaderboard.report import Report
 
 INVALID = 1
 """Exit status if a submission breaks a rule."""
@@ -55,7 +55,7 @@ class Validate:
 
 def _tell(reports: Sequence["Report"]) -> None:
     """For people: a table of what was recomputed, then what is wrong."""
-    from leaderboard.validate import MOST_FINDINGS
+    from leaderboard.report import MOST_FINDINGS
 
     for report in reports:
         submission = report.submission

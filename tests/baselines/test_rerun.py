@@ -16,6 +16,7 @@ from baselines.errors import CheckpointError
 from baselines.foreign_adapters import find_weights, read_adapter
 from leaderboard import tracks
 from leaderboard.reruns import read_reruns
+from leaderboard.scores import Tokens
 from leaderboard.submit import PlayedTask, add_task, entrant_of
 from leaderboard.tracks import Task, seeds_of
 from leaderboard.validate import validate
@@ -109,10 +110,11 @@ def test_words_that_the_team_did_not_write_do_not_agree_and_are_no_likelier_to_i
 
     shutil.rmtree(forged)
     played = scripted_play(RELAY, "2026", "reference")
+    counted = [Tokens((50,) * len(one.turns), (4,) * len(one.turns)) for one in played.episodes]  # as if it had drawn
     add_task(
         forged,
         entrant_of(honest),
-        PlayedTask(RELAY, ours.result.players, played.episodes, played.tokens, training=ours.result.training),
+        PlayedTask(RELAY, ours.result.players, played.episodes, counted, training=ours.result.training),
     )
     assert validate(forged, num_processes=1).is_valid  # replay cannot see it
     found = rerun(forged, relay_run)

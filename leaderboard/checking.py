@@ -1,0 +1,205 @@
+"""What is checked of a submission whose record is in order: first file by file, then by playing all of it again.
+
+Nothing of a log stays in memory but what it came to: a log is read as a stream, once to look at it and once to play it.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal, get_args
+
+from leaderboard.archive import MAX_PACKED_BYTES, Files
+from leaderboard.errors import MalformedError, UnsafeArchiveError
+from leaderboard.logs import episodes_in, seeds_in
+from leaderboard.names import log_name, tokens_name
+from leaderboard.players import prompts_of, scripts_of
+from leaderboard.processes import Status, Workers
+from leaderboard.replaying import EPISODES_IN_A_PART, Part, Prepared, Turned, agents_of, can_vote, prepared, replayed
+from leaderboard.report import MOST_FINDINGS, Report, Verified
+from leaderboard.schema import Scores, Submission, sha256_of
+from leaderboard.scores import Played, Tokens, scores_of
+from leaderboard.token_counts import problem_of, read_tokens
+from leaderboard.tracks import Task
+from leaderboard.unpacking import unpacked_lines
+
+Kind = Literal["log", "tokens"]
+
+
+@dataclass
+class Checking:
+    """Of one submission."""
+
+    files: Files
+    submission: Submission
+    tasks: Sequence[Task]
+    report: Report
+    status: Status
+
+    def look(self) -> None:
+        """At all files: whether they are those of the record, and unpack to no more than they may.
+
+        Raises: UnsafeArchiveError.
+        """
+        for place in range(len(self.tasks)):
+            for kind in get_args(Kind):
+                name, said = self._file(place, kind)
+                packed = self.files.read(name, MAX_PACKED_BYTES)
+                if (found := sha256_of(packed)) != said:
+                    told = f"{name} has the digest {found}, and the record says {said}"
+                    self.report.find("digest", f"tasks.{place}.{kind}", told)
+                    continue
+                lines = unpacked_lines(packed, name)
+                deque(episodes_in(lines, name) if kind == "log" else lines, maxlen=0)  # for the errors alone
+            self.status("files", place + 1, len(self.tasks))
+
+    def replay(self, workers: Workers) -> None:
+        """What the tasks are here and now, and then what was played in them. Raises: UnsafeArchiveError."""
+        here: list[Prepared] = []
+        for now in workers.map(_prepared, [(self.submission.season, task) for task in self.tasks]):
+            here.append(now)
+            self.status("seeds and behaviour", len(here), len(self.tasks))
+        for place, now in enumerate(here):
+            if self._is_playable(place, now) and self._has_seeds(place, now) and not self.report.is_full:
+                self._replay(place, now, workers)
+
+    def _file(self, place: int, kind: Kind) -> tuple[str, str]:
+        """The name of one of a task's files, and its digest as the record says it."""
+        key, result = self.tasks[place].key, self.submission.tasks[place]
+        return (log_name(key), result.log) if kind == "log" else (tokens_name(key), result.tokens)
+
+    def _lines(self, place: int, kind: Kind) -> Iterator[bytes]:
+        """Of one of a task's files. Raises: UnsafeArchiveError."""
+        name, said = self._file(place, kind)
+        packed = self.files.read(name, MAX_PACKED_BYTES)
+        if sha256_of(packed) != said:
+            raise UnsafeArchiveError(f"{name} was changed while it was validated; validate again")
+        return unpacked_lines(packed, name)
+
+    def _episodes(self, place: int) -> Iterator[tuple[bytes, ...]]:
+        return episodes_in(self._lines(place, "log"), self._file(place, "log")[0])
+
+    # ---- What a task is here and now -----------------------------------------------------------------------------
+
+    def _is_playable(self, place: int, now: Prepared) -> bool:
+        """Whether what was played is what is played here."""
+        result, where = self.submission.tasks[place], f"tasks.{place}"
+        before = self.report.num_findings
+        if now.problem:
+            self.report.find("task", where, now.problem)
+            return False
+        if result.behaviour != now.behaviour:
+            self.report.find(
+                "behaviour",
+                f"{where}.behaviour",
+                f"{result.key} behaved as {result.behaviour} where it was played, and here behaves as {now.behaviour}; "
+                "play it again with this version",
+            )
+        agents = agents_of(self.tasks[place])
+        if set(result.players) != set(agents):
+            told = f"players are {', '.join(result.players)}; the team's agents are {', '.join(agents)}"
+            self.report.find("players", f"{where}.players", told)
+        if result.vote and not can_vote(self.tasks[place]):
+            self.report.find("vote", f"{where}.vote", f"episodes of {result.env_id} arrive at no answers to count")
+        return self.report.num_findings == before
+
+    def _wanted(self, place: int, now: Prepared) -> tuple[int, ...]:
+        """The seed of every episode."""
+        return tuple([seed for seed in now.seeds for _ in range(self.submission.tasks[place].plays)])
+
+    def _has_seeds(self, place: int, now: Prepared) -> bool:
+        """Whether the episodes are those of the season; findings that say how they are not."""
+        task, wanted = self.tasks[place], self._wanted(place, now)
+        found = tuple(seeds_in(self._episodes(place), len(wanted) + MOST_FINDINGS))
+        if found == wanted:
+            return True
+        played, should = Counter(found), Counter(wanted)
+        before = self.report.num_findings
+        for seed in should:
+            if played[seed] < should[seed]:
+                told = f"seed {seed} was played {played[seed]} times, and {should[seed]} are wanted"
+                self.report.find("missing episode", task.key, told)
+            elif played[seed] > should[seed]:
+                told = f"seed {seed} was played {played[seed]} times; {should[seed]} are wanted"
+                self.report.find("duplicate episode", task.key, told)
+        for number, named in enumerate(found):
+            if named not in should:
+                told = f"seed is {named!s:.40}, which is none of the season's for this task"
+                self.report.find("seed", f"{task.key}, episode {number}", told)
+        if self.report.num_findings == before:
+            self.report.find("seed", task.key, "the seeds are the season's, and not in its order")
+        return False
+
+    # ---- What was played -----------------------------------------------------------------------------------------
+
+    def _replay(self, place: int, now: Prepared, workers: Workers) -> None:
+        """One task: its episodes, its tokens, its figures."""
+        task, result = self.tasks[place], self.submission.tasks[place]
+        before = self.report.num_findings
+        plays: list[Played] = []
+        turns: list[tuple[Turned, ...]] = []
+        for one in workers.map(replayed, self._parts(place, now)):
+            plays += one.plays
+            turns += one.turns
+            for finding in one.findings:
+                self.report.find(finding.rule, finding.where, finding.message)
+            if self.report.is_full:
+                return
+            self.status(task.key, len(plays), len(now.seeds) * result.plays)
+        if self.report.num_findings > before:
+            return
+        tokens = self._counted(place, turns)
+        if self.report.num_findings == before:
+            self._check_scores(place, scores_of(plays, tokens, vote=result.vote))
+        if self.report.num_findings == before:
+            self.report.verified.append(Verified(task, result, tuple(plays)))
+
+    def _parts(self, place: int, now: Prepared) -> Iterator[Part]:
+        result, wanted, episodes = self.submission.tasks[place], self._wanted(place, now), self._episodes(place)
+        for first in range(0, len(wanted), EPISODES_IN_A_PART):
+            yield Part(
+                task=self.tasks[place],
+                prompts=prompts_of(result.players),
+                first=first,
+                seeds=wanted[first : first + EPISODES_IN_A_PART],
+                episodes=tuple(islice(episodes, EPISODES_IN_A_PART)),
+                answers=result.vote,
+                scripts=scripts_of(result.players),
+            )
+
+    def _counted(self, place: int, turns: Sequence[Sequence[Turned]]) -> list[Tokens]:
+        """The tokens of every episode; findings unless they may be true."""
+        result, where = self.submission.tasks[place], f"tasks.{place}.tokens"
+        found: list[Tokens] = []
+        try:
+            for number, one in enumerate(read_tokens(self._lines(place, "tokens"), self._file(place, "tokens")[0])):
+                if number == len(turns):
+                    self.report.find("tokens", where, f"more episodes are counted than the {number} that were played")
+                    break
+                problem = problem_of(result.players, result.solo is not None, one, turns[number])
+                if problem:
+                    self.report.find("tokens", f"{where}, episode {number}", problem)
+                found.append(one if not problem else Tokens((), ()))
+        except MalformedError as error:
+            self.report.find("tokens", where, str(error))
+        else:
+            if len(found) < len(turns):
+                self.report.find("tokens", where, f"{len(found)} episodes are counted, and {len(turns)} were played")
+        return found
+
+    def _check_scores(self, place: int, found: Scores) -> None:
+        """Every figure is what the logs come to."""
+        claimed = self.submission.tasks[place].scores
+        for name in type(claimed).model_fields:
+            one, other = _exactly(getattr(claimed, name)), _exactly(getattr(found, name))
+            if one != other:
+                self.report.find("scores", f"tasks.{place}.scores.{name}", f"is {one}, and the logs come to {other}")
+
+
+def _prepared(what: tuple[str, Task]) -> Prepared:
+    return prepared(*what)
+
+
+def _exactly(value: object) -> str:
+    """The same text for the same numbers: -0.0 is not 0.0, and the order of names is nothing."""
+    return repr(dict(sorted(value.items())) if isinstance(value, Mapping) else value)
