@@ -2,7 +2,8 @@
 
 Whether a program runs out of time depends on the machine. So that is measured once, where the episode is played, and
 becomes part of it; a replay takes it as it stands, and gives everything else four times as long. Where running out of
-time would do somebody good, as that of a mutant does, a replay checks that it can be true.
+time would do somebody good, a replay checks that it can be true: that of a mutant, which then nobody has to kill, and
+that of a program on tests that are shown, for after them a team may try again, and after the hidden ones it may not.
 """
 
 from collections.abc import Sequence

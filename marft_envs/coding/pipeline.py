@@ -69,7 +69,7 @@ class Pipeline(Programming, FlexMG):
     def end_round(self) -> Outcome:
         """Runs the programs: on the visible tests, and if one passes, or it was the last round, on the hidden ones."""
         task, programs = self.task, [self._programs[agent] for agent in self.writers]
-        visible = judged(self, task, task.visible, programs)
+        visible = judged(self, task, task.visible, programs, trusts_log=False)
         passes = [not verdict.failures for verdict in visible]
         shown = fmean(verdict.share for verdict in visible)
         feedback = "\n".join(told(task, verdict) for verdict in visible)

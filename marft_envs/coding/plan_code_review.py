@@ -90,7 +90,7 @@ class PlanCodeReview(Programming, FlexMG):
         if agent == self.coder:
             self._program = self.program(action)
             self._repairs += self.round > 0
-            (self._visible,) = judged(self, self.task, self.task.visible, [self._program])
+            (self._visible,) = judged(self, self.task, self.task.visible, [self._program], trusts_log=False)
             feedback = dict.fromkeys(self.reviewing, told(self.task, self._visible))
             return Outcome(
                 feedback=feedback,

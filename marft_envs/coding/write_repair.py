@@ -62,7 +62,7 @@ class WriteRepair(Programming, FlexMG):
     def act(self, agent: str, action: str) -> Outcome:
         """Runs the program: on the visible tests, and if they pass, or there is no other try, on the hidden ones."""
         program = self.program(action)
-        (visible,) = judged(self, self.task, self.task.visible, [program])
+        (visible,) = judged(self, self.task, self.task.visible, [program], trusts_log=False)
         passes = not visible.failures
         if not passes and self.round + 1 < self.horizon:
             return Outcome(feedback=told(self.task, visible), info={"solved": 0, "visible": visible.share})

@@ -149,7 +149,7 @@ class WriteTest(Programming, FlexMG):
 
     def end_round(self) -> Outcome:
         """Shows the coder what its program did on the tester's tests; at the end, judges it by the hidden ones."""
-        (shown,) = judged(self, self.task, self._tests, [self._program])
+        (shown,) = judged(self, self.task, self._tests, [self._program], trusts_log=False)
         if shown.failures and self.round + 1 < self.horizon:
             return Outcome(feedback={self.coder: told(self.task, shown, self._tests)})
         (hidden,) = judged(self, self.task, self.task.hidden, [self._program])
