@@ -11,7 +11,7 @@ any rate says more than one of its own.
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def one_task(kind: str, rate: float | None, num_boards: int, *, with_bootstrap: 
         if bounds is not None:
             intervals["with bounds"] = mean_interval(team, bounds=bounds)
         if with_bootstrap:
-            values = {instance: [score] for instance, score in team["0"].items()}
+            values: dict[Hashable, list[float]] = {instance: [score] for instance, score in team["0"].items()}
             intervals["bootstrap"] = cluster_interval(values, num_resamples=NUM_RESAMPLES, seed=board)
         for name, interval in intervals.items():
             found.setdefault(name, []).append((interval, truth))
