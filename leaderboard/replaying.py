@@ -112,10 +112,11 @@ def replayed(part: Part) -> Replayed:
     for place, (seed, lines) in enumerate(zip(part.seeds, part.episodes, strict=True), start=part.first):
         try:
             again = _again(env, seed, lines)
-            plays.append(played(again, env.answer() if part.answers else None))
-            turns.append(tuple([(turn.agent, len(turn.action)) for turn in again.turns]))
+            came_to = played(again, env.answer() if part.answers else None)
             if part.scripts:
                 _require_scripted(again, env, part.scripts)
+            plays.append(came_to)
+            turns.append(tuple([(turn.agent, len(turn.action)) for turn in again.turns]))
         except _BrokenRuleError as error:
             finding = Finding(error.rule, f"{part.task.key}, episode {place}", str(error))
             return Replayed(tuple(plays), (finding,), tuple(turns))
