@@ -32,7 +32,6 @@ EVALUATED = {
     "majority_vote": "untrained, majority vote at equal tokens",
 }
 REFERENCE_ROW = "reference play"
-NOT_OFFERED = "not run: this version of `marft` does not offer it"
 Result = dict[str, object]
 
 
@@ -176,7 +175,7 @@ def rows(out: Path, name: str) -> dict[str, Result]:
             found[title] = {"state": "done", **{entry: kept[entry] for entry in wanted}}
             found[title]["command"] = _from_here(kept["command"])
         else:
-            found[title] = {"state": NOT_OFFERED if key == "majority_vote" else "not run"}
+            found[title] = {"state": "not run"}
     path = out / name / REFERENCE
     found[REFERENCE_ROW] = (
         {"state": "done", **json.loads(path.read_bytes())} if path.is_file() else {"state": "not run"}
