@@ -226,8 +226,8 @@ def _real_model(data: Data) -> list[str]:
         prose(
             f"SmolLM2-135M on {span(settings['env_id'])}, level {span(settings['level'])}, one try at each sum;",
             f"{settings['token_limit']:,} tokens for each run ([smollm2.py](../benchmarks/smollm2.py)). The settings",
-            "are those of `make train`, which were chosen with MARFT-A: that is an advantage for it. Few seeds say little;",
-            "one says nothing of how far seeds lie apart.",
+            "are those of `make train`, which were chosen with MARFT-A: an advantage for it. Few seeds say little; one",
+            "says nothing of how far seeds lie apart.",
         ),
         table(columns, rows),
         table(("beside them", "return, 95 % over instances", "instances", "tokens per play"), _rows(alone, "smollm2")),
