@@ -244,6 +244,47 @@ class Pack:
 
 
 @dataclass(frozen=True)
+class Page:
+    """Build the leaderboard's pages from submissions: files that a browser opens, without server or network."""
+
+    submissions: Positional[Annotated[tuple[Path, ...], shown("PATH ...")]]
+    """Folders, or zip archives of them. Each is validated first."""
+    out: Annotated[Path, shown("FOLDER")]
+    """Where the pages go. What was written there last time is replaced, other files stay."""
+    reruns: Annotated[Path | None, shown("FILE")] = None
+    """What maintainers found who played entries again: the record of `marft rerun --output`."""
+    docs: str = ""
+    """Address of the suite's documentation, for links to it. Default: no links."""
+    transcripts: bool = True
+    """Whether episodes are drawn."""
+    processes: OptionalInt = None
+    """That replay. Default: one for each core."""
+
+    def run(self) -> int:
+        """Validate and draw."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.page import write_page
+
+        if not self.submissions:
+            raise ConfigError("there is nothing to show; give the folders of submissions, or their archives")
+        for path in (*self.submissions, *([] if self.reruns is None else [self.reruns])):
+            if not path.exists():
+                raise ConfigError(f"there is nothing at {path}; check the path")
+        with _progress("pages") as status:
+            first = write_page(
+                self.submissions,
+                self.out,
+                reruns=self.reruns,
+                docs=self.docs,
+                transcripts=self.transcripts,
+                num_processes=self.processes,
+                status=status,
+            )
+        say(f"{first}: open it in a browser")
+        return 0
+
+
+@dataclass(frozen=True)
 class Export:
     """Print a submission in the format of Every Eval Ever, once it is found valid."""
 
@@ -324,6 +365,7 @@ def parse(arguments: Sequence[str]) -> "Command":
             "seeds": Seeds,
             "script": Script,
             "pack": Pack,
+            "page": Page,
             "export": Export,
             "comment": Comment,
             "schema": Schema,
