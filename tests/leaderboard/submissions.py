@@ -80,6 +80,8 @@ class Opened:
     """A submission as plain values, to be changed."""
 
     record: dict[str, Any]
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Task -> its part of the record."""
     logs: dict[str, list[list[Line]]] = field(default_factory=dict)
     """Task -> its episodes, each a list of lines."""
     tokens: dict[str, list[Line]] = field(default_factory=dict)
@@ -89,7 +91,7 @@ class Opened:
         opened = cls(json.loads((folder / RECORD).read_bytes()))
         for result in opened.record["tasks"]:
             key = f"{result['env_id']}@{result['level']}"
-            opened.logs[key] = []
+            opened.results[key], opened.logs[key] = result, []
             for line in gzip.decompress((folder / log_name(key)).read_bytes()).splitlines():
                 if (value := json.loads(line))["kind"] == "episode":
                     opened.logs[key].append([])
@@ -105,25 +107,19 @@ class Opened:
     def copy(self) -> "Opened":
         return deepcopy(self)
 
-    def result(self, key: str) -> dict[str, Any]:
-        """The record of a task."""
-        place = self.keys.index(key)
-        found: dict[str, Any] = self.record["tasks"][place]
-        return found
-
     def write(self, folder: Path, *, sealed: bool) -> Path:
         """Puts it together; `sealed`: with the digests of what there is now, in place of those that the record has."""
         (folder / "logs").mkdir(parents=True, exist_ok=True)
-        for place, key in enumerate(self.keys):
+        for key in self.keys:
             lines = [_line(line) for episode in self.logs[key] for line in episode]
             for name, kind, content in (
                 (log_name(key), "log", lines),
                 (tokens_name(key), "tokens", map(_line, self.tokens[key])),
             ):
-                packed = gzip.compress("".join(content).encode("utf-8", "surrogatepass"), 1, mtime=0)
+                packed = gzip.compress("".join(content).encode("utf-8", "surrogatepass"), mtime=0)
                 (folder / name).write_bytes(packed)
-                if sealed and place < len(self.record["tasks"]):
-                    self.record["tasks"][place][kind] = sha256_of(packed)
+                if sealed:
+                    self.results[key][kind] = sha256_of(packed)
         return self.write_record(folder, sealed=sealed)
 
     def write_record(self, folder: Path, *, sealed: bool) -> Path:
