@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from marft_envs.clock import ClockMG
     from marft_envs.course import Timing, timing
     from marft_envs.dependencies import Dependencies
-    from marft_envs.drawing.page import PAGE_MARK, draw_page
+    from marft_envs.drawing.page import PAGE_MARK, as_html, draw_page
     from marft_envs.drawing.record import Record, record_of, retell
     from marft_envs.drawing.still import still_svg
     from marft_envs.episode import play, replay
@@ -82,6 +82,7 @@ __all__ = [
     "UnknownEnvironmentError",
     "Variants",
     "__version__",
+    "as_html",
     "cache_dir",
     "check_env",
     "draw_page",
@@ -131,6 +132,7 @@ _HOMES = {
     "Timing": "course",
     "Turn": "records",
     "Variants": "profiles",
+    "as_html": "drawing.page",
     "cache_dir": "cache",
     "check_env": "check",
     "draw_page": "drawing.page",
