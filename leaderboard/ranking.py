@@ -18,7 +18,7 @@ as in the less clear of the two. Leads have no cycles, and teams that cannot be 
 instances a task, of boards with eight teams of which four or more are the same policy, none of these were told apart on
 95 to 97 of 100, also at a rate of 0.02, and where each is good at other tasks; of two teams alone on 94 to 96. Teams
 at 0.55 and 0.65 are told apart in 99.9 of 100 pairs on six tasks, and all sixteen pairs of a board on 99 boards; on
-three tasks 92 pairs are, and all sixteen on 51 boards.
+three tasks 92 pairs are, and all sixteen on 51 boards. Where there are thirty teams it is 99 of 100 pairs on six tasks.
 
 Sources: McNemar, Note on the Sampling Error of the Difference Between Correlated Proportions or Percentages (1947);
 Efron, Student's t-Test Under Symmetry Conditions (1969); Holm, A Simple Sequentially Rejective Multiple Test Procedure

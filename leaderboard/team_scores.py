@@ -9,8 +9,8 @@ The mean has an interval in closed form, because percentiles of a bootstrap over
 succeed or fail, where 95 cases of 100 are promised, they hold a rate of 0.55 in 95, of 0.02 in 90, of 0.01 in 87, of
 0.005 in 64; and if all fail, they are [0, 0]. Where scores have `bounds`, the interval is Wilson's instead, for as many
 instances as would vary that much if they succeeded or failed (after Korn and Graubard), and holds those rates in 94,
-94, 95 and 91. It is 93 to 97 for the partial and continuous scores and for several tasks; more, 98 to 100, where most
-tasks are at 0 or 1.
+94, 95 and 91. It is 93 to 97 for partial and continuous scores and for several tasks; 98 to 100 where most tasks are
+at 0 or 1; and 92 where a few continuous scores make up most of a mean of 0.02.
 
 A task whose scores are all equal does not vary here, yet may elsewhere. What none of n instances showed has, by Wilson,
 a probability of at most z² / (n + z²), z = 1.96, and may be anything within the bounds; so 200 failures of 200 are
