@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard import behaviour, replaying, submit, tracks
+from leaderboard import behaviour, replaying, tracks
 from leaderboard.players import ModelPlayer, Player, Prompt, Sampling, ScriptPlayer, prompts_of
 from leaderboard.replaying import agents_of, environment
 from leaderboard.report import Report, Verified
@@ -35,7 +35,7 @@ def small_tracks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(tracks.TRACKS, "small", TASKS)  # type: ignore[arg-type]  # a dict behind a Mapping
         patch.setitem(tracks.TRACKS, "standard", ())  # type: ignore[arg-type]
-        for module in (replaying, submit, behaviour):
+        for module in (replaying, behaviour):
             patch.setattr(module, "behaviour_of", lambda env_id, level, options, split="test": sha(env_id, level))
         yield
 
