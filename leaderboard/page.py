@@ -20,7 +20,7 @@ from markupsafe import Markup
 import marft_envs
 from leaderboard.algorithms import num_without_seed, settings_of
 from leaderboard.board import Board, boards_of
-from leaderboard.entries import Team
+from leaderboard.entries import Team, listed
 from leaderboard.filling import fill_folder
 from leaderboard.pictures.axes import bar, bar_axis
 from leaderboard.reruns import read_reruns
@@ -66,11 +66,11 @@ def write_page(
     Raises: SubmissionError if something is wrong with a submission, with a re-run, or with what is in `out`.
     """
     found = read_reruns(reruns) if reruns is not None else ()
-    reports = []
+    known = []
     for place, path in enumerate(submissions):
         status("validating", place, len(submissions))
-        reports.append(validate(path, num_processes=num_processes))
-    site = Site(boards_of(reports, found), docs=docs, transcripts=transcripts, status=status)
+        known.append(listed(validate(path, num_processes=num_processes)))
+    site = Site(boards_of(known, found), docs=docs, transcripts=transcripts, status=status)
     fill_folder(out, site.files())
     return out / "index.html"
 
