@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from leaderboard.entries import DIVISIONS, Entry, PlayedTask, Team, submission_in, teams_of
+from leaderboard.entries import DIVISIONS, Entry, Listed, PlayedTask, Team, teams_of
 from leaderboard.errors import MalformedError
-from leaderboard.report import Report
 from leaderboard.reruns import Rerun
 from leaderboard.rows import Scope, Section, row_of, section_of
 from leaderboard.task_facts import TaskFacts, facts_of
@@ -110,28 +109,25 @@ def scale_of(sections: Iterable[Section]) -> dict[str, float]:
     return found
 
 
-def boards_of(reports: Sequence[Report], reruns: Sequence[Rerun] = ()) -> tuple[Board, ...]:
+def boards_of(submissions: Sequence[Listed], reruns: Sequence[Rerun] = ()) -> tuple[Board, ...]:
     """A board for every season and track, be it empty: seasons from the newest on, tracks in their order.
 
-    Raises: SubmissionError for a submission in which something is wrong, or that is given twice; MalformedError for a
-    re-run that fits none of them.
+    Raises: SubmissionError for a submission that is given twice; MalformedError for a re-run that fits none of them.
     """
-    submissions = [submission_in(report) for report in reports]
-    digests = {submission.digest for submission in submissions}
+    digests = {one.submission.digest for one in submissions}
     for rerun in reruns:
         if rerun.submission not in digests:
             raise MalformedError(
                 f"{rerun.submission} was re-run, and no submission has this digest; give it, or leave the re-run out",
                 field="submission",
             )
-    found = []
-    for season in reversed(SEASONS):
-        for track in TRACKS:
-            pairs = zip(reports, submissions, strict=True)
-            here = [report for report, told in pairs if (told.track, told.season) == (track, season)]
-            teams = teams_of(here, reruns, tasks_of(track))
-            tasks = {task.key: task for task in tasks_of(track)}
-            entered = {key: one.task for team in teams for key, one in team.tasks.items()}
-            tasks |= {key: entered[key] for key in sorted(entered) if key not in tasks}
-            found.append(Board(track, season, {key: facts_of(task, season) for key, task in tasks.items()}, teams))
-    return tuple(found)
+    return tuple(_board(track, season, submissions, reruns) for season in reversed(SEASONS) for track in TRACKS)
+
+
+def _board(track: str, season: str, submissions: Sequence[Listed], reruns: Sequence[Rerun]) -> Board:
+    here = [one for one in submissions if (one.submission.track, one.submission.season) == (track, season)]
+    teams = teams_of(here, reruns, tasks_of(track))
+    tasks = {task.key: task for task in tasks_of(track)}
+    entered = {key: one.task for team in teams for key, one in team.tasks.items()}
+    tasks |= {key: entered[key] for key in sorted(entered) if key not in tasks}
+    return Board(track, season, {key: facts_of(task, season) for key, task in tasks.items()}, teams)

@@ -13,10 +13,10 @@ from typing import Literal, TypeAlias
 
 from leaderboard.errors import SubmissionError
 from leaderboard.players import ModelPlayer, ScriptPlayer
-from leaderboard.report import Report, Verified
+from leaderboard.report import Report
 from leaderboard.reruns import Rerun, scores_by_seed
 from leaderboard.schema import Submission, TaskResult
-from leaderboard.scores import Played, instance_scores
+from leaderboard.scores import instance_scores
 from leaderboard.tracks import Task
 
 Division: TypeAlias = Literal["trained", "frozen", "scripted"]
@@ -48,8 +48,8 @@ class PlayedTask:
 
     task: Task
     result: TaskResult
-    plays: Sequence[Played]
-    """All episodes, as replayed."""
+    play_scores: Sequence[float]
+    """Of every episode, in the order of the log: the mean of the agents' returns."""
     scores: Mapping[int, float]
     """Seed -> score on that instance."""
 
@@ -88,8 +88,17 @@ class PlayedTask:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A submission in which nothing is wrong: what is kept of its report."""
+
+    submission: Submission
+    path: Path
+    tasks: Sequence[PlayedTask]
+
+
+@dataclass(frozen=True)
 class Team:
-    """A submission in which nothing is wrong."""
+    """A submission on a board."""
 
     submission: Submission
     path: Path
@@ -137,47 +146,49 @@ class Entry:
         return {key: self.tasks[key] for key in keys if key in self.tasks}
 
 
-def teams_of(reports: Sequence[Report], reruns: Sequence[Rerun], tasks: Sequence[Task]) -> tuple[Team, ...]:
-    """The teams of one track and season, by name and digest; `tasks` are the track's, in its order.
-
-    Raises: SubmissionError for a submission in which something is wrong, or that is given twice; MalformedError for a
-    re-run that is none of this season.
-    """
-    submissions = [submission_in(report) for report in reports]
-    slugs = _slugs(submissions)
-    by_digest = {rerun.submission: rerun for rerun in reruns}
-    places = {task.key: place for place, task in enumerate(tasks)}
-    found = []
-    for report, submission in zip(reports, submissions, strict=True):
-        known = sorted(report.verified, key=lambda one: (places.get(one.task.key, len(places)), one.task.key))
-        rerun = by_digest.get(submission.digest)
-        found.append(
-            Team(
-                submission=submission,
-                path=Path(report.path),
-                slug=slugs[submission.digest],
-                tasks={one.task.key: _played(one) for one in known},
-                rerun=rerun,
-                rerun_scores=scores_by_seed(rerun, submission, [one.task for one in known]) if rerun else {},
-            )
-        )
-    return tuple(sorted(found, key=lambda team: (team.submission.name.casefold(), team.submission.digest)))
-
-
-def submission_in(report: Report) -> Submission:
-    """What a report is of. Raises: SubmissionError if something is wrong with it."""
+def listed(report: Report) -> Listed:
+    """A submission as boards need it, without its episodes. Raises: SubmissionError if something is wrong with it."""
     if report.submission is None or not report.is_valid:
         first = report.findings[0]
         raise SubmissionError(
             f"{report.path}: {first.rule}: {first.where} {first.message}; only what replays as it says is listed: "
             f"run `marft leaderboard validate {report.path}`, and leave it out until nothing is wrong"
         )
-    return report.submission
+    tasks = [
+        PlayedTask(
+            one.task,
+            one.result,
+            tuple(play.score for play in one.plays),
+            instance_scores(one.plays, vote=one.result.vote),
+        )
+        for one in report.verified
+    ]
+    return Listed(report.submission, Path(report.path), tasks)
 
 
-def _played(verified: Verified) -> PlayedTask:
-    scores = instance_scores(verified.plays, vote=verified.result.vote)
-    return PlayedTask(verified.task, verified.result, verified.plays, scores)
+def teams_of(submissions: Sequence[Listed], reruns: Sequence[Rerun], tasks: Sequence[Task]) -> tuple[Team, ...]:
+    """The teams of one track and season, by name and digest; `tasks` are the track's, in its order.
+
+    Raises: SubmissionError for a submission that is given twice; MalformedError for a re-run of other seeds or tasks.
+    """
+    slugs = _slugs([one.submission for one in submissions])
+    by_digest = {rerun.submission: rerun for rerun in reruns}
+    places = {task.key: place for place, task in enumerate(tasks)}
+    found = []
+    for one in submissions:
+        played = sorted(one.tasks, key=lambda of: (places.get(of.task.key, len(places)), of.task.key))
+        rerun = by_digest.get(one.submission.digest)
+        found.append(
+            Team(
+                submission=one.submission,
+                path=one.path,
+                slug=slugs[one.submission.digest],
+                tasks={of.task.key: of for of in played},
+                rerun=rerun,
+                rerun_scores=scores_by_seed(rerun, one.submission, [of.task for of in played]) if rerun else {},
+            )
+        )
+    return tuple(sorted(found, key=lambda team: (team.submission.name.casefold(), team.submission.digest)))
 
 
 def _slugs(submissions: Sequence[Submission]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from markupsafe import Markup
 import marft_envs
 from leaderboard.algorithms import num_without_seed, settings_of
 from leaderboard.board import Board, boards_of
-from leaderboard.entries import Team
+from leaderboard.entries import Team, listed
 from leaderboard.filling import fill_folder
 from leaderboard.pictures.axes import bar, bar_axis
 from leaderboard.reruns import read_reruns
@@ -66,11 +66,11 @@ def write_page(
     Raises: SubmissionError if something is wrong with a submission, with a re-run, or with what is in `out`.
     """
     found = read_reruns(reruns) if reruns is not None else ()
-    reports = []
+    known = []
     for place, path in enumerate(submissions):
         status("validating", place, len(submissions))
-        reports.append(validate(path, num_processes=num_processes))
-    site = Site(boards_of(reports, found), docs=docs, transcripts=transcripts, status=status)
+        known.append(listed(validate(path, num_processes=num_processes)))
+    site = Site(boards_of(known, found), docs=docs, transcripts=transcripts, status=status)
     fill_folder(out, site.files())
     return out / "index.html"
 
@@ -152,7 +152,7 @@ def _environment() -> Environment:
         style=_source(style),
         script=_source(script),
         version=marft_envs.__version__,
-        about_tracks=ABOUT_TRACKS,
+        about_track=partial(_about, ABOUT_TRACKS),
         cost_names=COST_NAMES,
         bar_of=bar,
         ranks=ranks,
@@ -171,6 +171,11 @@ def _source(code: str) -> Markup:
     """Our own style sheet or script, as it is: its hash allows it, so not a character of it may change."""
     assert "</" not in code and "<!--" not in code
     return Markup(code)  # noqa: S704  # ours
+
+
+def _about(known: Mapping[str, str], track: str) -> str:
+    """What a track is for; nothing of one that nobody has described."""
+    return known.get(track, "")
 
 
 def _counted(board: Board) -> str:

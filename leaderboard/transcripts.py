@@ -32,7 +32,6 @@ class Chosen:
 
     place: int
     """In the log, from 0."""
-    seed: int
     score: float
     """The mean of the agents' returns in this play."""
     why: tuple[str, ...]
@@ -46,8 +45,6 @@ class Transcript:
     html: str
     shown: Sequence[Chosen]
     """In the page's order; its n-th episode is at `#en`."""
-    num_episodes: int
-    """Of the log."""
 
 
 def transcript_of(team: Team, played: PlayedTask) -> Transcript:
@@ -61,7 +58,7 @@ def transcript_of(team: Team, played: PlayedTask) -> Transcript:
     while len(html.encode()) > MOST_PAGE_BYTES and len(records) > 1:
         records.pop()
         html = marft_envs.draw_page(records)
-    return Transcript(_with_way_back(html, team, played), shown[: len(records)], len(played.plays))
+    return Transcript(_with_way_back(html, team, played), shown[: len(records)])
 
 
 def _with_way_back(html: str, team: Team, played: PlayedTask) -> str:
@@ -75,7 +72,7 @@ def _with_way_back(html: str, team: Team, played: PlayedTask) -> str:
 
 def chosen_of(played: PlayedTask) -> list[Chosen]:
     """Which episodes are shown, in the order of the log."""
-    scores = [one.score for one in played.plays]
+    scores = played.play_scores
     low, high = min(scores), max(scores)
     whys: dict[int, list[str]] = {scores.index(low): [f"the first with its lowest score, {low:.3f}"]}
     if high > low:
@@ -84,10 +81,7 @@ def chosen_of(played: PlayedTask) -> list[Chosen]:
     for nth, name in ((0, "first"), (num // 2, "middle"), (num - 1, "last")):
         place = nth * played.result.plays
         whys.setdefault(place, []).append(f"the season's {name} instance")
-    return [
-        Chosen(place, played.plays[place].seed, scores[place], tuple(dict.fromkeys(why)))
-        for place, why in sorted(whys.items())
-    ]
+    return [Chosen(place, scores[place], tuple(dict.fromkeys(why))) for place, why in sorted(whys.items())]
 
 
 def _records(team: Team, played: PlayedTask, places: Sequence[int]) -> Iterator[Record]:

@@ -35,6 +35,8 @@ def small_tracks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(tracks.TRACKS, "small", TASKS)  # type: ignore[arg-type]  # a dict behind a Mapping
         patch.setitem(tracks.TRACKS, "standard", ())  # type: ignore[arg-type]
+        for name in set(tracks.TRACKS) - {"small", "standard", "open"}:  # of other tests
+            patch.delitem(tracks.TRACKS, name)  # type: ignore[arg-type]
         for module in (replaying, behaviour):
             patch.setattr(module, "behaviour_of", lambda env_id, level, options, split="test": sha(env_id, level))
         yield
@@ -194,8 +196,10 @@ HOSTILE = (
     "'javascript:alert(1)'>&lt;b&#62; {{ 7 * 7 }} {% raw %} <!-- </style></title>"
 )
 """That a line of a submission may hold."""
-HOSTILE_TEXT = f"{HOSTILE}\n\x00\x1b[2J\u202eevil\u202c\u200b\ufeff]]><style>*{{display:none}}</style>"
-"""That notes, prompts and actions may hold."""
+HOSTILE_TEXT = f"{HOSTILE}\n]]><style>*{{display:none}}</style>"
+"""That notes and prompts may hold."""
+UNSEEN = "\x00\x1b[2J\u202eevil\u202c\u200b\ufeff"
+"""That actions may hold besides."""
 
 
 def hostile_entry(folder: Path, line: str = HOSTILE, text: str = HOSTILE_TEXT) -> Path:
@@ -217,7 +221,8 @@ def hostile_entry(folder: Path, line: str = HOSTILE, text: str = HOSTILE_TEXT) -
         prompt=Prompt(system=text),
     )
     train = Training(algorithm=line, config={line: line, "seed": 1}, hardware=line)
-    return enter(folder, entrant, lambda place, agent: text, player=player, train=train)
+    said = text + (UNSEEN if text == HOSTILE_TEXT else "x" * len(UNSEEN))
+    return enter(folder, entrant, lambda place, agent: said, player=player, train=train)
 
 
 def entries(folder: Path) -> list[Path]:

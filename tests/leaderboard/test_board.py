@@ -18,7 +18,7 @@ import pytest
 from leaderboard.algorithms import num_without_seed, settings_of
 from leaderboard.beside import lead_over, pairs_of, untrained_beside
 from leaderboard.board import Board, boards_of, scale_of
-from leaderboard.entries import Division
+from leaderboard.entries import Division, listed
 from leaderboard.errors import MalformedError, SubmissionError
 from leaderboard.report import Report
 from leaderboard.reruns import Rerun, read_reruns
@@ -53,7 +53,7 @@ def _tracks() -> Iterator[None]:
 
 
 def board_of(*reports: Report, reruns: tuple[Rerun, ...] = (), track: str = "small") -> Board:
-    return next(board for board in boards_of(reports, reruns) if board.track == track)
+    return next(board for board in boards_of([listed(one) for one in reports], reruns) if board.track == track)
 
 
 def scope_of(board: Board, kind: str = "track", name: str = "") -> Scope:
@@ -343,13 +343,13 @@ def test_a_submission_in_which_something_is_wrong_is_refused_by_name() -> None:
     broken = trained("team", {SUM: ALL})
     broken.find("scores", "tasks.0.scores.score", "is 1, and the logs come to 0.5")
     with pytest.raises(SubmissionError, match=r"submissions/team: scores: .*the logs come to 0\.5.*validate"):
-        boards_of([broken])
+        listed(broken)
 
 
 def test_a_submission_that_is_given_twice_is_refused() -> None:
     team = trained("team", {SUM: ALL})
     with pytest.raises(SubmissionError, match="team is given twice"):
-        boards_of([team, team])
+        board_of(team, team)
 
 
 def test_two_teams_of_one_name_have_pages_of_their_own() -> None:
@@ -370,20 +370,20 @@ def test_a_rerun_of_nobody_is_refused() -> None:
 def test_a_rerun_on_the_seeds_that_the_entrant_knew_is_refused() -> None:
     team = trained("team", {SUM: ALL})
     with pytest.raises(MalformedError, match="whose seeds its entrant knew"):
-        boards_of([team], [rerun(team, {SUM: ALL}, "2026")])
+        board_of(team, reruns=(rerun(team, {SUM: ALL}, "2026"),))
 
 
 def test_a_rerun_on_other_seeds_than_its_season_has_is_refused() -> None:
     team = trained("team", {SUM: ALL})
     other = rerun(team, {SUM: ALL}, "winter").model_copy(update={"season": "spring"})
     with pytest.raises(MalformedError, match="are not those of season spring"):
-        boards_of([team], [other])
+        board_of(team, reruns=(other,))
 
 
 def test_a_rerun_of_a_task_that_was_not_entered_is_refused() -> None:
     team = trained("team", {SUM: ALL})
     with pytest.raises(MalformedError, match="did not enter it"):
-        boards_of([team], [rerun(team, {MEET: ALL})])
+        board_of(team, reruns=(rerun(team, {MEET: ALL}),))
 
 
 def written(folder: Path, *reruns: Rerun, **told: object) -> Path:

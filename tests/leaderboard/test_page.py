@@ -26,7 +26,7 @@ import pytest
 
 from leaderboard import page
 from leaderboard.board import boards_of
-from leaderboard.entries import PlayedTask
+from leaderboard.entries import listed
 from leaderboard.errors import MalformedError, SubmissionError
 from leaderboard.filling import MANIFEST, fill_folder
 from leaderboard.page import Site, write_page
@@ -43,6 +43,7 @@ from tests.leaderboard.boards import (
     frozen,
     hostile_entry,
     model,
+    report,
     rerun,
     small_tracks,
     trained,
@@ -143,7 +144,7 @@ def pages(site: Path) -> dict[str, Page]:
 
 def drawn(*reports) -> dict[str, str]:
     """The pages of submissions that are put together, without transcripts."""
-    return dict(Site(boards_of(reports), transcripts=False).files())
+    return dict(Site(boards_of([listed(one) for one in reports]), transcripts=False).files())
 
 
 # -- complete in itself ------------------------------------------------------------------------------------------------
@@ -211,7 +212,9 @@ def test_every_link_leads_to_what_exists_or_is_an_address_that_an_entrant_gave(
 
 def test_documentation_is_linked_where_it_lies(pages: dict[str, Page]) -> None:
     told = dict(
-        Site(boards_of([trained("team", {SUM: ALL})]), docs="https://example.org/docs", transcripts=False).files()
+        Site(
+            boards_of([listed(trained("team", {SUM: ALL}))]), docs="https://example.org/docs", transcripts=False
+        ).files()
     )
     links = [one["href"] for one in Page(told["small-2026/tasks/collab+sum_relay-v0+easy.html"]).of("a")]
     assert "https://example.org/docs/environments/collab/sum_relay-v0.md" in links
@@ -264,8 +267,8 @@ def test_hostile_texts_can_be_read(pages: dict[str, Page]) -> None:
 
 
 def test_what_cannot_be_seen_in_a_text_is_marked(pages: dict[str, Page]) -> None:
-    (team,) = (found for name, found in pages.items() if name.startswith("small-2026/teams/bobby-tables-"))
-    assert "U+202E" in team.text and "\u202e" not in team.text and "\x00" not in team.text
+    (played,) = (found for name, found in pages.items() if re.search(r"transcripts/bobby-tables-.*sum_relay", name))
+    assert "U+202E" in played.text and "\u202e" not in played.text and "\x00" not in played.text
 
 
 def test_templates_in_texts_are_not_filled_in(pages: dict[str, Page]) -> None:
@@ -317,7 +320,7 @@ def test_a_board_without_reruns_says_so_and_has_no_rank() -> None:
 
 def test_a_board_with_reruns_has_ranks_and_says_who_answers_for_them() -> None:
     first, second = trained("first", {SUM: ALL}), trained("second", {SUM: HALF})
-    boards = boards_of([first, second], [rerun(first, {SUM: ALL})])
+    boards = boards_of([listed(first), listed(second)], [rerun(first, {SUM: ALL})])
     told = dict(Site(boards, transcripts=False).files())
     found = told["small-2026/tasks/collab+sum_relay-v0+easy.html"]
     assert ">Rank <" in found and "a maintainer, 2026-12-01" in found and "nobody has a rank" not in found
@@ -431,8 +434,7 @@ def test_a_list_that_names_files_elsewhere_is_refused(tmp_path: Path, name: str)
 
 
 def chosen(scores: tuple[float, ...], plays: int = 1) -> list[tuple[int, tuple[str, ...]]]:
-    one = verified(SUM, scores, model(), plays=plays)
-    played = PlayedTask(one.task, one.result, one.plays, dict.fromkeys(range(len(scores)), 0.0))
+    (played,) = listed(report("team", verified(SUM, scores, model(), plays=plays))).tasks
     return [(found.place, found.why) for found in chosen_of(played)]
 
 

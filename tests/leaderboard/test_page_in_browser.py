@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from leaderboard.board import boards_of
+from leaderboard.entries import listed
 from leaderboard.filling import fill_folder
 from leaderboard.page import Site, write_page
 from tests.leaderboard.boards import ACT, MEET, SUM, entries, frozen, small_tracks, trained
@@ -65,7 +66,7 @@ def board(tmp_path_factory: pytest.TempPathFactory, _tracks: None) -> Path:
         frozen("Elm", dict.fromkeys(everywhere, HALF)),
     ]
     folder = tmp_path_factory.mktemp("board")
-    fill_folder(folder, Site(boards_of(reports), transcripts=False).files())
+    fill_folder(folder, Site(boards_of([listed(one) for one in reports]), transcripts=False).files())
     return folder / "small-2026" / "index.html"
 
 
@@ -148,7 +149,7 @@ def test_what_nobody_is_like_is_said(browser: Browser, board: Path) -> None:
 
 def test_of_a_long_table_the_first_rows_are_shown_until_more_are_asked_for(browser: Browser, tmp_path: Path) -> None:
     reports = [trained(f"team {number:03}", {SUM: HALF}) for number in range(120)]
-    fill_folder(tmp_path, Site(boards_of(reports), transcripts=False).files())
+    fill_folder(tmp_path, Site(boards_of([listed(one) for one in reports]), transcripts=False).files())
     browser.open(tmp_path / "small-2026" / "tasks" / "collab+sum_relay-v0+easy.html")
     assert len(browser.run(SHOWN)) == 100
     browser.type("#words", "team 119")  # rows that are not shown are searched, too
