@@ -20,6 +20,7 @@ import platform
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -83,7 +84,7 @@ def _ticks(pid: str) -> int:
         told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:  # it has ended
         return 0
-    return sum(map(int, told[_USER : _CHILDREN_SYSTEM]))
+    return sum(map(int, told[_USER:_CHILDREN_SYSTEM]))
 
 
 def mixed(env: FlexMG, agent: str) -> str:
@@ -127,7 +128,7 @@ def _replay(parts: Sequence[Part]) -> None:
 def _parse(parts: Sequence[Part]) -> None:
     for part in parts:
         for lines in part.episodes:
-            list(read_episodes(lines, strict=True))
+            list(read_episodes(lines))
 
 
 def _draw(parts: Sequence[Part]) -> None:
@@ -141,10 +142,10 @@ def measure(tasks: Sequence[Task], repeats: int, num_episodes: int) -> list[Meas
     """All tasks by turns; the first repeat does not count."""
     logs = [parts_of(task, num_episodes) for task in tasks]
     environment.cache_clear()
-    found = [Measured(task.key, num_episodes, took(lambda task=task: environment(task))) for task in tasks]
+    found = [Measured(task.key, num_episodes, took(partial(environment, task))) for task in tasks]
     for repeat in range(repeats + 1):
         for one, parts in zip(found, logs, strict=True):
-            times = took(lambda: _replay(parts)), took(lambda: _parse(parts)), took(lambda: _draw(parts))
+            times = [took(partial(run, parts)) for run in (_replay, _parse, _draw)]
             if repeat:
                 for own, seconds in zip((one.total_s, one.parsing_s, one.drawing_s), times, strict=True):
                     own.append(seconds)
@@ -158,7 +159,8 @@ def row_of(one: Measured) -> list[str]:
     """As a table has it."""
     rates = one.rates()
     shares = [f"{share:.0%}" for share in one.shares()]
-    return [one.key, *(f"{rate:,.0f}" for rate in (median(rates), min(rates), max(rates))), *shares, f"{one.making_s * 1e3:.1f}"]
+    told = [f"{rate:,.0f}" for rate in (median(rates), min(rates), max(rates))]
+    return [one.key, *told, *shares, f"{one.making_s * 1e3:.1f}"]
 
 
 def show(found: Sequence[Measured], *, markdown: bool) -> None:
@@ -179,7 +181,8 @@ def show(found: Sequence[Measured], *, markdown: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and keep the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tracks", nargs="+", default=["small", "standard"], choices=[name for name in TRACKS if tasks_of(name)])
+    fixed = [name for name in TRACKS if tasks_of(name)]
+    parser.add_argument("--tracks", nargs="+", default=fixed, choices=fixed)
     parser.add_argument("--tasks", nargs="*", default=[], help="only those whose key contains one of these")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=40, help="of each task in each repeat (default: 40)")
