@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from time import process_time
 
 from rich.console import Console
@@ -49,6 +49,8 @@ class Measured:
     key: str
     episodes: int
     """Replayed in each repeat."""
+    turns: float
+    """Of an episode, on average."""
     making_s: float
     """CPU-seconds until there is an environment, once for each process."""
     total_s: list[float] = field(default_factory=list)
@@ -128,7 +130,7 @@ def _replay(parts: Sequence[Part]) -> None:
 def _parse(parts: Sequence[Part]) -> None:
     for part in parts:
         for lines in part.episodes:
-            list(read_episodes(lines, strict=True))
+            list(read_episodes(lines))
 
 
 def _draw(parts: Sequence[Part]) -> None:
@@ -138,21 +140,28 @@ def _draw(parts: Sequence[Part]) -> None:
             env.reset(seed=seed)
 
 
+def _mean_turns(parts: Sequence[Part]) -> float:
+    return fmean(len(lines) - 2 for part in parts for lines in part.episodes)  # a header before, an end behind
+
+
 def measure(tasks: Sequence[Task], repeats: int, num_episodes: int) -> list[Measured]:
     """All tasks by turns; the first repeat does not count."""
     logs = [parts_of(task, num_episodes) for task in tasks]
     environment.cache_clear()
-    found = [Measured(task.key, num_episodes, took(lambda task=task: environment(task))) for task in tasks]
+    found = [
+        Measured(task.key, num_episodes, _mean_turns(parts), took(partial(environment, task)))
+        for task, parts in zip(tasks, logs, strict=True)
+    ]
     for repeat in range(repeats + 1):
         for one, parts in zip(found, logs, strict=True):
-            times = [took(partial(do, parts)) for do in (_replay, _parse, _draw)]
+            times = [took(partial(run, parts)) for run in (_replay, _parse, _draw)]
             if repeat:
                 for own, seconds in zip((one.total_s, one.parsing_s, one.drawing_s), times, strict=True):
                     own.append(seconds)
     return found
 
 
-HEADERS = ("task", "episodes per CPU-s", "lowest", "highest", "parsing", "drawing", "rest", "making, ms")
+HEADERS = ("task", "turns", "episodes per CPU-s", "lowest", "highest", "parsing", "drawing", "rest", "making, ms")
 
 
 def row_of(one: Measured) -> list[str]:
@@ -160,7 +169,7 @@ def row_of(one: Measured) -> list[str]:
     rates = one.rates()
     shares = [f"{share:.0%}" for share in one.shares()]
     told = [f"{rate:,.0f}" for rate in (median(rates), min(rates), max(rates))]
-    return [one.key, *told, *shares, f"{one.making_s * 1e3:.1f}"]
+    return [one.key, f"{one.turns:.1f}", *told, *shares, f"{one.making_s * 1e3:.1f}"]
 
 
 def show(found: Sequence[Measured], *, markdown: bool) -> None:
@@ -182,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and keep the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     fixed = [name for name in TRACKS if tasks_of(name)]
-    parser.add_argument("--tracks", nargs="+", default=["small", "standard"], choices=fixed)
+    parser.add_argument("--tracks", nargs="+", default=fixed, choices=fixed)
     parser.add_argument("--tasks", nargs="*", default=[], help="only those whose key contains one of these")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=40, help="of each task in each repeat (default: 40)")
