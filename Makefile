@@ -70,7 +70,7 @@ types: $(TESTABLE) ## mypy, strict
 clients: $(CLIENTS) ## step every environment through Tianshou, RLlib and TorchRL, in .venv-clients (2 GB)
 	@OMP_NUM_THREADS=1 $(CLIENTS_VENV)/bin/python -m pytest tests/clients $(ARGS)
 
-peers: $(PEERS) ## compare our arithmetic with that of TRL, Stable-Baselines3, TorchRL and CoMLRL, in .venv-peers
+peers: $(PEERS) ## compare our arithmetic with that of TRL, Stable-Baselines3, TorchRL, CoMLRL and SciPy, in .venv-peers
 	@OMP_NUM_THREADS=1 $(PEERS_VENV)/bin/python -m pytest tests/peers $(ARGS)
 
 model: $(TRAINABLE) ## fetch the default model into the user's cache; instant if it is there
@@ -113,6 +113,6 @@ $(CLIENTS): $(CLIENTS_VENV)/.torch-installed pyproject.toml
 	@touch $@
 
 $(PEERS): $(PEERS_VENV)/.torch-installed pyproject.toml
-	@echo "Installing TRL, Stable-Baselines3, TorchRL, CoMLRL and what the checks need"
+	@echo "Installing TRL, Stable-Baselines3, TorchRL, CoMLRL, SciPy and what the checks need"
 	@$(PIP) --quiet --editable '.[peers,train,dev]'
 	@touch $@

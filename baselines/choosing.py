@@ -65,6 +65,14 @@ class ChoosingLearner(Protocol):
     def learn(self, streams: Sequence[Stream]) -> Metrics:
         """Learn from what every agent did; returns what to log."""
 
+    @property
+    def library(self) -> str:
+        """By which it learns, with its version, as an entry of the leaderboard names it."""
+
+    @property
+    def weights(self) -> str:
+        """The name of the file, among those that `save` writes, that the network lies in."""
+
     def save(self, folder: Path) -> None:
         """Write everything that learning changes."""
 
@@ -146,6 +154,7 @@ class ChoosingRun(Plan[ChoosingConfig]):
         """What to try after a run, as commands."""
         again = replace(self.config, seed=self.config.seed + 1, run_dir=None)
         return [
+            f"marft evaluate {self.config.run_dir}    # greedy play on held-out instances",
             f"{train_command(again)}    # the same with another seed",
             f"marft train --env-id {self.config.env_id}    # the same task for a team of language models",
         ]

@@ -73,6 +73,7 @@ def _command(arguments: list[str]) -> "Command":
             probe,
             render,
             replay,
+            rerun,
             train,
         )
     if arguments[:1] == ["train"]:
@@ -93,6 +94,7 @@ def _command(arguments: list[str]) -> "Command":
             "render": render.Render,
             "curve": curve.Curve,
             "leaderboard": _leaderboard_help,
+            "rerun": rerun.Rerun,
             "models": models.Models,
         },
         prog="marft",

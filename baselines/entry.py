@@ -24,8 +24,9 @@ from baselines.runs.company import SERVED, UNTRAINED, agents_named
 from baselines.runs.experiment import TOKENS, ExperimentConfig
 from baselines.runs.records import number_of, read_records
 from baselines.runs.summary import METRICS
-from leaderboard.schema import ModelPlayer, Player, ScriptPlayer, Training
-from leaderboard.schema import Sampling as SaidSampling
+from leaderboard.players import ChoicePlayer, ModelPlayer, Player, ScriptPlayer
+from leaderboard.players import Sampling as SaidSampling
+from leaderboard.schema import Training
 from leaderboard.scores import Tokens
 from leaderboard.submit import PlayedTask
 from leaderboard.tracks import Task
@@ -62,9 +63,8 @@ def played_task(task: Task, seeds: Sequence[int], env: FlexMG, how: Played, roll
 
     Raises: ConfigError if somebody played whose tokens nobody here has counted.
     """
-    place = {seed: number for number, seed in enumerate(seeds)}
-    ordered = sorted(rollouts, key=lambda rollout: place[rollout.seed])
-    episodes = list(episodes_of([replace(rollout, level=None) for rollout in ordered], env))
+    ordered = _ordered(seeds, rollouts)
+    episodes = list(episodes_of(ordered, env))
     trained = None if how.checkpoint is None else load_checkpoint(how.checkpoint)
     players = _players(how, trained, env.possible_agents)
     is_trained = any(isinstance(player, ModelPlayer) and player.is_trained for player in players.values())
@@ -79,6 +79,34 @@ def played_task(task: Task, seeds: Sequence[int], env: FlexMG, how: Played, roll
         few_shot=how.few_shot,
         training=_training(trained) if trained is not None and is_trained else None,
     )
+
+
+def chosen_task(  # each is something of its own that an entry says
+    task: Task,
+    seeds: Sequence[int],
+    env: FlexMG,
+    trained: Checkpoint,
+    library: str,
+    weights: str,
+    rollouts: Sequence[Rollout],
+) -> PlayedTask:
+    """The same of a learner without language, which plays every agent; `weights` names its file in the checkpoint."""
+    ordered = _ordered(seeds, rollouts)
+    episodes = list(episodes_of(ordered, env))
+    player = ChoicePlayer(kind="choices", library=library, weights=file_hash(trained.path / weights))
+    return PlayedTask(
+        task=task,
+        players=dict.fromkeys(env.possible_agents, player),
+        episodes=episodes,
+        tokens=[Tokens((0,) * len(episode.turns), (0,) * len(episode.turns)) for episode in episodes],
+        training=_training(trained),
+    )
+
+
+def _ordered(seeds: Sequence[int], rollouts: Sequence[Rollout]) -> list[Rollout]:
+    """As the season has its seeds, at the level at which the environment is made."""
+    place = {seed: number for number, seed in enumerate(seeds)}
+    return [replace(rollout, level=None) for rollout in sorted(rollouts, key=lambda rollout: place[rollout.seed])]
 
 
 def _tokens(rollout: Rollout, episode: Episode) -> Tokens:

@@ -6,6 +6,7 @@ could be are those of every algorithm that `marft train` has, of every task, of 
 
 import json
 import platform
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,12 +15,14 @@ from baselines.commands.train import algorithms
 from baselines.runs.circumstances import processor
 from baselines.runs.experiment import TOKENS
 from baselines.runs.records import Record, number_of, read_records
-from baselines.runs.summary import EVALUATIONS, METRICS, SUMMARY, packages
+from baselines.runs.summary import CONFIG, EVALUATIONS, METRICS, SUMMARY, packages
 from benchmarks.matrix import NUM_SEEDS, REFERENCE, SETTINGS, SOLO
 from benchmarks.matrix_jobs import noted_beside
 from benchmarks.smollm2 import FOLDER as SMOLLM2
 from benchmarks.update_order import FOLDER, VARIANTS, movement
 
+WATCHING = ("imitation",)
+"""Algorithms that do not play while they learn: what they record as returns are those of the reference."""
 NUM_POINTS = 40
 """Of a curve that is kept: each the mean of so many iterations that there are no more."""
 DIGITS = 4
@@ -29,7 +32,6 @@ EVALUATED = {
     "majority_vote": "untrained, majority vote at equal tokens",
 }
 REFERENCE_ROW = "reference play"
-NOT_OFFERED = "not run: this version of `marft` does not offer it"
 Result = dict[str, object]
 
 
@@ -78,13 +80,14 @@ def run_record(folder: Path) -> Result:
     summary = json.loads((folder / SUMMARY).read_bytes()) if (folder / SUMMARY).is_file() else {}
     if summary.get("stop_reason") not in ("finished", "token_limit") or not trained:
         return {"state": "unfinished", "iterations": len(metrics)}
+    plays = json.loads((folder / CONFIG).read_bytes()).get("algorithm") not in WATCHING
     return {
         "state": "done",
         "final": trained[-1]["mean"],
         "interval": [trained[-1]["low"], trained[-1]["high"]],
         "instances": trained[-1]["num_instances"],
         "iterations": len(metrics),
-        "while_training": while_training(metrics),
+        "while_training": while_training(metrics) if plays else None,
         "tokens": int(sum(number_of(record.get(TOKENS)) or 0.0 for record in metrics)),
         **took(folder),
         "curve": curve(metrics),
@@ -136,7 +139,12 @@ def curve(metrics: Sequence[Record]) -> list[list[float]]:
 def _command(folder: Path) -> str:
     """As it was begun."""
     record = json.loads((folder / "run.json").read_bytes())
-    return shlex.join(["marft", *record["command"][1:]])
+    return _from_here(shlex.join(["marft", *record["command"][1:]]))
+
+
+def _from_here(command: str) -> str:
+    """Where this checkout lies is nobody's business."""
+    return re.sub(r"/\S*?(?=benchmarks/results/)", "", command)
 
 
 def real_model(out: Path, num_seeds: int) -> Result:
@@ -165,8 +173,9 @@ def rows(out: Path, name: str) -> dict[str, Result]:
             kept = json.loads(path.read_bytes())
             wanted = ("mean", "low", "high", "num_instances", "tokens_out", "command")
             found[title] = {"state": "done", **{entry: kept[entry] for entry in wanted}}
+            found[title]["command"] = _from_here(kept["command"])
         else:
-            found[title] = {"state": NOT_OFFERED if key == "majority_vote" else "not run"}
+            found[title] = {"state": "not run"}
     path = out / name / REFERENCE
     found[REFERENCE_ROW] = (
         {"state": "done", **json.loads(path.read_bytes())} if path.is_file() else {"state": "not run"}

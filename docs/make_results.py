@@ -4,8 +4,8 @@ python docs/make_results.py             # from docs/results.json
 python docs/make_results.py FOLDER      # first takes what benchmarks/matrix.py and update_order.py left in FOLDER
 python docs/make_results.py --check     # says, by exit status 1, whether a file is not what docs/results.json says
 
-Only what was run is in it. A cell that was not says so; intervals, profiles and comparisons are of the runs that are
-there, and name their number.
+What a person has to say of it comes from docs/results_remarks.md. Only what was run is in it. A cell that was not says
+so; intervals, profiles and comparisons are of the runs that are there, and name their number.
 """
 
 import json
@@ -26,6 +26,8 @@ from leaderboard.statistics import stratified_interval as interval_of
 
 HERE = Path(__file__).parent
 DATA, PAGE = HERE / "results.json", HERE / "results.md"
+REMARKS = HERE / "results_remarks.md"
+"""What a person has seen in these results; to be written anew when they change."""
 WRITTEN = "<!-- written by docs/make_results.py from docs/results.json -->"
 REFERENCE = "marft_action"
 """Whom the others are compared with by the probability of improvement."""
@@ -84,6 +86,7 @@ def page(data: Data) -> str:
         WRITTEN,
         "# Results",
         _what_was_run(data),
+        *([REMARKS.read_text(encoding="utf-8").strip()] if REMARKS.is_file() else []),
         *[part for task in data["tasks"] for part in _task(data, task)],
         *_together(data),
         *_real_model(data),
@@ -165,7 +168,7 @@ def _while_training(task: str, runs: Sequence[Data]) -> str:
     """What was earned on the way, IQM over seeds."""
     earned = [run["while_training"] for run in runs if run["while_training"] is not None]
     if not earned:
-        return "does not play"
+        return "watches"
     return shown(interval_of({task: earned}, iqm)) if len(earned) >= LEAST_RUNS else f"{earned[0]:.3f}, one seed"
 
 
@@ -223,8 +226,8 @@ def _real_model(data: Data) -> list[str]:
         prose(
             f"SmolLM2-135M on {span(settings['env_id'])}, level {span(settings['level'])}, one try at each sum;",
             f"{settings['token_limit']:,} tokens for each run ([smollm2.py](../benchmarks/smollm2.py)). The settings",
-            "are those of `make train`, which were chosen with MARFT-A. Two seeds say little: their interval is only",
-            "as wide as they lie apart.",
+            "are those of `make train`, which were chosen with MARFT-A: an advantage for it. Few seeds say little; one",
+            "says nothing of how far seeds lie apart.",
         ),
         table(columns, rows),
         table(("beside them", "return, 95 % over instances", "instances", "tokens per play"), _rows(alone, "smollm2")),
@@ -367,7 +370,8 @@ def plot(
         parts.append(text(LEFT - 6, y + 4, f"{share:g}", theme.soft, 12, 'text-anchor="end"'))
     for value, name in ticks:
         x = LEFT + value / most * PLOT_WIDTH
-        parts.append(text(x, bottom + 18, name, theme.soft, 12, 'text-anchor="middle"'))
+        anchor = "end" if value == most else "middle"  # else it would stand out of the picture
+        parts.append(text(x, bottom + 18, name, theme.soft, 12, f'text-anchor="{anchor}"'))
     parts.append(text(LEFT + PLOT_WIDTH / 2, bottom + 36, below, theme.soft, 13, 'text-anchor="middle"'))
     if not lines:
         parts.append(

@@ -19,6 +19,7 @@ class Sampling(Part):
     max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Longest reply in tokens; null if nothing but the environment's limit of characters cut it."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the probability that was drawn from; 1 is all of it."""
     stop: Annotated[tuple[Annotated[Text, StringConstraints(max_length=200)], ...], Field(max_length=16)] = ()
     """Texts that end a reply."""
 
@@ -37,6 +38,7 @@ class ModelPlayer(Part):
     """A language model that plays an agent."""
 
     kind: Literal["model"]
+    """Tells players apart."""
     model: ModelId
     """The base: an id of the hub, or a name that the suite knows."""
     revision: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
@@ -46,6 +48,7 @@ class ModelPlayer(Part):
     weights: Sha256 | None = None
     """Of the safetensors file of its own whole weights, where these were fine-tuned; null if they were not."""
     sampling: Sampling
+    """Its own."""
     prompt: Prompt | None = None
     """null: the environment's own."""
 
@@ -59,16 +62,20 @@ class ScriptPlayer(Part):
     """No model: one of the suite's scripted plays."""
 
     kind: Literal["script"]
+    """Tells players apart."""
     script: ScriptName
+    """Which."""
 
 
 class ChoicePlayer(Part):
     """A policy without a language model that chooses among the texts that the environment offers."""
 
     kind: Literal["choices"]
+    """Tells players apart."""
     library: Line
     """By which it was trained, such as "stable-baselines3 2.7.0"."""
     weights: Sha256 | None = None
+    """Of the safetensors file of its network; null if that is not at hand."""
 
 
 Player: TypeAlias = Annotated[ModelPlayer | ScriptPlayer | ChoicePlayer, Field(discriminator="kind")]

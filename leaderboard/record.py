@@ -52,6 +52,17 @@ def parsed(content: bytes) -> dict[str, Any]:
 
     Raises: MalformedError.
     """
+    record = parsed_any(content)
+    if not isinstance(record, dict):
+        raise MalformedError(f"the record is a {type(record).__name__}, and not an object")
+    return record
+
+
+def parsed_any(content: bytes) -> object:
+    """Any JSON in UTF-8 in which nothing is said twice.
+
+    Raises: MalformedError.
+    """
     try:
         record = json.loads(
             content.decode("utf-8"),
@@ -63,9 +74,8 @@ def parsed(content: bytes) -> dict[str, Any]:
         json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8")  # no lone surrogates
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"the record is no JSON object in UTF-8 as submissions have it ({error})") from error
-    if not isinstance(record, dict):
-        raise MalformedError(f"the record is a {type(record).__name__}, and not an object")
-    return record
+    found: object = record
+    return found
 
 
 def _require_short(record: object) -> None:

@@ -215,12 +215,16 @@ def can_vote(task: Task) -> bool:
 @lru_cache(maxsize=8)
 def environment(task: Task, prompts: tuple[tuple[str, str], ...] = ()) -> FlexMG:
     """The environment of a task, with other system messages for some agents; the same object for the same ones."""
+    return made(task, dict(prompts))
+
+
+def made(task: Task, prompts: Prompts) -> FlexMG:
+    """A new environment of a task, with other system messages for some agents."""
     env = make(task.env_id, task.level, task.options)
     if not prompts:
         return env
-    told = dict(prompts)
     members = [
-        _told(member, told.get(agent)) for agent, member in zip(env.possible_agents, env.team_members, strict=True)
+        _told(member, prompts.get(agent)) for agent, member in zip(env.possible_agents, env.team_members, strict=True)
     ]
     return make(task.env_id, task.level, {**task.options, "team": members})
 

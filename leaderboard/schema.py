@@ -70,7 +70,9 @@ class Training(Part):
     tokens: Count | None = None
     """Sampled while training, by all agents together; null if unknown."""
     seed: Count | None = None
+    """Of the run."""
     hardware: Line = ""
+    """On which it was trained."""
 
 
 class Scores(Part):
@@ -105,6 +107,7 @@ class TaskResult(Part):
     """One task of a track, who played it, and what came of it."""
 
     env_id: EnvId
+    """Of the catalogue, with its version."""
     level: Word | None
     """null where an environment has no levels."""
     options: Annotated[dict[Word, Option], Field(max_length=16)] = {}  # noqa: RUF012  # pydantic copies it
@@ -128,6 +131,7 @@ class TaskResult(Part):
     tokens: Sha256
     """Of the compressed record of tokens."""
     scores: Scores
+    """What was earned, and at what cost."""
 
     @model_validator(mode="after")
     def _says_how_it_was_trained(self) -> Self:
@@ -158,11 +162,13 @@ class Submission(Part):
     """One team's entry in one track of one season."""
 
     schema_version: Literal[1]
+    """Of this format."""
     suite_version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9A-Za-z+-]{1,20}){1,4}$")]
     """Of the marft-envs that played."""
     season: Word | Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(-[0-9]{1,2})?$")]
     """Whose seeds were played."""
     track: Word
+    """Whose tasks were played."""
     name: Name
     """Of the team."""
     contact: Line
@@ -178,6 +184,7 @@ class Submission(Part):
     notes: Annotated[Text, StringConstraints(max_length=2_000)] = ""
     """Anything else that a reader should know."""
     tasks: Annotated[tuple[TaskResult, ...], Field(min_length=1, max_length=MAX_TASKS)]
+    """Each once."""
     digest: Sha256
     """Of all of this record but the digest: see `digest_of`."""
 

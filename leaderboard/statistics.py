@@ -55,7 +55,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two teams on the same instances."""
+    """Two teams on the same instances, of one task or, as a mean over tasks, of several."""
 
     difference: Interval
     """Mean over instances of the first one's score less the second one's."""
@@ -105,7 +105,7 @@ def stratified_interval(
     """
     strata = _strata(scores)
     rng = np.random.default_rng(seed)
-    drawn = np.concatenate([_resampled(runs, num_resamples, rng) for runs in strata], axis=-1)
+    drawn = np.concatenate([resampled(runs, num_resamples, rng) for runs in strata], axis=-1)
     return _interval(statistic(np.concatenate(strata)), statistic(drawn), confidence)
 
 
@@ -123,8 +123,23 @@ def cluster_interval(
     Raises: ValueError as `stratified_interval`.
     """
     means = np.sort([float(mean(values)) for values in _strata(values_by_cluster)])
-    drawn = _resampled(means, num_resamples, np.random.default_rng(seed))
+    drawn = resampled(means, num_resamples, np.random.default_rng(seed))
     return _interval(mean(means), mean(drawn), confidence)
+
+
+def resampled(runs: Floats, num_resamples: int, rng: np.random.Generator) -> Floats:
+    """(num_resamples, n): as many as there are, drawn with replacement."""
+    if num_resamples < 1:
+        raise ValueError(f"num_resamples is {num_resamples}; it must be at least 1")
+    return np.asarray(runs[rng.integers(len(runs), size=(num_resamples, len(runs)))])
+
+
+def tails(confidence: float) -> tuple[float, float]:
+    """Shares of a distribution at which an interval ends: 0.95 -> (0.025, 0.975)."""
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence is {confidence}; it must lie strictly between 0 and 1")
+    tail = (1.0 - confidence) / 2.0
+    return tail, 1.0 - tail
 
 
 # -- profiles and comparisons ------------------------------------------------------------------------------------------
@@ -145,8 +160,8 @@ def performance_profile(
     strata, points = _strata(scores), np.asarray(thresholds, dtype=np.float64)
     rng = np.random.default_rng(seed)
     found = np.mean([_shares_above(runs, points) for runs in strata], axis=0)
-    drawn = np.mean([_shares_above(_resampled(runs, num_resamples, rng), points) for runs in strata], axis=0)
-    low, high = np.quantile(drawn, _tails(confidence), axis=0)
+    drawn = np.mean([_shares_above(resampled(runs, num_resamples, rng), points) for runs in strata], axis=0)
+    low, high = np.quantile(drawn, tails(confidence), axis=0)
     return Profile(points, found, low, high)
 
 
@@ -172,7 +187,7 @@ def probability_of_improvement(
     rng = np.random.default_rng(seed)
     found = np.mean([_win_share(one, other) for one, other in pairs], axis=0)
     drawn = [
-        _win_share(_resampled(one, num_resamples, rng), _resampled(other, num_resamples, rng)) for one, other in pairs
+        _win_share(resampled(one, num_resamples, rng), resampled(other, num_resamples, rng)) for one, other in pairs
     ]
     return _interval(found, np.mean(drawn, axis=0), confidence)
 
@@ -218,24 +233,9 @@ def _strata(scores: Mapping[str, Sequence[float]] | Mapping[Hashable, Sequence[f
     return strata
 
 
-def _resampled(runs: Floats, num_resamples: int, rng: np.random.Generator) -> Floats:
-    """(num_resamples, n): as many as there are, drawn with replacement."""
-    if num_resamples < 1:
-        raise ValueError(f"num_resamples is {num_resamples}; it must be at least 1")
-    drawn: Floats = runs[rng.integers(len(runs), size=(num_resamples, len(runs)))]
-    return drawn
-
-
 def _interval(estimate: Floats, drawn: Floats, confidence: float) -> Interval:
-    low, high = np.quantile(drawn, _tails(confidence))
+    low, high = np.quantile(drawn, tails(confidence))
     return Interval(float(estimate), float(low), float(high))
-
-
-def _tails(confidence: float) -> tuple[float, float]:
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence is {confidence}; it must lie strictly between 0 and 1")
-    tail = (1.0 - confidence) / 2.0
-    return tail, 1.0 - tail
 
 
 def _shares_above(runs: Floats, thresholds: Floats) -> Floats:

@@ -38,7 +38,7 @@ from leaderboard.replaying import (
 from leaderboard.schema import RECORD, SCHEMA_VERSION, Player, TaskResult, Training, sha256_of
 from leaderboard.scores import Played, Tokens, scores_of
 from leaderboard.token_counts import problem_of, written_tokens
-from leaderboard.tracks import NUM_INSTANCES, SEASONS, Task, find_task, require_season
+from leaderboard.tracks import SEASONS, Task, find_task, require_season
 from leaderboard.unpacking import unpacked_lines
 from marft_envs import Episode, log_lines
 
@@ -124,8 +124,9 @@ def _prepared(entrant: Entrant, played: PlayedTask) -> Prepared:
     """The task here and now. Raises: TrackError, MalformedError if it is none of the track's, or played otherwise."""
     task = played.task
     require_season(entrant.season)
-    if find_task(entrant.track, task.env_id, task.level, task.options) != task:
-        raise TrackError(f"{task.key} is played with {NUM_INSTANCES} instances, and not with {task.num_instances}")
+    known = find_task(entrant.track, task.env_id, task.level, task.options)
+    if known != task:
+        raise TrackError(f"{task.key} is played on {known.num_instances} instances, and not on {task.num_instances}")
     now = prepared(entrant.season, task)
     if now.problem:
         raise TrackError(f"{task.key}: {now.problem}")

@@ -28,6 +28,8 @@ from leaderboard.names import task_key
 NUM_INSTANCES = 200
 """Of every task of a fixed track."""
 OPEN = "open"
+OPEN_INSTANCES = 200
+"""Of every task of the open track."""
 SEASONS = ("2026",)
 """Those that were opened, the newest last."""
 MAX_DRAWS_PER_INSTANCE = 20
@@ -119,7 +121,7 @@ def find_task(track: str, env_id: str, level: str | None, options: Mapping[str, 
                 raise TrackError(
                     f"{env_id}: option {name!r} may not be set; open tasks may set {', '.join(sorted(OPEN_OPTIONS))}"
                 )
-        return Task(env_id, level, dict(options), NUM_INSTANCES)
+        return Task(env_id, level, dict(options), OPEN_INSTANCES)
     wanted = task_key(env_id, level, options)
     for task in tasks:
         if task.key == wanted:

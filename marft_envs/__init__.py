@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from marft_envs.clock import ClockMG
     from marft_envs.course import Timing, critical_path_us, timing
     from marft_envs.dependencies import Dependencies
-    from marft_envs.drawing.page import PAGE_MARK, draw_page
+    from marft_envs.drawing.page import PAGE_MARK, as_html, draw_page
     from marft_envs.drawing.record import Record, record_of, retell
     from marft_envs.drawing.still import still_svg
     from marft_envs.episode import play, replay
@@ -82,6 +82,7 @@ __all__ = [
     "UnknownEnvironmentError",
     "Variants",
     "__version__",
+    "as_html",
     "cache_dir",
     "check_env",
     "critical_path_us",
@@ -132,6 +133,7 @@ _HOMES = {
     "Timing": "course",
     "Turn": "records",
     "Variants": "profiles",
+    "as_html": "drawing.page",
     "cache_dir": "cache",
     "check_env": "check",
     "critical_path_us": "course",

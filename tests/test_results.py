@@ -118,7 +118,7 @@ def test_a_run_that_does_not_play_earns_nothing_on_the_way(data: dict[str, Any])
     for cell in data["cells"]:
         if cell["algorithm"] == "mappo" and cell["state"] == "done":
             cell["while_training"] = None
-    assert line_of(make_results.page(data), "`mappo`", "1")[4] == "does not play"
+    assert line_of(make_results.page(data), "`mappo`", "1")[4] == "watches"
 
 
 def test_cells_that_were_not_run_say_so_and_have_no_figure(data: dict[str, Any]) -> None:

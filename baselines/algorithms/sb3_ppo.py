@@ -155,6 +155,14 @@ class Sb3Ppo:
         return self.ppo.policy
 
     @property
+    def library(self) -> str:
+        return f"stable-baselines3 {stable_baselines3.__version__}"
+
+    @property
+    def weights(self) -> str:
+        return POLICY
+
+    @property
     def versions(self) -> dict[str, str]:
         return {"stable-baselines3": stable_baselines3.__version__}
 
@@ -223,6 +231,10 @@ class _Spaces(gymnasium.Env[Observations, int]):
     def __init__(self, num_features: int, num_numbers: int) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (num_features,), np.float32)
         self.action_space = gymnasium.spaces.Discrete(num_numbers)  # type: ignore[assignment]  # of numpy's integers
+
+
+LEARNER = Sb3Ppo
+"""By which `marft evaluate` plays a checkpoint."""
 
 
 def train(config: Config, *, resume_from: ResumePoint | None = None, quiet: bool = False) -> Summary:

@@ -107,10 +107,16 @@ class Evaluate:
         self._check()
         with working("loading torch"), extra_required("train", "`marft evaluate`"):
             import baselines.commands.teams  # noqa: F401  # what follows needs it
+            from baselines.commands.choosing import evaluate_learner, learner_behind, require_known
+        learner = learner_behind(self.checkpoint)
+        if learner is not None:
+            require_known(self, Evaluate())
         if self.submission is not None:
             from baselines.commands.submission import enter
 
             return enter(self, self.submission)
+        if learner is not None:
+            return evaluate_learner(self, *learner)
         options = self.env_options | ({} if self.team is None else {"team": self.team})
         cast = self.cast(self.env_id, options)
         results = self.evaluated(cast)

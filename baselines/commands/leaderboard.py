@@ -16,7 +16,7 @@ from baselines.errors import ConfigError, extra_required
 
 if TYPE_CHECKING:
     from baselines.commands.terminal import Command
-    from leaderboard.validate import Report
+    from leaderboard.report import Report
 
 INVALID = 1
 """Exit status if a submission breaks a rule."""
@@ -55,7 +55,7 @@ class Validate:
 
 def _tell(reports: Sequence["Report"]) -> None:
     """For people: a table of what was recomputed, then what is wrong."""
-    from leaderboard.validate import MOST_FINDINGS
+    from leaderboard.report import MOST_FINDINGS
 
     for report in reports:
         submission = report.submission
@@ -244,6 +244,91 @@ class Pack:
 
 
 @dataclass(frozen=True)
+class Page:
+    """Build the leaderboard's pages from submissions: files that a browser opens, without server or network."""
+
+    submissions: Positional[Annotated[tuple[Path, ...], shown("PATH ...")]]
+    """Folders, or zip archives of them. Each is validated first."""
+    out: Annotated[Path, shown("FOLDER")]
+    """Where the pages go. What was written there last time is replaced, other files stay."""
+    reruns: Annotated[Path | None, shown("FILE")] = None
+    """What maintainers found who played entries again: the record of `marft rerun --output`."""
+    docs: str = ""
+    """Address of the suite's documentation, for links to it. Default: no links."""
+    transcripts: bool = True
+    """Whether episodes are drawn."""
+    processes: OptionalInt = None
+    """That replay. Default: one for each core."""
+
+    def run(self) -> int:
+        """Validate and draw."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.page import write_page
+
+        if not self.submissions:
+            raise ConfigError("there is nothing to show; give the folders of submissions, or their archives")
+        for path in (*self.submissions, *([] if self.reruns is None else [self.reruns])):
+            if not path.exists():
+                raise ConfigError(f"there is nothing at {path}; check the path")
+        with _progress("pages") as status:
+            first = write_page(
+                self.submissions,
+                self.out,
+                reruns=self.reruns,
+                docs=self.docs,
+                transcripts=self.transcripts,
+                num_processes=self.processes,
+                status=status,
+            )
+        say(f"{first}: open it in a browser")
+        return 0
+
+
+@dataclass(frozen=True)
+class Export:
+    """Print a submission in the format of Every Eval Ever, once it is found valid."""
+
+    submission: Positional[Path]
+    """Its folder, or its archive."""
+
+    def run(self) -> int:
+        """Validate and print."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.export import every_eval_ever
+            from leaderboard.validate import validate
+
+        if not self.submission.exists():
+            raise ConfigError(f"there is nothing at {self.submission}; give the folder of a submission, or its archive")
+        with _progress(str(self.submission)) as status:
+            report = validate(self.submission, status=status)
+        if not report.is_valid:
+            _tell([report])
+            return INVALID
+        say(json.dumps(every_eval_ever(report), ensure_ascii=False, indent=1))
+        return 0
+
+
+@dataclass(frozen=True)
+class Comment:
+    """Print a comment for a pull request, in Markdown, from what `validate --format json` has printed."""
+
+    verdict: Positional[Path]
+    """The file; nothing in it is believed. Without one the comment says that there is none."""
+
+    def run(self) -> int:
+        """Print it."""
+        with extra_required("leaderboard", "`marft leaderboard`"):
+            from leaderboard.verdict import MAX_BYTES, comment_on
+
+        content = None
+        if self.verdict.is_file() and not self.verdict.is_symlink():
+            with self.verdict.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        say(comment_on(content).rstrip("\n"))
+        return 0
+
+
+@dataclass(frozen=True)
 class Schema:
     """Print the JSON schema of submission.json."""
 
@@ -274,7 +359,17 @@ def _progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
 def parse(arguments: Sequence[str]) -> "Command":
     """The command behind `marft leaderboard`."""
     command: Command = tyro.extras.subcommand_cli_from_dict(
-        {"validate": Validate, "tracks": Tracks, "seeds": Seeds, "script": Script, "pack": Pack, "schema": Schema},
+        {
+            "validate": Validate,
+            "tracks": Tracks,
+            "seeds": Seeds,
+            "script": Script,
+            "pack": Pack,
+            "page": Page,
+            "export": Export,
+            "comment": Comment,
+            "schema": Schema,
+        },
         prog="marft leaderboard",
         description=DESCRIPTION,
         args=list(arguments) or ["--help"],

@@ -3,25 +3,28 @@
 Loads torch, so `marft evaluate` imports it only when somebody enters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baselines.commands.choosing import learner_behind, played_greedily, restored
 from baselines.commands.terminal import note, say, working
-from baselines.errors import ConfigError, extra_required
+from baselines.errors import ConfigError, EnvironmentKindError, extra_required
 
 with extra_required("leaderboard", "`marft evaluate --submission`"):
-    from baselines.entry import Played, played_task
+    from baselines.entry import Played, chosen_task, played_task
     from leaderboard.replaying import environment
     from leaderboard.schema import RECORD, TaskResult
     from leaderboard.submit import Entrant, add_task, entrant_of
     from leaderboard.tracks import OPEN, Task, find_task, seeds_of, tasks_of
 
+from baselines.rollouts.collect import Task as Play
 from baselines.runs.checkpoint_loading import load_checkpoint
 from baselines.runs.circumstances import processor
-from baselines.runs.experiment import sampling_for
+from baselines.runs.experiment import ExperimentConfig, easiest_with_test, make_env, sampling_for
 from baselines.runs.trained_settings import trained_settings
+from marft_envs import FlexMG
 
 if TYPE_CHECKING:
     from baselines.commands.evaluate import Evaluate
@@ -65,7 +68,13 @@ def _require_fitting(asked: "Evaluate") -> None:
 def _entrant(asked: "Evaluate", folder: Path) -> "Entrant":
     """Who enters: as the folder says if it holds an entry, else as the options do."""
     if (folder / RECORD).is_file():
-        return entrant_of(folder)
+        found = entrant_of(folder)
+        if found.track != asked.track:
+            raise ConfigError(
+                f"{folder} holds an entry whose track is {found.track!r}, and this one's is {asked.track!r}; choose "
+                f"another folder, or --track {found.track}"
+            )
+        return found
     return Entrant(
         track=asked.track,
         name=asked.entrant or folder.resolve().name,
@@ -79,13 +88,13 @@ def _tasks(asked: "Evaluate") -> "Sequence[Task]":
     """What is to be played. Raises: TrackError, ConfigError."""
     env_id = asked.env_id
     if env_id is None and asked.checkpoint is not None:
-        env_id = trained_settings(load_checkpoint(asked.checkpoint)).env_id
+        env_id = _trained_on(asked.checkpoint)
     if asked.track == OPEN:
         if env_id is None:
             raise ConfigError("track open plays one environment; give --env-id")
-        level = asked.level[0] if asked.level else _default_level(env_id)
         options = asked.env_options | ({} if asked.team is None else {"team": asked.team})
-        return [find_task(OPEN, env_id, level, options)]  # type: ignore[arg-type]  # the schema refuses floats
+        task = find_task(OPEN, env_id, None, options)  # type: ignore[arg-type]  # the schema refuses floats
+        return [replace(task, level=asked.level[0] if asked.level else _easiest(task))]
     tasks = [
         task
         for task in tasks_of(asked.track)
@@ -98,13 +107,33 @@ def _tasks(asked: "Evaluate") -> "Sequence[Task]":
     return tasks
 
 
-def _default_level(env_id: str) -> str | None:
-    env = environment(Task(env_id, None))
-    return env.levels[0] if env.levels else None
+def _trained_on(checkpoint: Path) -> str:
+    found = load_checkpoint(checkpoint)
+    config = found.state.get("config")
+    if learner_behind(checkpoint) is not None and isinstance(config, Mapping):
+        return str(config["env_id"])
+    return trained_settings(found).env_id
+
+
+def _easiest(task: "Task") -> str | None:
+    """The first level that holds instances out; None where there are no levels."""
+    probe = make_env(task.env_id, "train", dict(task.options))
+    if not isinstance(probe, FlexMG):
+        raise EnvironmentKindError(
+            f"{task.env_id} is no FlexMG environment, so nobody can replay it; choose another one"
+        )
+    return easiest_with_test(ExperimentConfig(env_id=task.env_id, env_options=dict(task.options)), probe)
 
 
 def _played(asked: "Evaluate", folder: Path, entrant: "Entrant", task: "Task") -> "TaskResult":
     seeds = seeds_of(entrant.season, task)
+    learner = learner_behind(asked.checkpoint)
+    if learner is not None:
+        found, module = learner
+        run = restored(found, module, asked, {"env_options": dict(task.options), "level": task.level})
+        rollouts = played_greedily(run, [Play(seed, task.level) for seed in seeds]).rollouts
+        own = run.learner.library, run.learner.weights
+        return add_task(folder, entrant, chosen_task(task, seeds, environment(task), found, *own, rollouts))
     at = replace(asked, level=() if task.level is None else (task.level,))
     cast = at.cast(task.env_id, dict(task.options))
     cast = replace(cast, settings=replace(cast.settings, env_options=dict(task.options), level=task.level))

@@ -57,6 +57,11 @@ def draw_page(records: Sequence[Record], *, first: int = 0, of: int | None = Non
     return document(_head(title), body)
 
 
+def as_html(words: str) -> str:
+    """A text as HTML for other pages: escaped, and marks of the class `unseen` for what cannot be seen in it."""
+    return str(joined([words]))
+
+
 @lru_cache
 def _source(*names: str) -> str:
     return "\n".join([Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names])

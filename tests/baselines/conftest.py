@@ -95,3 +95,16 @@ def load_team(tiny_model: Path) -> Callable[..., Team]:
         return team if fresh else perturb(team, scale)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def relay_run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A team that was trained for two iterations."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    words = ["train", "marft_action", "--env-id", "collab/sum_relay-v0", "--level", "easy", "--no-curriculum"]
+    words += ["--model", tiny_model, "--num-iterations", "2", "--episodes-per-iteration", "4", "--few-shot", "0"]
+    words += ["--samples-per-instance", "2", "--eval-instances", "2", "--max-new-tokens", "4", "--threads", "1"]
+    from baselines.cli import main
+
+    assert main([str(word) for word in [*words, "--run-dir", folder]]) == 0
+    return folder
