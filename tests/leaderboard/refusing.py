@@ -53,7 +53,7 @@ def _refused(path: str) -> dict[str, object]:
 
 def main() -> None:
     tracks.TRACKS.update(TASKS)  # type: ignore[attr-defined]  # a dict
-    tracks.NUM_INSTANCES = 2
+    tracks.OPEN_INSTANCES = 2
     assert validate(sys.argv[1], num_processes=1).is_valid
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_refused(json.loads(line))) + "\n")
