@@ -133,6 +133,11 @@ class TeamView:
     """Scopes of several tasks, all of which it has played."""
 
     @property
+    def is_scripted(self) -> bool:
+        """Whether no model plays anywhere."""
+        return all(entry.division == "scripted" for entry in self.team.entries)
+
+    @property
     def has_untrained(self) -> bool:
         """Whether somebody played with the same models as they came."""
         return any(one.untrained for one in self.tasks.values())
