@@ -76,11 +76,11 @@ def cell(folder: Path, task: str, algorithm: str, seed: int) -> Result:
 def run_record(folder: Path) -> Result:
     """What a run came to, or how far it is."""
     metrics, evaluations = read_records(folder / METRICS), read_records(folder / EVALUATIONS)
-    plays = json.loads((folder / CONFIG).read_bytes()).get("algorithm") not in WATCHING
     trained = [record for record in evaluations if record.get("name") == "trained"]
     summary = json.loads((folder / SUMMARY).read_bytes()) if (folder / SUMMARY).is_file() else {}
     if summary.get("stop_reason") not in ("finished", "token_limit") or not trained:
         return {"state": "unfinished", "iterations": len(metrics)}
+    plays = json.loads((folder / CONFIG).read_bytes()).get("algorithm") not in WATCHING
     return {
         "state": "done",
         "final": trained[-1]["mean"],

@@ -24,6 +24,8 @@ from leaderboard.tracks import Task
 from leaderboard.unpacking import unpacked_lines
 
 Kind = Literal["log", "tokens"]
+MAX_UNPACKED_BYTES = 1_000_000_000
+"""Of all files together: 64 plays of each instance of a track in words have some 300 MB."""
 
 
 @dataclass
@@ -35,6 +37,8 @@ class Checking:
     tasks: Sequence[Task]
     report: Report
     status: Status
+    _looked_at: int = 0
+    """Bytes of files, unpacked."""
 
     def look(self) -> None:
         """At all files: whether they are those of the record, and unpack to no more than they may.
@@ -49,7 +53,7 @@ class Checking:
                     told = f"{name} has the digest {found}, and the record says {said}"
                     self.report.find("digest", f"tasks.{place}.{kind}", told)
                     continue
-                lines = unpacked_lines(packed, name)
+                lines = self._counted_lines(unpacked_lines(packed, name))
                 deque(episodes_in(lines, name) if kind == "log" else lines, maxlen=0)  # for the errors alone
             self.status("files", place + 1, len(self.tasks))
 
@@ -62,6 +66,15 @@ class Checking:
         for place, now in enumerate(here):
             if self._is_playable(place, now) and self._has_seeds(place, now) and not self.report.is_full:
                 self._replay(place, now, workers)
+
+    def _counted_lines(self, lines: Iterator[bytes]) -> Iterator[bytes]:
+        """The same lines. Raises: UnsafeArchiveError if all that were looked at are more than a submission has."""
+        for line in lines:
+            self._looked_at += len(line)
+            if self._looked_at > MAX_UNPACKED_BYTES:
+                told = f"all files together unpack to more than {MAX_UNPACKED_BYTES:,} bytes"
+                raise UnsafeArchiveError(f"{told}; no submission needs that: play less often")
+            yield line
 
     def _file(self, place: int, kind: Kind) -> tuple[str, str]:
         """The name of one of a task's files, and its digest as the record says it."""

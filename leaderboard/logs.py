@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from leaderboard.errors import UnsafeArchiveError
 from leaderboard.tracks import MAX_TURNS
@@ -44,5 +45,10 @@ def seed_in(header: bytes) -> int | None:
 
 
 def seeds_in(episodes: Iterable[Sequence[bytes]], most: int) -> list[int | None]:
-    """Those of the first `most` episodes; all others are looked at, too, and not kept."""
-    return [seed_in(lines[0]) for number, lines in enumerate(episodes) if number < most]
+    """Those of the first `most` episodes, or of the first to the one that names none: nothing behind it is read."""
+    found: list[int | None] = []
+    for lines in islice(episodes, most):
+        found.append(seed_in(lines[0]))
+        if found[-1] is None:
+            break
+    return found

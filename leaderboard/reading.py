@@ -19,5 +19,5 @@ def logged_episodes(path: str | Path, key: str) -> tuple[Sequence[Episode], Sequ
     """
     with open_files(path) as files:
         log, tokens = (files.read(name(key), MAX_PACKED_BYTES) for name in (log_name, tokens_name))
-    episodes = list(read_episodes(unpacked_lines(log, log_name(key)), log_name(key), strict=True))
+    episodes = list(read_episodes(unpacked_lines(log, log_name(key)), log_name(key)))
     return episodes, list(read_tokens(unpacked_lines(tokens, tokens_name(key)), tokens_name(key)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from leaderboard.schema import Scores
-from marft_envs import Episode, timing
+from marft_envs import Episode, critical_path_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,6 @@ class Tokens:
 
 def played(episode: Episode, answer: str | None) -> Played:
     """Of a replayed episode; `answer` is what the environment says that it arrived at."""
-    course = timing(episode)
     return Played(
         seed=episode.seed,
         returns=dict(episode.returns),
@@ -47,8 +46,8 @@ def played(episode: Episode, answer: str | None) -> Played:
         answer=answer,
         turns=len(episode.turns),
         chars=sum(len(turn.action) for turn in episode.turns),
-        simulated_us=course.makespan_us,
-        critical_path_us=course.critical_path_us,
+        simulated_us=max((turn.finish_us for turn in episode.turns), default=0),
+        critical_path_us=critical_path_us(episode),
     )
 
 

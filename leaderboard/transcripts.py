@@ -94,7 +94,7 @@ def _records(team: Team, played: PlayedTask, places: Sequence[int]) -> Iterator[
     env = environment(played.task, tuple(sorted(prompts_of(played.result.players).items())))
     lines = _at(episodes_in(unpacked_lines(packed, name), name), places)
     for one in lines:
-        (episode,) = read_episodes(one, name, strict=True)
+        (episode,) = read_episodes(one, name)
         yield record_of(env, replay(episode, env))
 
 

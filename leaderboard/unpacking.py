@@ -12,6 +12,8 @@ MAX_LINE_BYTES = 1_000_000
 MAX_LINES = 1_000_000
 """Of a log: no line of one has less than 80 bytes, and most have twice as many."""
 
+_MARK = b"\x1f\x8b\x08\x00"
+"""How gzip begins that holds nothing but what is packed. Source: RFC 1952."""
 _CHUNK = 1 << 16
 """Of what is packed: what a piece of it unpacks to is not all at once in memory either."""
 
@@ -43,6 +45,8 @@ def _short(line: bytes, name: str) -> bytes:
 
 
 def _unpacked(packed: bytes, name: str) -> Iterator[bytes]:
+    if packed[: len(_MARK)] != _MARK:
+        raise UnsafeArchiveError(f"{name} is no gzip without a file's name or a comment; write the log again")
     gzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     size = 0
     for begins in range(0, len(packed), _CHUNK):

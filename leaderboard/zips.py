@@ -53,6 +53,12 @@ class ZipFiles(Files):
     def names(self) -> Sequence[str]:
         return sorted(self._members)
 
+    def read(self, name: str, limit: int) -> bytes:
+        content = super().read(name, limit)
+        if len(content) != self._members[name].file_size:
+            raise UnsafeArchiveError(f"{name} is said to have {self._members[name].file_size:,} bytes; {_PACK}")
+        return content
+
     def _open(self, name: str) -> IO[bytes]:
         return self._archive.open(self._members[name])
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from marft_envs.check import CheckReport, CheckResult, check_env
     from marft_envs.check.subject import SCRIPTED_PLAYS
     from marft_envs.clock import ClockMG
-    from marft_envs.course import Timing, timing
+    from marft_envs.course import Timing, critical_path_us, timing
     from marft_envs.dependencies import Dependencies
     from marft_envs.drawing.page import PAGE_MARK, as_html, draw_page
     from marft_envs.drawing.record import Record, record_of, retell
@@ -85,6 +85,7 @@ __all__ = [
     "as_html",
     "cache_dir",
     "check_env",
+    "critical_path_us",
     "draw_page",
     "flatten_messages",
     "known_options",
@@ -135,6 +136,7 @@ _HOMES = {
     "as_html": "drawing.page",
     "cache_dir": "cache",
     "check_env": "check",
+    "critical_path_us": "course",
     "draw_page": "drawing.page",
     "flatten_messages": "transcript",
     "known_options": "options",

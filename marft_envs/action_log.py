@@ -19,8 +19,7 @@ Lines end with a line feed and nothing else; UTF-8, with every character as it i
 import json
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -64,6 +63,8 @@ _OPTIONAL: Mapping[str, Mapping[str, type]] = {
     "end": {"measurements": list, "cuts": list, "early": list},
 }
 """Fields that are left out where they are empty; logs from before there were any have none."""
+_OF_TURN = tuple([name for name in _FIELDS["turn"] if name != "rewards"])
+"""The fields of a turn itself."""
 _MOST = sys.float_info.max
 """Of a reward: JSON has no bound for its whole numbers, and NaN is no number."""
 _MOST_CHARS = 2**53 - 1
@@ -145,7 +146,8 @@ def log_lines(episode: Episode) -> Iterator[str]:
         is_late = event.turn < 0 or event.round != episode.turns[event.turn].round
         rewards.setdefault(event.turn, []).append((*paid, event.round) if is_late else paid)
     for turn in episode.turns:
-        yield _line(kind="turn", **asdict(turn), rewards=rewards.get(turn.index, []))
+        values = {name: getattr(turn, name) for name in _OF_TURN}  # not asdict, which copies texts deeply, slowly
+        yield _line(kind="turn", **values, rewards=rewards.get(turn.index, []))
     yield _line(
         kind="end",
         terminated=episode.terminated,
@@ -165,7 +167,7 @@ def _filled(**values: object) -> dict[str, object]:
 
 def _line(**values: object) -> str:
     try:
-        line = json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
+        line = _ENCODER.encode(values) + "\n"
         line.encode("utf-8")
     except (TypeError, ValueError) as error:
         raise LogError(
@@ -231,34 +233,31 @@ def read_log(path: str | Path) -> list[Episode]:
         raise LogError(f"{path}: cannot be read ({error.strerror}); check the path of the log") from error
 
 
-def read_episodes(lines: Iterable[bytes], name: str = "log", *, strict: bool = False) -> Iterator[Episode]:
+def read_episodes(lines: Iterable[bytes], name: str = "log") -> Iterator[Episode]:
     """The episodes of a log that lies elsewhere than in a file of its own, one after another.
+
+    What no line has is not read. To see that there is nothing of the kind, compare the lines with `log_lines`.
 
     Args:
         lines: Of the log, each with or without its line feed.
         name: Of the log, for messages.
-        strict: Also refuse what is merely not read: a field that no line has, or one that is there twice. Such a log
-            says the same to everybody.
 
     Raises: LogError as `read_log`; whatever `lines` raises.
     """
-    parsed = _parsed_lines(name, lines, _once if strict else None)
+    parsed = _parsed_lines(name, lines)
     for where, header in parsed:
         yield _read_episode(where, header, parsed)
 
 
 Line = tuple[str, dict[str, Any]]
 """(file:line, what it holds)."""
-_Pairs = list[tuple[str, Any]]
 
 
-def _parsed_lines(
-    name: str, lines: Iterable[bytes], read_object: Callable[[_Pairs], dict[str, Any]] | None
-) -> Iterator[Line]:
+def _parsed_lines(name: str, lines: Iterable[bytes]) -> Iterator[Line]:
     for number, line in enumerate(lines, start=1):
         where = f"{name}:{number}"
         try:
-            value = json.loads(line.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=read_object)
+            value = _DECODER.decode(line.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise LogError(f"{where}: is no JSON in UTF-8 ({error}); {_WAY_OUT}") from error
         kind = value.get("kind") if isinstance(value, dict) else None
@@ -266,34 +265,30 @@ def _parsed_lines(
             raise LogError(f"{where}: is no episode, turn or end; {_WAY_OUT}")
         if kind == "episode" and value.get("format") != FORMAT:
             raise LogError(
-                f"{where}: has format {value.get('format')!r}, this version reads {FORMAT}; "
+                f"{where}: has format {value.get('format')!r:.60}, this version reads {FORMAT}; "
                 "read it with the version of marft-envs that wrote it"
             )
-        optional = [(field, wanted) for field, wanted in _OPTIONAL[kind].items() if field in value]
-        for field, kind_of_value in (*_FIELDS[kind].items(), *optional):
-            if type(value.get(field)) is not kind_of_value:
-                raise LogError(
-                    f"{where}: {kind}.{field} is {value.get(field)!r:.60}, not of type {kind_of_value.__name__}; "
-                    f"{_WAY_OUT}"
-                )
-        if read_object and len(value) != 1 + len(_FIELDS[kind]) + len(optional):
-            unknown = next(field for field in value if field not in {"kind", *_FIELDS[kind], *_OPTIONAL[kind]})
-            raise LogError(f"{where}: {kind} has a field {unknown!r:.60}, which no log has; {_WAY_OUT}")
+        for field, wanted in _FIELDS[kind].items():
+            if type(value.get(field)) is not wanted:
+                raise _of_another_type(where, value, field, wanted)
+        for field, wanted in _OPTIONAL[kind].items():
+            if field in value and type(value[field]) is not wanted:
+                raise _of_another_type(where, value, field, wanted)
         yield where, value
+
+
+def _of_another_type(where: str, value: dict[str, Any], field: str, wanted: type) -> LogError:
+    told = f"{value['kind']}.{field} is {value.get(field)!r:.60}, not of type {wanted.__name__}"
+    return LogError(f"{where}: {told}; {_WAY_OUT}")
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number")
 
 
-def _once(pairs: _Pairs) -> dict[str, Any]:
-    """An object, of which no name stands there twice: one reader would take the first, another the last."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"{twice!r:.60} is there twice")
-    return found
-
+# Made once: `json.loads` and `json.dumps` make one for every line.
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 _WAY_OUT = "take the broken episode out, from its header to its end line, or restore the file"
 
@@ -342,7 +337,7 @@ def _hears(where: str, header: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _turn(where: str, line: dict[str, Any]) -> Turn:
-    values = {name: line[name] for name in _FIELDS["turn"] if name != "rewards"}
+    values = {name: line[name] for name in _OF_TURN}
     if not 0 <= line["shortened"] <= _MOST_CHARS:
         raise LogError(f"{where}: turn.shortened is {shown(line['shortened'])}, no number of characters; {_WAY_OUT}")
     if not all(type(parent) is int and 0 <= parent < line["index"] for parent in line["parents"]):

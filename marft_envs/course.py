@@ -79,6 +79,12 @@ def timing(episode: Episode) -> Timing:
     )
 
 
+def critical_path_us(episode: Episode) -> int:
+    """That of `timing` alone, for those who want nothing else of very many episodes."""
+    own = _turns_by_agent(episode)
+    return _critical_path(episode.turns, _read(episode, own), own)[1]
+
+
 def reads(episode: Episode) -> list[tuple[int, ...]]:
     """For every turn, the indices of the turns of others whose words are new in it: what it depends on."""
     return _read(episode, _turns_by_agent(episode))

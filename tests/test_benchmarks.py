@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import env_steps, lookahead, math_answers, sandbox, sandbox_soak
+from benchmarks import env_steps, lookahead, math_answers, replay, sandbox, sandbox_soak
 from marft_envs.sandbox.runs import Run, Script
 
 OURS = [name for name in env_steps.contestants() if not name.startswith("TextArena")]
@@ -200,3 +200,22 @@ def test_lookahead_counts_the_turns_of_a_batch_and_compares_both_plays(tmp_path:
 def test_lookahead_needs_the_clock() -> None:
     with pytest.raises(SystemExit, match="is not on the clock"):
         lookahead.main(["--env-id", "collab/sum_relay-v0", "--teams", "pair", "--episodes", "1"])
+
+
+def test_replays_are_counted_in_episodes_over_cpu_seconds_and_their_parts_told() -> None:
+    one = replay.Measured("a", 10, 3.0, 0.001, [2.0, 1.0, 4.0], [0.5, 0.5, 0.5], [1.0, 0.9, 1.1])
+    assert one.rates() == [5.0, 10.0, 2.5]  # 10 / 2, 10 / 1, 10 / 4
+    assert one.shares() == (0.25, 0.5, 0.25)  # 0.5 / 2, 1 / 2, and the rest
+    assert replay.row_of(one) == ["a", "3.0", "5", "2", "10", "25%", "50%", "25%", "1.0"]
+
+
+def test_replays_are_measured_printed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "results" / "replay.json"
+    replay.main(["--tasks", "sum_relay", "--repeats", "2", "--episodes", "9", "--out", str(out)])
+    kept = json.loads(out.read_text(encoding="utf-8"))["results"]
+    assert [one["key"] for one in kept] == ["collab/sum_relay-v0@easy", "collab/sum_relay-v0@standard"]
+    for one in kept:
+        assert (one["episodes"], one["turns"]) == (9, 2.0)
+        assert len(one["total_s"]) == len(one["parsing_s"]) == len(one["drawing_s"]) == 2
+        assert min(one["total_s"]) > 0
+    assert "collab/sum_relay-v0@standard" in capsys.readouterr().out

@@ -7,6 +7,7 @@ mathematics that is understood is the text that it is. `marft_envs.grading.equal
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import gcd
 
 from marft_envs.grading.algebra import TooLargeError, Value, integer
@@ -80,8 +81,12 @@ Answer = Expression | Group | Relation | Words
 
 def read_answer(text: str) -> Answer:
     """An answer, whatever it is; never raises."""
-    if len(text) > MAX_CHARS:
-        return Words(text)
+    return Words(text) if len(text) > MAX_CHARS else _read_short(text)
+
+
+@lru_cache(maxsize=1024)
+def _read_short(text: str) -> Answer:
+    """The same again and again: what is wanted, and what several agents answer."""
     bare = cleaned(text)
     try:
         return _read(bare, depth=0)

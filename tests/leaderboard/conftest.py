@@ -23,7 +23,7 @@ def _small_tracks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, tasks in TASKS.items():
             patch.setitem(tracks.TRACKS, name, tasks)  # type: ignore[arg-type]  # a dict
-        patch.setattr(tracks, "NUM_INSTANCES", OPEN_INSTANCES)
+        patch.setattr(tracks, "OPEN_INSTANCES", OPEN_INSTANCES)
         yield
 
 

@@ -135,8 +135,8 @@ def test_what_names_no_seed_has_none(header):
     assert seed_in(header) is None
 
 
-def test_seeds_are_those_of_the_first_episodes_and_all_others_are_looked_at():
-    looked = []
-    episodes = (looked.append(number) or (b'{"kind": "episode", "seed": %d}' % number,) for number in range(9))
+def test_seeds_are_those_of_the_first_episodes_to_the_one_that_names_none():
+    episodes = [(b'{"kind": "episode", "seed": %d}' % number,) for number in range(9)]
     assert seeds_in(episodes, 4) == [0, 1, 2, 3]
-    assert len(looked) == 9
+    assert seeds_in([*episodes[:2], (b"{}",), *episodes[2:]], 9) == [0, 1, None]
+    assert seeds_in([], 9) == []

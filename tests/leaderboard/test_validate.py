@@ -347,6 +347,12 @@ def test_what_strangers_wrote_is_shown_and_not_obeyed(tiny, tmp_path):
     assert "\\x1b[2J" in finding.message
 
 
+def test_all_files_together_have_a_bound(tiny, monkeypatch):
+    monkeypatch.setattr("leaderboard.checking.MAX_UNPACKED_BYTES", 5_000)
+    (finding,) = check(tiny).findings
+    assert finding.rule == "archive" and "all files together unpack to more than 5,000 bytes" in finding.message
+
+
 # ---- Errors ----------------------------------------------------------------------------------------------------------
 
 

@@ -99,22 +99,24 @@ def _member_nets(
 
     To everybody the favourite seems ahead of all others, but in all the best is. `known` has what the chair knows.
     """
-    nets = np.zeros((num_members, len(shared)), np.int_)
+    of_all, of_chair = shared.tolist(), known.tolist()
+    nets = [[0] * num_members for _ in of_all]  # of each candidate; lists, since so few numbers are slow as arrays
 
     def seems_behind(one: int) -> bool:
-        return bool((shared[one] + nets[:, one] < shared[favourite] + nets[:, favourite]).all())
+        lead = of_all[favourite] - of_all[one]
+        return all(own < lead + other for own, other in zip(nets[one], nets[favourite], strict=True))
 
     def total(one: int) -> int:
-        return int(known[one] + nets[:, one].sum())
+        return int(of_chair[one]) + sum(nets[one])
 
     while not (total(best) > total(favourite) and seems_behind(best)):
-        nets[:, [favourite, best]] = _drawn(values, (num_members, 2), rng)
-    for one in range(len(shared)):
+        nets[favourite], nets[best] = _drawn(values, (num_members, 2), rng).T.tolist()
+    for one in range(len(of_all)):
         while one not in (favourite, best):
-            nets[:, one] = _drawn(values, num_members, rng)
+            nets[one] = _drawn(values, num_members, rng).tolist()
             if seems_behind(one) and total(one) < total(best):
                 break
-    return nets
+    return np.array(nets, np.int_).T
 
 
 def _points(nets: Nets, words: Words, pair_share: float, rng: np.random.Generator) -> list[Point]:

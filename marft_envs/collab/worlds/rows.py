@@ -6,8 +6,9 @@ table holds all answers, so that the rows that fit some clues are found by looki
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import combinations, permutations
+from operator import or_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +133,8 @@ class RowTable:
     questions: tuple[Question, ...]
     answers: Rows
     """Shape (questions, rows)."""
+    bits: tuple[int, ...]
+    """The same, the rows of each question as the bits of a number, the first row the lowest: to draw by."""
 
     def fitting(self, clues: Sequence[int], row: int) -> Rows:
         """The rows of which these questions have the answers that they have of the given one."""
@@ -150,28 +153,36 @@ class RowTable:
         All of them are needed, unless there are more parts than such clues: then some have one of no need.
         """
         while True:
-            clues = self.telling_apart(row, self.fitting(own, row), rng)
+            known = self._fitting_bits(own, row)
+            clues = self._telling_apart(row, known, rng)
             clues += rng.integers(len(self.questions), size=max(num_parts - len(clues), 0)).tolist()
             parts = [clues[first::num_parts] for first in range(num_parts)]
-            if all(self.fitting([*own, *part], row).sum() > 1 for part in parts):
+            if all((known & self._fitting_bits(part, row)).bit_count() > 1 for part in parts):
                 return parts
 
-    def telling_apart(self, row: int, among: Rows, rng: np.random.Generator) -> list[int]:
+    def _fitting_bits(self, clues: Sequence[int], row: int) -> int:
+        """What `fitting` tells, as bits."""
+        fit = (1 << len(self.rows)) - 1
+        for clue in clues:
+            fit &= self.bits[clue] if self.bits[clue] >> row & 1 else ~self.bits[clue]
+        return fit
+
+    def _telling_apart(self, row: int, among: int, rng: np.random.Generator) -> list[int]:
         """Questions drawn at random whose answers single out a row among some, none of them to spare."""
-        others = np.flatnonzero(among)
-        others = others[others != row]
-        wrong = np.zeros(len(others), np.int_)  # how many clues each of the others contradicts
-        chosen: dict[int, Rows] = {}
+        others = among & ~(1 << row)
+        refuted = 0  # those of the others that some clue contradicts
+        chosen: dict[int, int] = {}
         for question in rng.permutation(len(self.questions)).tolist():
-            refuted = self.answers[question, others] != self.answers[question, row]
-            if (refuted & (wrong == 0)).any():
-                chosen[question] = refuted
-                wrong += refuted
-            if wrong.all():
+            by_this = others & ~self._fitting_bits([question], row)
+            if by_this & ~refuted:
+                chosen[question] = by_this
+                refuted |= by_this
+            if refuted == others:
                 break
-        for question, refuted in list(chosen.items()):
-            if not (refuted & (wrong == 1)).any():
-                wrong -= chosen.pop(question)
+        for question, by_this in list(chosen.items()):
+            by_the_rest = reduce(or_, [rows for other, rows in chosen.items() if other != question], 0)
+            if not by_this & ~by_the_rest:
+                del chosen[question]
         return list(chosen)
 
 
@@ -186,8 +197,9 @@ def row_table(size: int, kinds: tuple[str, ...]) -> RowTable:
         for things in KINDS[name].groups(size)
         for number in KINDS[name].numbers(size)
     )
-    answers = [KINDS[each.kind].test(*places[list(each.things)], number=each.number) for each in questions]
-    return RowTable(rows, questions, np.array(answers))
+    answers = np.array([KINDS[each.kind].test(*places[list(each.things)], number=each.number) for each in questions])
+    packed = np.packbits(answers, axis=1, bitorder="little")
+    return RowTable(rows, questions, answers, tuple([int.from_bytes(row.tobytes(), "little") for row in packed]))
 
 
 def stated_row(reply: str, things: Sequence[str]) -> list[str]:

@@ -43,8 +43,15 @@ def drawn_way(rng: np.random.Generator, size: int, num_steps: int) -> SafeWay:
 
 def _keeps_apart(cells: Sequence[Cell]) -> bool:
     """Whether no cell is twice on the way, or beside any but the ones before and after it."""
-    apart = [abs(x - u) + abs(y - v) for place, (x, y) in enumerate(cells) for u, v in cells[: max(place - 1, 0)]]
-    return min(apart) > 1
+    before: set[Cell] = set()  # all but the one that was left last
+    left: Cell | None = None
+    for x, y in cells:
+        if not before.isdisjoint(((x, y), (x, y - 1), (x + 1, y), (x, y + 1), (x - 1, y))):
+            return False
+        if left is not None:
+            before.add(left)
+        left = x, y
+    return True
 
 
 def place_after(way: SafeWay, place: int, direction: int) -> int | None:
