@@ -7,6 +7,8 @@ from pydantic import Field, StringConstraints
 
 from leaderboard.fields import Line, ModelId, Part, Sha256, Text
 
+CHOICES = "choices"
+"""In place of a script's name: whoever chooses among the texts that the environment offers."""
 ScriptName: TypeAlias = Literal["reference", "random", "silent", "echo"]
 """Of the suite's scripted plays: see `marft_envs.SCRIPTED_PLAYS`."""
 
@@ -91,5 +93,9 @@ def prompts_of(players: Mapping[str, Player]) -> dict[str, str]:
 
 
 def scripts_of(players: Mapping[str, Player]) -> dict[str, str]:
-    """Agent -> the script that is said to play it, of those that a script plays."""
-    return {agent: player.script for agent, player in players.items() if isinstance(player, ScriptPlayer)}
+    """Agent -> the script that is said to play it, or `CHOICES`, of those that no language model plays."""
+    return {
+        agent: player.script if isinstance(player, ScriptPlayer) else CHOICES
+        for agent, player in players.items()
+        if not isinstance(player, ModelPlayer)
+    }

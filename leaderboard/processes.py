@@ -51,7 +51,8 @@ class Workers:
                 yield waiting.popleft()()
         except BrokenProcessPool as error:
             raise SubmissionError(
-                "a process that replayed was killed, perhaps because memory ran out; use fewer: --processes 1"
+                "a process that replayed was killed, perhaps because memory ran out: use fewer (--processes 1); a "
+                "script of yours that validates needs `if __name__ == '__main__':` around it"
             ) from error
 
 

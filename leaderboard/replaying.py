@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from leaderboard.behaviour import behaviour_of, make
 from leaderboard.errors import TrackError
+from leaderboard.players import CHOICES
 from leaderboard.report import Finding
 from leaderboard.scores import Played, played
 from leaderboard.tracks import MAX_TURNS, Task, seeds_of
@@ -53,7 +54,7 @@ class Part:
     answers: bool
     """Whether it is to be told what each episode arrived at."""
     scripts: Mapping[str, str] = field(default_factory=dict)
-    """Agent -> which script is said to play it."""
+    """Agent -> which script is said to play it, or `CHOICES`."""
 
 
 @dataclass(frozen=True)
@@ -187,19 +188,25 @@ def _require_scripted(episode: Episode, env: FlexMG, scripts: Mapping[str, str])
     env.reset(seed=episode.seed, measurements=episode.measurements)
     while env.ready:
         agent = env.agent_selection
+        logged = said[agent].popleft() if said[agent] else None  # None: its turn was cut
         try:
-            own = SCRIPTED_PLAYS[scripts[agent]](env, agent) if agent in scripts else None
-        except NotImplementedError as error:
-            raise _BrokenRuleError(
-                "script", f"{agent} is said to be the script {scripts[agent]!r}, and {error}"
-            ) from error
-        env.step(own if own is not None else said[agent].popleft() if said[agent] else "")
+            env.step(_own_words(env, agent, scripts.get(agent), logged))
+        except (NotImplementedError, ReplayMismatchError) as error:  # no such play; or other programs took the time
+            raise _BrokenRuleError("script", f"{agent} is said to be played by {scripts[agent]!r}: {error}") from error
     for turn, other in zip(episode.turns, env.turns, strict=False):
         if (turn.agent, turn.action, turn.shortened) != (other.agent, other.action, other.shortened):
-            told = f"turn {turn.index}: {turn.agent} is said to be the script {scripts.get(turn.agent)!r}"
-            raise _BrokenRuleError(
-                "script", f"{told}, wrote {turn.action!r:.80}, and the script writes {other.action!r:.80}"
-            )
+            told = f"turn {turn.index}: {turn.agent} is said to be played by {scripts.get(turn.agent)!r}"
+            raise _BrokenRuleError("script", f"{told}, wrote {turn.action!r:.80}, and not {other.action!r:.80}")
+
+
+def _own_words(env: FlexMG, agent: str, script: str | None, logged: str | None) -> str:
+    """What the agent writes by its script; without one, or if it may choose so, what it is logged to have written."""
+    if script is None or script == CHOICES:
+        if script and logged is not None and logged not in env.choices(agent):
+            told = f"{agent} is said to choose among texts that it is offered, and wrote {logged!r:.80}"
+            raise _BrokenRuleError("script", told)
+        return logged or ""
+    return SCRIPTED_PLAYS[script](env, agent)
 
 
 def agents_of(task: Task) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ RULES: Mapping[str, str] = {
     "log": "A log is byte for byte what the suite writes of the episodes in it.",
     "action length": "No action is longer than its agent's profile lets be recorded.",
     "replay": "Played again, every episode comes out as logged: turns, times, rewards, returns, end.",
-    "script": "Who is said to be a script wrote what that script writes.",
+    "script": "Who is said to be a script wrote what it writes; who is said to choose, a text that it was offered.",
     "tokens": "There is a count for every turn, within the sampler's bound; who is no model has none.",
     "scores": "The figures are those of the replayed logs, to the last digit.",
 }

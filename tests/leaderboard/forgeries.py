@@ -104,7 +104,7 @@ def _of_turn(field: str, *rules: str) -> None:
 
 
 for _field in ("round", "start_us", "finish_us"):
-    _of_turn(_field, "replay")
+    _of_turn(_field, "replay", "log")
 for _field in ("index", "parents", "rewards", "agent"):
     _of_turn(_field, "replay", "log", "action length")
 

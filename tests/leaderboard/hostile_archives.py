@@ -43,6 +43,15 @@ def _zip64() -> bytes:
     return content[:-22] + b"PK\x06\x06" + bytes(52) + b"PK\x06\x07" + bytes(16) + content[-22:]
 
 
+def _one_within_another(behind: int = 0) -> bytes:
+    """Both can be read: the second lies in what the first holds. Behind them so much that is in no list."""
+    second = Member(b"README.md", b"x")
+    alone = zipped([second])
+    header = alone[: 30 + len(second.name) + 1]  # what stands before a name has 30 bytes
+    first = Member(JUST.name, b"{}" + header)
+    return zipped([first, Member(second.name, second.content, offset=30 + len(first.name) + 2)], between=b"x" * behind)
+
+
 archive("a bomb", _bomb)
 archive("a bomb that says to be small", _bomb_that_says_little)
 archive(
@@ -58,9 +67,8 @@ archive(
 )
 archive("an archive within", of(b"inner.zip"))
 archive("a member that overlaps another", lambda: zipped([JUST, Member(b"README.md", b"{}", offset=0)]))
-archive(
-    "a member within another", lambda: zipped([Member(JUST.name, b"x" * 99), Member(b"README.md", b"x", offset=40)])
-)
+archive("a member within another", _one_within_another)
+archive("a member within another, and as much behind them", lambda: _one_within_another(30 + len(b"README.md") + 1))
 archive("a member twice", of(b"README.md", b"README.md"))
 archive("the record twice", of(JUST.name))
 archive("an absolute name", of(b"/etc/passwd"))

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from leaderboard.names import log_name, task_key, tokens_name
 from leaderboard.schema import RECORD
-from tests.leaderboard.hostile_cases import case, sealed
+from tests.leaderboard.hostile_cases import LOG, TOKENS, case, sealed
 from tests.leaderboard.hostile_files import MB
 
 
@@ -25,6 +26,20 @@ def saying(**fields: Any) -> Callable[[dict[str, Any]], bytes]:
 
 def task_saying(**fields: Any) -> Callable[[dict[str, Any]], bytes]:
     return lambda record: sealed({**record, "tasks": [{**record["tasks"][0], **fields}, *record["tasks"][1:]]})
+
+
+def open_task(name: str, **fields: Any) -> None:
+    """A task of the open track, whose files have the names that it should have."""
+
+    def build(folder: Path, beside: Path) -> None:
+        record = json.loads((folder / RECORD).read_bytes())
+        (folder / RECORD).write_bytes(task_saying(**fields)({**record, "track": "open"}))
+        told = {**record["tasks"][0], **fields}
+        key = task_key(told["env_id"], told["level"], told["options"])
+        for before, after in ((LOG, log_name(key)), (TOKENS, tokens_name(key))):
+            (folder / before).rename(folder / after)
+
+    case(f"open task: {name}", ("task",), build)
 
 
 record("nothing", lambda _: b"")
@@ -82,10 +97,12 @@ for _options in (
 ):
     record(f"the options {_options}", task_saying(options=_options), "record", "task", "archive")
 for _options in ({"data": "x"}, {"source": "jsonl"}, {"split": "train"}, {"render_mode": "human"}):
-    record(f"the open options {_options}", lambda record, options=_options: _open(record, options=options), "task")
-record("an open horizon of a million", lambda record: _open(record, options={"horizon": 10**6}), "task", "archive")
-record("an unknown environment", lambda record: _open(record, env_id="collab/gone-v0"), "task", "archive")
-record("an unknown team", lambda record: _open(record, options={"team": "octet"}), "task", "archive")
+    open_task(f"the open options {_options}", options=_options)
+open_task("a horizon of a million", options={"horizon": 10**6})
+open_task("an unknown environment", env_id="collab/gone-v0")
+open_task("an unknown team", options={"team": "octet"})
+open_task("no level", level=None)
+open_task("an unknown level", level="impossible")
 for _plays in (0, 65, 10**9, 10**30, -1, 1.5, True, "64"):
     record(f"{_plays!r} plays", task_saying(plays=_plays))
 record("64 plays", task_saying(plays=64), "missing episode")
@@ -93,7 +110,3 @@ record("a score that is no number", task_saying(scores={"score": "1e999"}))
 record(
     "a model that is a path", task_saying(players={"holder_0": {"kind": "model", "model": "../../x", "sampling": {}}})
 )
-
-
-def _open(record: dict[str, Any], **fields: Any) -> bytes:
-    return task_saying(**fields)({**record, "track": "open"})

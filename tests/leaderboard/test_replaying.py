@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from leaderboard.behaviour import make
+from leaderboard.players import CHOICES
 from leaderboard.replaying import Part, agents_of, can_vote, environment, replayed
 from leaderboard.tracks import Task, seeds_of
 from marft_envs import SCRIPTED_PLAYS, Episode, FlexMG, Profile, Variants, log_lines, play
@@ -163,7 +164,7 @@ def test_what_a_script_wrote_is_compared_with_what_it_writes(task):
     assert replayed(part_of(task, [lines], scripts={first: "random"})).findings == ()
     for scripts in ({first: "echo"}, {first: "random", others[-1]: "random"}):
         rule, message = broken(lines, task, scripts=scripts)
-        assert rule == "script" and "is said to be the script" in message
+        assert rule == "script" and "is said to be played by" in message
 
 
 def by_scripts(env: FlexMG, scripts: dict[str, str], others: str) -> Callable[[str, object], str]:
@@ -175,6 +176,20 @@ def test_a_script_that_has_no_play_here_is_named():
     lines = lines_of(play(env, lambda *_: "x", seed=seeds_of(SEASON, REPAIR)[0]))
     rule, message = broken(lines, REPAIR, scripts={"coder_0": "silent"})
     assert rule == "script" and "has no silent play" in message
+
+
+def test_who_chooses_wrote_one_of_the_texts_to_choose_from():
+    env = make(PARTY.env_id, PARTY.level, PARTY.options)
+    seed = seeds_of(SEASON, PARTY)[0]
+    first, *_ = agents_of(PARTY)
+    chosen = lines_of(play(env, lambda agent, _: env.choices(agent)[len(env.messages(agent)) % 3], seed=seed))
+    everybody = dict.fromkeys(agents_of(PARTY), CHOICES)
+    assert replayed(part_of(PARTY, [chosen], scripts=everybody)).findings == ()
+    free = lines_of(play(env, lambda agent, _: "hello" if agent == first else env.choices(agent)[0], seed=seed))
+    others = {agent: CHOICES for agent in everybody if agent != first}
+    assert replayed(part_of(PARTY, [free], scripts=others)).findings == ()
+    rule, message = broken(free, PARTY, scripts=everybody)
+    assert rule == "script" and message.endswith("is offered, and wrote 'hello'")
 
 
 def test_a_script_drops_as_many_characters_as_it_would(episodes):
@@ -216,14 +231,14 @@ def _played_with_forged_time_out(env: FlexMG, seed: int, programs: list[str]) ->
 
 def test_a_program_that_does_not_end_ran_out_of_time():
     env = make(REPAIR.env_id, REPAIR.level, REPAIR.options)
-    programs = iter(["def f(n):\n    while True:\n        pass", "x", "y"])
     seed = seeds_of(SEASON, REPAIR)[0]
     env.reset(seed=seed)
-    program = next(programs).replace("f(", f"{env.task.entry_point}(")
-    said = iter([program, "x", "y"])
+    said = iter([f"def {env.task.entry_point}(n):\n    while True:\n        pass", "x", "y"])
     episode = play(env, lambda *_: next(said), seed=seed)
     assert episode.measurements[0] != ((),)
     assert replayed(part_of(REPAIR, [lines_of(episode)])).findings == ()
+    rule, message = broken(lines_of(episode), REPAIR, scripts={"coder_0": "reference"})
+    assert rule == "script" and "the log tells that a program ran out of time" in message
 
 
 # ---- Teams -----------------------------------------------------------------------------------------------------------
