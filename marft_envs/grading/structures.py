@@ -84,7 +84,7 @@ def read_answer(text: str) -> Answer:
     return Words(text) if len(text) > MAX_CHARS else _read_short(text)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _read_short(text: str) -> Answer:
     """The same again and again: what is wanted, and what several agents answer."""
     bare = cleaned(text)
