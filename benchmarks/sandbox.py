@@ -186,7 +186,7 @@ def measure(way: Way, task: Task, figures: Figures, slice_s: float) -> None:
     """
     count = 0
     began, cpu_began = perf_counter(), cpu_seconds(way.servers())
-    while perf_counter() - began < slice_s:
+    while not count or perf_counter() - began < slice_s:  # once at least, however busy the machine is
         count += _passed(way.verdicts(task, BATCH))
     figures.rates.append(count / (perf_counter() - began))
     if way.is_waited_for:

@@ -84,7 +84,7 @@ class Site:
         self._boards = boards
         self._transcripts = transcripts
         self._status = status
-        self._jinja = _environment()
+        self._jinja = templates()
         self._jinja.globals["docs"] = f"{docs.rstrip('/')}/" if docs else ""
 
     def files(self) -> Iterator[tuple[str, str]]:
@@ -132,8 +132,8 @@ def transcript_file(team: Team, key: str) -> str:
     return f"transcripts/{team.slug}/{stem_of(key)}.html"
 
 
-def _environment() -> Environment:
-    """Of the templates: everything is escaped, nothing may be missing."""
+def templates() -> Environment:
+    """Where they come from, and what they may use: everything is escaped, nothing may be missing."""
     jinja = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,

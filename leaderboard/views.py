@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from leaderboard.beside import MOST_BESIDE, Pairs, Untrained, lead_over, pairs_of, untrained_beside
-from leaderboard.board import Board, scale_of
+from leaderboard.board import SCALE, Board, scale_of
 from leaderboard.entries import Entry, PlayedTask, Team
 from leaderboard.pictures.axes import Axis, bar_axis
 from leaderboard.pictures.profiles import Profiles, profiles
 from leaderboard.pictures.scatter import Scatter, scatter
+from leaderboard.pictures.strip import Strip, strip
 from leaderboard.players import Player
 from leaderboard.rows import Cost, Row, Scope, Section
 from leaderboard.schema import Training
@@ -46,6 +48,33 @@ class ScopeView:
     def has_ranks(self) -> bool:
         """Whether somebody was re-run."""
         return any(section.ranked for section in self.sections)
+
+    def strip(self, row: Row) -> Strip | None:
+        """Its scores on each of the scope's tasks."""
+        return strip(row, [self.board.facts[key] for key in self.scope.tasks])
+
+    def families_of(self, section: Section) -> dict[str, Mapping[tuple[str, str], Row]]:
+        """Those of which somebody in a section has played all."""
+        keys = {(row.entry.team.slug, row.entry.division) for row in section.rows}
+        return {name: rows for name, rows in self.families.items() if keys & set(rows)}
+
+    @cached_property
+    def leaders(self) -> dict[str, dict[str, Row]]:
+        """Task -> division -> the row with the highest mean on it."""
+        return {
+            scope.name: {one.division: one.whole[0] for one in self.board.sections[scope] if one.whole}
+            for scope in self.board.scopes_of("task")
+        }
+
+    @cached_property
+    def scales(self) -> dict[str, dict[str, float]]:
+        """Task -> what the scripts came to."""
+        return {scope.name: scale_of(self.board.sections[scope]) for scope in self.board.scopes_of("task")}
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """Those that somebody has entered on some task of the scope."""
+        return tuple(name for name in SCALE if any(name in self.scales[key] for key in self.scope.tasks))
 
     @property
     def places(self) -> dict[str, int]:
@@ -102,6 +131,11 @@ class TeamView:
     """By key, in the board's order."""
     over: Sequence[tuple[Scope, Row]]
     """Scopes of several tasks, all of which it has played."""
+
+    @property
+    def is_scripted(self) -> bool:
+        """Whether no model plays anywhere."""
+        return all(entry.division == "scripted" for entry in self.team.entries)
 
     @property
     def has_untrained(self) -> bool:

@@ -23,6 +23,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from jinja2 import UndefinedError
 
 from leaderboard import page
 from leaderboard.board import boards_of
@@ -273,6 +274,13 @@ def test_what_cannot_be_seen_in_a_text_is_marked(pages: dict[str, Page]) -> None
 
 def test_templates_in_texts_are_not_filled_in(pages: dict[str, Page]) -> None:
     assert not [name for name, found in pages.items() if " 49 {% raw" in found.text]
+
+
+def test_whatever_a_template_prints_is_escaped_and_has_to_be_there() -> None:
+    jinja = page.templates()
+    assert jinja.from_string("<a title='{{ text }}'>{{ text }}").render(text="'<") == "<a title='&#39;&lt;'>&#39;&lt;"
+    with pytest.raises(UndefinedError):
+        jinja.from_string("{{ txet }}").render(text="")
 
 
 # -- nothing filled in -------------------------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 1. An axis puts numbers where they belong, and has few, round ticks.
 2. Dots, fronts and labels: a front is a flight of stairs, labels cover nothing.
 3. Profiles go down in steps, and are left out where they would say nothing.
-4. Numbers and texts are written in one way.
+4. Strips have a bar for what was played, a dot for what was not.
+5. Numbers and texts are written in one way.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -19,6 +21,7 @@ from leaderboard.entries import listed
 from leaderboard.pictures.axes import Axis, bar, cost_axis
 from leaderboard.pictures.profiles import profiles
 from leaderboard.pictures.scatter import Scatter, scatter
+from leaderboard.pictures.strip import Strip, strip
 from leaderboard.rows import Section
 from leaderboard.statistics import Interval
 from leaderboard.validate import Report
@@ -159,6 +162,23 @@ def test_a_profile_of_two_tasks_or_of_one_that_succeeds_or_fails_would_say_nothi
 def test_of_one_task_with_partial_scores_the_share_of_instances_is_drawn() -> None:
     found = profiles(sections_of(trained("team", {SUM: (0.2, 0.4, 0.9, 1.0)}))[0], (0.0, 1.0), 1)
     assert found is not None and found.of == "instances"
+
+
+# -- strips ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_strip_has_a_bar_for_each_task_that_was_played_and_a_dot_for_each_other() -> None:
+    board = next(one for one in boards_of([listed(trained("team", {SUM: ALL, ACT: HALF}))]) if one.track == "small")
+    (row,) = board.sections[board.scopes[0]][0].rows
+    drawn = strip(row, list(board.facts.values()))
+    # A bar stands on 16 and ends at 15 for 0, 2 for 1, and 15 − 13 / 2 for a half; between families are 4 more.
+    assert drawn == Strip(width=22.0, bars="M3 16V2.0M19 16V8.5", dots="M9 16h0")
+
+
+def test_without_bounds_there_is_no_strip() -> None:
+    board = next(one for one in boards_of([listed(trained("team", {SUM: ALL}))]) if one.track == "small")
+    (row,) = board.sections[board.scopes[0]][0].rows
+    assert strip(row, [replace(board.facts[SUM.key], bounds=None)]) is None
 
 
 # -- figures -----------------------------------------------------------------------------------------------------------
