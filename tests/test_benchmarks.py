@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import env_steps, lookahead, math_answers, replay, sandbox, sandbox_soak
+from leaderboard.tracks import TRACKS, Task
 from marft_envs.sandbox.runs import Run, Script
 
 OURS = [name for name in env_steps.contestants() if not name.startswith("TextArena")]
@@ -209,9 +210,28 @@ def test_replays_are_counted_in_episodes_over_cpu_seconds_and_their_parts_told()
     assert replay.row_of(one) == ["a", "3.0", "5", "2", "10", "25%", "50%", "25%", "1.0"]
 
 
-def test_replays_are_measured_printed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replays_are_measured_printed_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for track, level in (("small", "easy"), ("standard", "standard")):
+        tasks = (Task("collab/sum_relay-v0", level), Task("collab/meeting-v0", level))
+        monkeypatch.setitem(TRACKS, track, tasks)  # type: ignore[arg-type]  # a dict behind a Mapping
     out = tmp_path / "results" / "replay.json"
-    replay.main(["--tasks", "sum_relay", "--repeats", "2", "--episodes", "9", "--out", str(out)])
+    replay.main(
+        [
+            "--tracks",
+            "small",
+            "standard",
+            "--tasks",
+            "sum_relay",
+            "--repeats",
+            "2",
+            "--episodes",
+            "9",
+            "--out",
+            str(out),
+        ]
+    )
     kept = json.loads(out.read_text(encoding="utf-8"))["results"]
     assert [one["key"] for one in kept] == ["collab/sum_relay-v0@easy", "collab/sum_relay-v0@standard"]
     for one in kept:
