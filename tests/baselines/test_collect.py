@@ -329,7 +329,8 @@ def test_episodes_are_the_same_with_what_is_kept_and_without(team: Team, path: s
     for without, kept in zip(batches[0].turns(), batches[1].turns(), strict=True):
         assert kept.prompt_ids == without.prompt_ids and kept.action_ids == without.action_ids
         assert kept.logprobs == pytest.approx(without.logprobs, abs=1e-4)
-        torch.testing.assert_close(kept.features, without.features, atol=1e-4, rtol=0)
+        # Sums of float32 in another order: 1.2e-4 apart was seen on a processor with AVX-512, of numbers up to 1.
+        torch.testing.assert_close(kept.features, without.features, atol=5e-4, rtol=0)
 
 
 def test_every_turn_but_the_first_goes_on_from_the_one_before(team: Team, requests: list[list[Request]]) -> None:
