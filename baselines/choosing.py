@@ -66,7 +66,7 @@ class ChoosingLearner(Protocol):
         """Learn from what every agent did; returns what to log."""
 
     @property
-    def library(self) -> str:
+    def package(self) -> str:
         """By which it learns, with its version, as an entry of the leaderboard names it."""
 
     @property

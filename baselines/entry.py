@@ -86,14 +86,14 @@ def chosen_task(  # each is something of its own that an entry says
     seeds: Sequence[int],
     env: FlexMG,
     trained: Checkpoint,
-    library: str,
+    package: str,
     weights: str,
     rollouts: Sequence[Rollout],
 ) -> PlayedTask:
     """The same of a learner without language, which plays every agent; `weights` names its file in the checkpoint."""
     ordered = _ordered(seeds, rollouts)
     episodes = list(episodes_of(ordered, env))
-    player = ChoicePlayer(kind="choices", library=library, weights=file_hash(trained.path / weights))
+    player = ChoicePlayer(kind="choices", package=package, weights=file_hash(trained.path / weights))
     return PlayedTask(
         task=task,
         players=dict.fromkeys(env.possible_agents, player),

@@ -74,7 +74,7 @@ class ChoicePlayer(Part):
 
     kind: Literal["choices"]
     """Tells players apart."""
-    library: Line
+    package: Line
     """By which it was trained, such as "stable-baselines3 2.7.0"."""
     weights: Sha256 | None = None
     """Of the safetensors file of its network; null if that is not at hand."""

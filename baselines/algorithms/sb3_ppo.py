@@ -155,7 +155,7 @@ class Sb3Ppo:
         return self.ppo.policy
 
     @property
-    def library(self) -> str:
+    def package(self) -> str:
         return f"stable-baselines3 {stable_baselines3.__version__}"
 
     @property

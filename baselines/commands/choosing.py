@@ -70,12 +70,12 @@ def evaluate_learner(asked: "Evaluate", found: Checkpoint, module: ModuleType) -
         env = make_env(run.config.env_id, "test", run.config.env_options, level=run.level)
         tasks = held_out_tasks(env, run.level, asked.instances)
         results.append(Result(run.level, played_greedily(run, tasks)))
-    env_id, library = runs[0].config.env_id, runs[0].learner.library
+    env_id, package = runs[0].config.env_id, runs[0].learner.package
     if asked.json:
         about = {"env_id": env_id, "split": "test", "model": None, "checkpoint": str(found.path)}
         say(json.dumps([{**about, **result.record()} for result in results], indent=1, ensure_ascii=False))
         return 0
-    say(f"{env_id}, split test, greedy", f"{found.path}, trained by {library}")
+    say(f"{env_id}, split test, greedy", f"{found.path}, trained by {package}")
     print_results(results, list(dict.fromkeys(name for one in results for name in one.evaluation.info)))
     return 0
 

@@ -132,7 +132,7 @@ def _played(asked: "Evaluate", folder: Path, entrant: "Entrant", task: "Task") -
         found, module = learner
         run = restored(found, module, asked, {"env_options": dict(task.options), "level": task.level})
         rollouts = played_greedily(run, [Play(seed, task.level) for seed in seeds]).rollouts
-        own = run.learner.library, run.learner.weights
+        own = run.learner.package, run.learner.weights
         return add_task(folder, entrant, chosen_task(task, seeds, environment(task), found, *own, rollouts))
     at = replace(asked, level=() if task.level is None else (task.level,))
     cast = at.cast(task.env_id, dict(task.options))

@@ -145,7 +145,7 @@ def test_a_task_is_there_once(record):
         ([{"kind": "script", "script": "echo"}, {"kind": "model", "model": "m"}], "frozen"),
         ([{"kind": "model", "model": "m"}, {"kind": "model", "model": "m", "adapter": SHA}], "trained"),
         ([{"kind": "model", "model": "m", "weights": SHA}], "trained"),
-        ([{"kind": "choices", "library": "sb3"}], "trained"),
+        ([{"kind": "choices", "package": "sb3"}], "trained"),
     ],
 )
 def test_a_division_says_what_a_task_may_be_compared_with(record, players, division):

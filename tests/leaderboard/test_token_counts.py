@@ -53,7 +53,7 @@ def test_the_number_of_the_line_is_told():
 PLAYERS = {
     "a_0": model(),
     "b_0": ScriptPlayer(kind="script", script="echo"),
-    "c_0": ChoicePlayer(kind="choices", library="stable-baselines3 2.7.0"),
+    "c_0": ChoicePlayer(kind="choices", package="stable-baselines3 2.7.0"),
 }
 
 
