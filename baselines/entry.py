@@ -19,6 +19,7 @@ from baselines.policies.models import HUB_ID, KNOWN_MODELS, resolve_model
 from baselines.rollouts.batch import Rollout
 from baselines.rollouts.collect import Sampling, of_role
 from baselines.runs.checkpoint_loading import Checkpoint, load_checkpoint
+from baselines.runs.checkpoints import sha256
 from baselines.runs.circumstances import processor
 from baselines.runs.company import SERVED, UNTRAINED, agents_named
 from baselines.runs.experiment import TOKENS, ExperimentConfig
@@ -27,12 +28,11 @@ from baselines.runs.summary import METRICS
 from leaderboard.players import ChoicePlayer, ModelPlayer, Player, ScriptPlayer
 from leaderboard.players import Sampling as SaidSampling
 from leaderboard.schema import Training
-from leaderboard.scores import Tokens
+from leaderboard.scores import Tokens, no_tokens
 from leaderboard.submit import PlayedTask
 from leaderboard.tracks import Task
 from marft_envs import SCRIPTED_PLAYS, Episode, FlexMG
 
-_CHUNK = 1 << 20
 _MOST_SETTINGS = 200
 _UNTOLD = frozenset(
     {
@@ -98,7 +98,7 @@ def chosen_task(  # each is something of its own that an entry says
         task=task,
         players=dict.fromkeys(env.possible_agents, player),
         episodes=episodes,
-        tokens=[Tokens((0,) * len(episode.turns), (0,) * len(episode.turns)) for episode in episodes],
+        tokens=[no_tokens(episode) for episode in episodes],
         training=_training(trained),
     )
 
@@ -189,11 +189,7 @@ def model_name(model: str) -> tuple[str, str | None]:
 
 def file_hash(path: Path) -> str:
     """As entries write it."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(_CHUNK):
-            found.update(part)
-    return f"sha256:{found.hexdigest()}"
+    return f"sha256:{sha256(path)}"
 
 
 # -- how it was trained ------------------------------------------------------------------------------------------------

@@ -142,19 +142,18 @@ def votes(tasks: Sequence[str], model: Path, out: Path) -> list[Evaluation]:
         return []
     found = []
     for name in tasks:
-        if not (out / name / "untrained.json").is_file():
-            continue  # it has failed, and is told
-        untrained = json.loads((out / name / "untrained.json").read_bytes())
-        samples = max(1, round(TASKS[name].token_limit / untrained["tokens_out"]))
-        words = [
-            *_evaluated(TASKS[name], model),
-            "--samples",
-            str(samples),
-            "--temperature",
-            str(SHARED["temperature"]),
-        ]
-        found.append(Evaluation(f"{name}/majority_vote", out / name / "majority_vote.json", words))
+        words = [*_evaluated(TASKS[name], model), "--temperature", str(SHARED["temperature"])]
+        found += vote(f"{name}/majority_vote", out / name, words, TASKS[name].token_limit)
     return found
+
+
+def vote(name: str, folder: Path, words: Sequence[str], token_limit: int) -> list[Evaluation]:
+    """A majority vote over as many plays of the untrained team, which are in `folder`, as the budget pays for."""
+    path = folder / "untrained.json"
+    if not path.is_file():
+        return []  # it has failed, and is told
+    samples = max(1, round(token_limit / json.loads(path.read_bytes())["tokens_out"]))
+    return [Evaluation(name, folder / "majority_vote.json", [*words, "--samples", str(samples)])]
 
 
 def _evaluated(task: TinyTask, model: Path) -> list[str]:

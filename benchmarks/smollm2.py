@@ -33,6 +33,7 @@ from benchmarks.matrix import (
     play_reference,
     require_same,
     seeds_of,
+    vote,
 )
 from benchmarks.matrix_jobs import Evaluation, Job, Runner, Training
 
@@ -91,15 +92,9 @@ def untrained(out: Path) -> list[Evaluation]:
     ]
 
 
-def vote(out: Path) -> list[Evaluation]:
-    """A majority vote, once it is known how much the untrained team writes."""
-    path = out / FOLDER / "untrained.json"
-    if not path.is_file():
-        return []  # it has failed, and is told
-    samples = max(1, round(TOKEN_LIMIT / json.loads(path.read_bytes())["tokens_out"]))
+def _vote(out: Path) -> list[Evaluation]:
     temperature = config_class(SOLO_ALGORITHM)().temperature
-    words = [*_evaluated(), "--samples", str(samples), "--temperature", str(temperature)]
-    return [Evaluation("majority_vote", out / FOLDER / "majority_vote.json", words)]
+    return vote("majority_vote", out / FOLDER, [*_evaluated(), "--temperature", str(temperature)], TOKEN_LIMIT)
 
 
 def _evaluated() -> list[str]:
@@ -126,7 +121,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _stages(given: argparse.Namespace) -> Iterator[tuple[Sequence[Job], str]]:
     """What can be done at once, one stage after another."""
     yield untrained(given.out), "untrained"
-    yield [*runs(given.algorithms, seeds_of(given), given.out), *vote(given.out)], "SmolLM2"
+    yield [*runs(given.algorithms, seeds_of(given), given.out), *_vote(given.out)], "SmolLM2"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """What episodes come to: the figures of a submission, from its replayed logs and nothing else."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
 from leaderboard.schema import Scores
+from leaderboard.voting import majority
 from marft_envs import Episode, critical_path_us
 
 
@@ -37,6 +37,12 @@ class Tokens:
     wrote: tuple[int, ...]
 
 
+def no_tokens(episode: Episode) -> Tokens:
+    """Of an episode in which no model played."""
+    nothing = (0,) * len(episode.turns)
+    return Tokens(nothing, nothing)
+
+
 def played(episode: Episode, answer: str | None) -> Played:
     """Of a replayed episode; `answer` is what the environment says that it arrived at."""
     return Played(
@@ -60,15 +66,13 @@ def instance_scores(plays: Sequence[Played], *, vote: bool) -> dict[int, float]:
 
 
 def _voted(plays: Sequence[Played]) -> float:
-    """What the answer earns that most plays arrived at, of several the first; the first play's score without any.
+    """What the majority's answer earns; the first play's score where nobody votes.
 
     The mean of the plays that arrived at it: where the way costs something, equal answers may earn differently.
-    Source: self-consistency, Wang et al., arXiv 2203.11171.
     """
-    counts = Counter(one.answer for one in plays if one.answer is not None)
-    if not counts:
+    answer = majority(one.answer for one in plays)
+    if answer is None:
         return plays[0].score
-    answer = max(counts, key=counts.__getitem__)  # of equals the first: a Counter keeps the order
     return mean([one.score for one in plays if one.answer == answer])
 
 

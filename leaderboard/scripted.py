@@ -5,7 +5,7 @@ They need no model and are nobody's team. A board shows them beside the teams, s
 
 from leaderboard.behaviour import make
 from leaderboard.players import ScriptName, ScriptPlayer
-from leaderboard.scores import Tokens
+from leaderboard.scores import no_tokens
 from leaderboard.submit import PlayedTask
 from leaderboard.tracks import Task, seeds_of
 from marft_envs import SCRIPTED_PLAYS, play
@@ -19,6 +19,5 @@ def scripted_play(task: Task, season: str, script: ScriptName) -> PlayedTask:
     env = make(task.env_id, task.level, task.options)
     style = SCRIPTED_PLAYS[script]
     episodes = [play(env, lambda agent, _: style(env, agent), seed=seed) for seed in seeds_of(season, task)]
-    nothing = [Tokens((0,) * len(episode.turns), (0,) * len(episode.turns)) for episode in episodes]
     players = {agent: ScriptPlayer(kind="script", script=script) for agent in env.possible_agents}
-    return PlayedTask(task, players, episodes, nothing)
+    return PlayedTask(task, players, episodes, [no_tokens(episode) for episode in episodes])

@@ -73,6 +73,7 @@ LAYERS = {
     "leaderboard.names": 3,
     "leaderboard.players": 3,
     "leaderboard.schema": 3,
+    "leaderboard.voting": 3,
     "leaderboard.archive": 4,
     "leaderboard.behaviour": 4,
     "leaderboard.reading": 4,

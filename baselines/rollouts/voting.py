@@ -3,9 +3,10 @@
 Pure: scores and answers in, scores out.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from leaderboard.voting import majority
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,8 @@ class Play:
 
 
 def majority_answer(plays: Sequence[Play]) -> str | None:
-    """The answer that most plays arrived at; of several, the one that was arrived at first. None if nobody votes.
-
-    Source: self-consistency, Wang et al., arXiv 2203.11171.
-    """
-    counts = Counter(play.answer for play in plays if play.answer is not None)
-    return max(counts, key=counts.__getitem__) if counts else None  # of equals the first, and a Counter keeps the order
+    """The answer that most plays arrived at; see `majority`."""
+    return majority(play.answer for play in plays)
 
 
 def majority_score(plays: Sequence[Play]) -> float:
