@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from baselines.choosing import ChoosingRun
 from baselines.commands.results import Result, print_results
@@ -31,7 +31,11 @@ _KNOWN = frozenset(
 """Options that such a run knows."""
 
 
-def learner_behind(checkpoint: Path | None) -> tuple[Checkpoint, ModuleType] | None:
+Learner: TypeAlias = tuple[Checkpoint, ModuleType]
+"""A checkpoint, and its algorithm's module, which says by `LEARNER` who plays it."""
+
+
+def learner_behind(checkpoint: Path | None) -> Learner | None:
     """The checkpoint, and its algorithm's module, if that learns without a language model; None for all others.
 
     Raises: CheckpointError if there is no checkpoint.
@@ -78,6 +82,12 @@ def evaluate_learner(asked: "Evaluate", found: Checkpoint, module: ModuleType) -
     say(f"{env_id}, split test, greedy", f"{found.path}, trained by {package}")
     print_results(results, list(dict.fromkeys(name for one in results for name in one.evaluation.info)))
     return 0
+
+
+def env_id_of(learner: Learner) -> str:
+    """The environment that it was trained on."""
+    found, module = learner
+    return str(read_settings(found.state.get("config"), module.Config, found.path / STATE).env_id)
 
 
 def restored(found: Checkpoint, module: ModuleType, asked: "Evaluate", changed: Mapping[str, object]) -> ChoosingRun:

@@ -114,7 +114,7 @@ class Evaluate:
         if self.submission is not None:
             from baselines.commands.submission import enter
 
-            return enter(self, self.submission)
+            return enter(self, self.submission, learner)
         if learner is not None:
             return evaluate_learner(self, *learner)
         options = self.env_options | ({} if self.team is None else {"team": self.team})

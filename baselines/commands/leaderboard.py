@@ -45,12 +45,17 @@ class Validate:
             raise ConfigError(f"--processes is {self.processes}; it must be at least 1")
         reports = []
         for path in self.submissions:
-            if not path.exists():
-                raise ConfigError(f"there is nothing at {path}; give the folder of a submission, or its archive")
+            require_there(path)
             with _progress(str(path)) as status:
                 reports.append(validate(path, num_processes=self.processes, status=status))
         _FORMATS[self.format](reports)
         return 0 if all(report.is_valid for report in reports) else INVALID
+
+
+def require_there(path: Path) -> None:
+    """Raises: ConfigError if no submission can be there, since nothing is."""
+    if not path.exists():
+        raise ConfigError(f"there is nothing at {path}; give the folder of a submission, or its archive")
 
 
 def _tell(reports: Sequence["Report"]) -> None:
@@ -267,9 +272,10 @@ class Page:
 
         if not self.submissions:
             raise ConfigError("there is nothing to show; give the folders of submissions, or their archives")
-        for path in (*self.submissions, *([] if self.reruns is None else [self.reruns])):
-            if not path.exists():
-                raise ConfigError(f"there is nothing at {path}; check the path")
+        for path in self.submissions:
+            require_there(path)
+        if self.reruns is not None and not self.reruns.exists():
+            raise ConfigError(f"there is nothing at {self.reruns}; check the path")
         with _progress("pages") as status:
             first = write_page(
                 self.submissions,
@@ -297,8 +303,7 @@ class Export:
             from leaderboard.export import every_eval_ever
             from leaderboard.validate import validate
 
-        if not self.submission.exists():
-            raise ConfigError(f"there is nothing at {self.submission}; give the folder of a submission, or its archive")
+        require_there(self.submission)
         with _progress(str(self.submission)) as status:
             report = validate(self.submission, status=status)
         if not report.is_valid:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from tyro.conf import Positional
 
+from baselines.commands.leaderboard import require_there
 from baselines.commands.options import OptionalText, shown
 from baselines.commands.terminal import console, hush_libraries, note, say, table, working
 from baselines.errors import ConfigError, extra_required
@@ -51,8 +52,7 @@ class Rerun:
             from leaderboard.reading import logged_episodes
             from leaderboard.validate import validate
 
-        if not self.submission.exists():
-            raise ConfigError(f"there is nothing at {self.submission}; give the folder of an entry, or its archive")
+        require_there(self.submission)
         if self.output is not None and not (self.season and self.by):
             raise ConfigError("a record wants --season, whose seeds are played, and --by, who answers for it")
         hush_libraries()

@@ -3,20 +3,20 @@
 Loads torch, so `marft evaluate` imports it only when somebody enters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baselines.commands.choosing import learner_behind, played_greedily, restored
+from baselines.commands.choosing import Learner, env_id_of, played_greedily, restored
 from baselines.commands.terminal import note, say, working
 from baselines.errors import ConfigError, EnvironmentKindError, extra_required
 
 with extra_required("leaderboard", "`marft evaluate --submission`"):
     from baselines.entry import Played, chosen_task, played_task
     from leaderboard.replaying import environment
-    from leaderboard.schema import RECORD, TaskResult
-    from leaderboard.submit import Entrant, add_task, entrant_of
+    from leaderboard.schema import RECORD
+    from leaderboard.submit import Entrant, PlayedTask, add_task, entrant_of
     from leaderboard.tracks import OPEN, Task, find_task, seeds_of, tasks_of
 
 from baselines.rollouts.collect import Task as Play
@@ -30,18 +30,22 @@ if TYPE_CHECKING:
     from baselines.commands.evaluate import Evaluate
 
 
-def enter(asked: "Evaluate", folder: Path) -> int:
+def enter(asked: "Evaluate", folder: Path, learner: Learner | None) -> int:
     """Play and write task after task; the exit status. What is written stays, whatever happens to the next.
+
+    `learner`: behind the checkpoint, if that was trained without a language model.
 
     Raises: ConfigError, TrackError before anything is played; SubmissionError if a play does not replay.
     """
     _require_fitting(asked)
     entrant = _entrant(asked, folder)
-    tasks = _tasks(asked)
+    tasks = _tasks(asked, learner)
     for number, task in enumerate(tasks, start=1):
         if len(tasks) > 1:
             note(f"task {number} of {len(tasks)}: {task.key}")
-        result = _played(asked, folder, entrant, task)
+        played = _played(asked, entrant, task) if learner is None else _chosen(asked, entrant, task, learner)
+        with working(f"replaying {task.key}"):
+            result = add_task(folder, entrant, played)
         scores = result.scores
         say(
             f"{task.key}: score {scores.score:.3f} over {scores.instances} instances; "
@@ -84,11 +88,11 @@ def _entrant(asked: "Evaluate", folder: Path) -> "Entrant":
     )
 
 
-def _tasks(asked: "Evaluate") -> "Sequence[Task]":
+def _tasks(asked: "Evaluate", learner: Learner | None) -> "Sequence[Task]":
     """What is to be played. Raises: TrackError, ConfigError."""
     env_id = asked.env_id
     if env_id is None and asked.checkpoint is not None:
-        env_id = _trained_on(asked.checkpoint)
+        env_id = _trained_on(asked.checkpoint) if learner is None else env_id_of(learner)
     if asked.track == OPEN:
         if env_id is None:
             raise ConfigError("track open plays one environment; give --env-id")
@@ -108,11 +112,7 @@ def _tasks(asked: "Evaluate") -> "Sequence[Task]":
 
 
 def _trained_on(checkpoint: Path) -> str:
-    found = load_checkpoint(checkpoint)
-    config = found.state.get("config")
-    if learner_behind(checkpoint) is not None and isinstance(config, Mapping):
-        return str(config["env_id"])
-    return trained_settings(found).env_id
+    return trained_settings(load_checkpoint(checkpoint)).env_id
 
 
 def _easiest(task: "Task") -> str | None:
@@ -125,15 +125,18 @@ def _easiest(task: "Task") -> str | None:
     return easiest_with_test(ExperimentConfig(env_id=task.env_id, env_options=dict(task.options)), probe)
 
 
-def _played(asked: "Evaluate", folder: Path, entrant: "Entrant", task: "Task") -> "TaskResult":
+def _chosen(asked: "Evaluate", entrant: "Entrant", task: "Task", learner: Learner) -> "PlayedTask":
+    """What a learner without language does."""
     seeds = seeds_of(entrant.season, task)
-    learner = learner_behind(asked.checkpoint)
-    if learner is not None:
-        found, module = learner
-        run = restored(found, module, asked, {"env_options": dict(task.options), "level": task.level})
-        rollouts = played_greedily(run, [Play(seed, task.level) for seed in seeds]).rollouts
-        own = run.learner.package, run.learner.weights
-        return add_task(folder, entrant, chosen_task(task, seeds, environment(task), found, *own, rollouts))
+    found, module = learner
+    run = restored(found, module, asked, {"env_options": dict(task.options), "level": task.level})
+    rollouts = played_greedily(run, [Play(seed, task.level) for seed in seeds]).rollouts
+    return chosen_task(task, seeds, environment(task), found, run.learner.package, run.learner.weights, rollouts)
+
+
+def _played(asked: "Evaluate", entrant: "Entrant", task: "Task") -> "PlayedTask":
+    """What a team of language models does."""
+    seeds = seeds_of(entrant.season, task)
     at = replace(asked, level=() if task.level is None else (task.level,))
     cast = at.cast(task.env_id, dict(task.options))
     cast = replace(cast, settings=replace(cast.settings, env_options=dict(task.options), level=task.level))
@@ -146,6 +149,4 @@ def _played(asked: "Evaluate", folder: Path, entrant: "Entrant", task: "Task") -
         vote=result.several is not None and result.several.vote is not None,
         few_shot=asked.few_shot,
     )
-    with working(f"replaying {task.key}"):
-        played = played_task(task, seeds, environment(task), how, result.evaluation.rollouts)
-        return add_task(folder, entrant, played)
+    return played_task(task, seeds, environment(task), how, result.evaluation.rollouts)

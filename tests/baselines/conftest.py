@@ -108,3 +108,20 @@ def relay_run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
     assert main([str(word) for word in [*words, "--run-dir", folder]]) == 0
     return folder
+
+
+@pytest.fixture
+def marft(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs a command, expects an exit status, and gives its output and what it told besides."""
+    from baselines.cli import main
+
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*words: object, status: int = 0) -> str:
+        capsys.readouterr()
+        found = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        assert found == status, f"exit status {found}: {out}{err}"
+        return out + err
+
+    return run

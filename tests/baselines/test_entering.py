@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from baselines.cli import main
 from leaderboard import tracks
 from leaderboard.tracks import Task
 
@@ -29,20 +28,6 @@ def short_tracks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A track of two tasks with few instances each."""
     monkeypatch.setattr(tracks, "TRACKS", {"small": (RELAY, WORD), "party": (SEARCH,), "open": ()})
     monkeypatch.setattr(tracks, "OPEN_INSTANCES", 3)
-
-
-@pytest.fixture
-def marft(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def run(*words: object, status: int = 0) -> str:
-        capsys.readouterr()
-        found = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        assert found == status, f"exit status {found}: {out}{err}"
-        return out + err
-
-    return run
 
 
 def record(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from baselines.cli import main
 from baselines.errors import CheckpointError
 from baselines.foreign_adapters import find_weights, read_adapter
 from leaderboard import tracks
@@ -28,20 +27,6 @@ SEARCH = Task("collab/search_party-v0", "easy", {"horizon": 5}, num_instances=2)
 @pytest.fixture(autouse=True)
 def short_tracks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracks, "TRACKS", {"small": (RELAY,), "party": (SEARCH,), "open": ()})
-
-
-@pytest.fixture
-def marft(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def run(*words: object, status: int = 0) -> str:
-        capsys.readouterr()
-        found = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        assert found == status, f"exit status {found}: {out}{err}"
-        return out + err
-
-    return run
 
 
 @pytest.fixture
