@@ -23,11 +23,12 @@ from leaderboard.board import Board, boards_of
 from leaderboard.entries import Team, listed
 from leaderboard.filling import fill_folder
 from leaderboard.pictures.axes import bar, bar_axis
+from leaderboard.processes import Status, quiet
 from leaderboard.reruns import read_reruns
 from leaderboard.rows import stem_of
 from leaderboard.shown import COST_NAMES, FILTERS, ranks
 from leaderboard.transcripts import Transcript, transcript_of
-from leaderboard.validate import Status, validate
+from leaderboard.validate import validate
 from leaderboard.views import TeamViews, scope_view
 
 ABOUT_TRACKS: Mapping[str, str] = {
@@ -38,10 +39,6 @@ ABOUT_TRACKS: Mapping[str, str] = {
 _HERE = Path(__file__).parent
 
 
-def _quiet(what: str, done: int, of: int) -> None:
-    """Nobody is told."""
-
-
 def write_page(
     submissions: Sequence[Path],
     out: Path,
@@ -50,7 +47,7 @@ def write_page(
     docs: str = "",
     transcripts: bool = True,
     num_processes: int | None = None,
-    status: Status = _quiet,
+    status: Status = quiet,
 ) -> Path:
     """Validates submissions and writes the site of what they come to; returns its first page.
 
@@ -79,7 +76,7 @@ class Site:
     """All pages of some boards."""
 
     def __init__(
-        self, boards: Sequence[Board], *, docs: str = "", transcripts: bool = True, status: Status = _quiet
+        self, boards: Sequence[Board], *, docs: str = "", transcripts: bool = True, status: Status = quiet
     ) -> None:
         self._boards = boards
         self._transcripts = transcripts
