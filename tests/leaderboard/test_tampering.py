@@ -8,6 +8,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -120,6 +121,23 @@ def resealed(folder: Path, opened: Opened) -> None:
     assert check(opened.write(folder, sealed=True)).is_valid
 
 
+def unseen_edit(told: str) -> Callable[[Callable[[Opened], None]], Forge]:
+    """A forgery that edits what a submission says, and none of its episodes."""
+
+    def kept(edit: Callable[[Opened], None]) -> Forge:
+        @wraps(edit)
+        def forge(folder: Path) -> tuple[float, float]:
+            before = entered(folder, played(SUM))
+            opened = Opened.of(folder)
+            edit(opened)
+            resealed(folder, opened)
+            return before, opened.results[SUM.key]["scores"]["score"]
+
+        return unseen(told)(forge)
+
+    return kept
+
+
 @unseen("Who wrote the words")
 def the_words_of_another(folder):
     before = entered(folder, played(SUM))
@@ -154,55 +172,35 @@ def one_play_handed_in_twice(folder):
     return before, entered(folder, replace(once, episodes=twice, tokens=[tokens_of(one) for one in twice], plays=2))
 
 
-@unseen("Who is said to play")
-def another_model(folder):
-    before = entered(folder, played(SUM))
-    opened = Opened.of(folder)
+@unseen_edit("Who is said to play")
+def another_model(opened):
     for player in opened.results[SUM.key]["players"].values():
         player |= {"model": "big/model-70b", "revision": "main", "adapter": None, "weights": "sha256:" + "1" * 64}
         player["sampling"] |= {"temperature": 0.0, "max_new_tokens": None, "stop": ["\n"]}
-    resealed(folder, opened)
-    return before, opened.results[SUM.key]["scores"]["score"]
 
 
-@unseen("What a model was told besides")
-def examples_and_one_agent_for_all(folder):
-    before = entered(folder, played(SUM))
-    opened = Opened.of(folder)
+@unseen_edit("What a model was told besides")
+def examples_and_one_agent_for_all(opened):
     opened.results[SUM.key] |= {"few_shot": 9, "solo": "blind"}
-    resealed(folder, opened)
-    return before, opened.results[SUM.key]["scores"]["score"]
 
 
-@unseen("Tokens")
-def fewer_tokens(folder):
-    before = entered(folder, played(SUM))
-    opened = Opened.of(folder)
+@unseen_edit("Tokens")
+def fewer_tokens(opened):
     for counts in opened.tokens[SUM.key]:
         counts |= {name: [1] * len(values) for name, values in counts.items()}
     turns = opened.results[SUM.key]["scores"]["turns"]
     opened.results[SUM.key]["scores"] |= {"tokens_in": turns, "tokens_out": turns}
-    resealed(folder, opened)
-    return before, opened.results[SUM.key]["scores"]["score"]
 
 
-@unseen("Training")
-def another_training(folder):
-    before = entered(folder, played(SUM))
-    opened = Opened.of(folder)
+@unseen_edit("Training")
+def another_training(opened):
     opened.results[SUM.key]["training"] = {"algorithm": "none that exists", "config": {"x": [1, "y"]}, "tokens": 1}
-    resealed(folder, opened)
-    return before, opened.results[SUM.key]["scores"]["score"]
 
 
-@unseen("Who enters, when and on what")
-def another_entrant(folder):
-    before = entered(folder, played(SUM))
-    opened = Opened.of(folder)
+@unseen_edit("Who enters, when and on what")
+def another_entrant(opened):
     said = {"name": "Others", "contact": "", "licence": "MIT", "url": "https://e.org/", "created": "2020-02-29"}
     opened.record |= {**said, "hardware": "a phone", "notes": "none", "suite_version": "9.9"}
-    resealed(folder, opened)
-    return before, opened.results[SUM.key]["scores"]["score"]
 
 
 @unseen("What was cut off")
