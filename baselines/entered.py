@@ -30,6 +30,9 @@ from leaderboard.schema import TaskResult
 from leaderboard.tracks import Task
 from marft_envs import FlexMG, Message
 
+LONGEST_REPLY = 1_024
+"""In tokens, where an entry names no bound: most have more than one character, and 2,048 are recorded by default."""
+
 
 @dataclass(frozen=True)
 class Means:
@@ -163,7 +166,7 @@ def _settings(task: Task, result: TaskResult, means: Means, adapters: Sequence[A
         model_by_role=bases if len(set(bases.values())) > 1 else {},
         solo=result.solo,
         replace={agent: one.script for agent, one in result.players.items() if isinstance(one, ScriptPlayer)},
-        max_new_tokens_by_role={agent: one.sampling.max_new_tokens or 1_024 for agent, one in models.items()},
+        max_new_tokens_by_role={agent: one.sampling.max_new_tokens or LONGEST_REPLY for agent, one in models.items()},
         temperature_by_role={
             agent: one.sampling.temperature for agent, one in models.items() if one.sampling.temperature > 0
         },

@@ -1,9 +1,9 @@
 """`marft leaderboard`: submissions, from what is to be played to the page that shows them. None of it loads torch."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,12 +11,12 @@ import tyro
 from tyro.conf import Positional
 
 from baselines.commands.options import OptionalInt, OptionalText, shown
-from baselines.commands.terminal import console, note, say, table, visible
+from baselines.commands.terminal import console, note, say, table
+from baselines.commands.verdicts import FORMATS, tell
 from baselines.errors import ConfigError, extra_required
 
 if TYPE_CHECKING:
     from baselines.commands.terminal import Command
-    from leaderboard.report import Report
 
 INVALID = 1
 """Exit status if a submission breaks a rule."""
@@ -48,7 +48,7 @@ class Validate:
             require_there(path)
             with _progress(str(path)) as status:
                 reports.append(validate(path, num_processes=self.processes, status=status))
-        _FORMATS[self.format](reports)
+        FORMATS[self.format](reports)
         return 0 if all(report.is_valid for report in reports) else INVALID
 
 
@@ -56,82 +56,6 @@ def require_there(path: Path) -> None:
     """Raises: ConfigError if no submission can be there, since nothing is."""
     if not path.exists():
         raise ConfigError(f"there is nothing at {path}; give the folder of a submission, or its archive")
-
-
-def _tell(reports: Sequence["Report"]) -> None:
-    """For people: a table of what was recomputed, then what is wrong."""
-    from leaderboard.report import MOST_FINDINGS
-
-    for report in reports:
-        submission = report.submission
-        title = "" if submission is None else f"{submission.name}, track {submission.track}, season {submission.season}"
-        say(f"{report.path}: {title}" if title else report.path)
-        if report.verified:
-            rows = [
-                (
-                    one.task.key,
-                    f"{one.result.scores.score:.3f}",
-                    str(one.result.scores.instances),
-                    str(one.result.scores.episodes),
-                    f"{one.result.scores.chars / one.result.scores.episodes:,.0f}",
-                    f"{one.result.scores.tokens_out / one.result.scores.episodes:,.0f}",
-                )
-                for one in report.verified
-            ]
-            headings = ("task", "score", "instances", "episodes", "characters", "tokens")
-            console().print(table(headings, rows, right="score instances episodes characters tokens"))
-        for finding in report.findings:
-            where = f" {visible(finding.where)}:" if finding.where else ""
-            say(f"✗ {finding.rule}:{where} {visible(finding.message)}")
-        if len(report.findings) >= MOST_FINDINGS:
-            say("… and perhaps more: so many are told.")
-        if report.is_valid:
-            episodes = sum(one.result.scores.episodes for one in report.verified)
-            say(f"Valid: {episodes:,} episodes come out as logged, and every number is what they come to.")
-        else:
-            say("Not valid.")
-
-
-def record_of(report: "Report") -> dict[str, object]:
-    """A report as JSON has it."""
-    return {
-        "path": report.path,
-        "valid": report.is_valid,
-        "name": report.submission.name if report.submission else None,
-        "digest": report.submission.digest if report.submission else None,
-        "findings": [asdict(finding) for finding in report.findings],
-        "tasks": {one.task.key: one.result.scores.model_dump() for one in report.verified},
-    }
-
-
-def _tell_json(reports: Sequence["Report"]) -> None:
-    say(json.dumps([record_of(report) for report in reports], indent=1))
-
-
-def _tell_github(reports: Sequence["Report"]) -> None:
-    """Source: GitHub, Workflow commands for GitHub Actions."""
-    for report in reports:
-        for finding in report.findings:
-            title = _property(f"{finding.rule} {finding.where}".strip())
-            say(f"::error file={_property(report.path)},title={title}::{_data(finding.message)}")
-        if report.is_valid:
-            say(f"::notice file={_property(report.path)},title=valid::{_data('every number was recomputed')}")
-
-
-def _data(text: str) -> str:
-    """What follows the second pair of colons: on one line, whatever it holds."""
-    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-_FORMATS: Mapping[str, Callable[[Sequence["Report"]], None]] = {
-    "rich": _tell,
-    "json": _tell_json,
-    "github": _tell_github,
-}
 
 
 @dataclass(frozen=True)
@@ -307,7 +231,7 @@ class Export:
         with _progress(str(self.submission)) as status:
             report = validate(self.submission, status=status)
         if not report.is_valid:
-            _tell([report])
+            tell([report])
             return INVALID
         say(json.dumps(every_eval_ever(report), ensure_ascii=False, indent=1))
         return 0
