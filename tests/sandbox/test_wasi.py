@@ -55,8 +55,8 @@ def plus_three(number: int) -> Calls:
 
 
 def slow(number: int) -> Calls:
-    """Takes some tenths of a second."""
-    return Calls("def f(n):\n    for _ in range(4_000_000): pass\n    return n + 3", "f", ((number,),))
+    """Takes a second on a fast machine, so that what is done after some tenths of one is done while it runs."""
+    return Calls("def f(n):\n    for _ in range(40_000_000): pass\n    return n + 3", "f", ((number,),))
 
 
 def gave(value: object) -> tuple[Returned, ...]:
