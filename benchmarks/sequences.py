@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
-from transformers import GenerationConfig, GenerationMixin
+from transformers import GenerationConfig, GenerationMixin, PreTrainedTokenizerBase
 
 from baselines.learning.packing import common_length, num_distinct
 from baselines.policies.team import Team
@@ -105,13 +105,21 @@ def endless(team: Team) -> Iterator[None]:
     """No token ends a reply: all of them become as long as they may, so that samplers draw equal numbers of tokens."""
     base = cast("GenerationMixin", team.base.model.get_base_model())
     before = team.base.tokenizer, base.generation_config
-    team.base.tokenizer = copy.deepcopy(team.base.tokenizer)
-    team.base.tokenizer.eos_token = None
-    base.generation_config = GenerationConfig()
+    without_end = copy.deepcopy(team.base.tokenizer)
+    without_end.eos_token = None
+    _set_ends(team, base, without_end, GenerationConfig())
     try:
         yield
     finally:
-        team.base.tokenizer, base.generation_config = before
+        _set_ends(team, base, *before)
+
+
+def _set_ends(
+    team: Team, base: GenerationMixin, tokenizer: PreTrainedTokenizerBase, settings: GenerationConfig
+) -> None:
+    """Has these two say which tokens end a reply."""
+    team.base.tokenizer, base.generation_config = tokenizer, settings
+    team.base.compute = team.base.compute  # an engine is made of the tokenizer that there is when it is made
 
 
 def _ids(team: Team, content: str) -> list[int]:

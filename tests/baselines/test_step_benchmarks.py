@@ -14,6 +14,7 @@ import torch
 from transformers.utils.logging import enable_progress_bar
 
 from baselines.policies.adapted import Compute
+from baselines.policies.engines.hf import Request
 from baselines.policies.team import Team
 from benchmarks import beside_comlrl, critic, measuring, memory, rollout, scaling, sequences, update, whole_step
 from benchmarks.sequences import Said
@@ -81,13 +82,19 @@ def test_a_prompt_too_short_for_its_chat_is_refused(load_team: Callable[..., Tea
 
 
 def test_no_token_ends_an_endless_reply_and_afterwards_it_does(load_team: Callable[..., Team]) -> None:
-    from baselines.policies.engines.hf import end_ids
-
     team = load_team("reasoner_0")
-    before = end_ids(team.base.model, team.base.tokenizer)
+    request = Request(team.adapter_of["reasoner_0"], [1, 2, 3], max_new_tokens=3, max_chars=1_000)
+
+    def drawn() -> list[int]:
+        (reply,) = team.base.act([request], temperature=0.0, batch_size=1)
+        return reply.action_ids
+
+    first, *_ = drawn()
+    team.base.tokenizer.eos_token = team.base.tokenizer.convert_ids_to_tokens(first)
+    assert drawn() == [first]
     with sequences.endless(team):
-        assert end_ids(team.base.model, team.base.tokenizer) == []
-    assert end_ids(team.base.model, team.base.tokenizer) == before != []
+        assert len(drawn()) == request.max_new_tokens
+    assert drawn() == [first]
 
 
 def test_distinct_tokens_are_counted_once() -> None:
