@@ -41,11 +41,12 @@ def judged(
     *,
     limits: Limits = LIMITS,
     trusts_log: bool = True,
+    together: bool = False,
 ) -> list[Verdict]:
     """Runs each program on the same tests; what of it ran out of time is measured.
 
     `trusts_log`: whether a replay takes the word of a log that a program ran out of time. Else it gives it a quarter of
-    the time once more.
+    the time once more. `together`: as `judge_all` has it.
 
     Raises: ReplayMismatchError if a log has something else in this place, or what it must not be trusted in is untrue.
     """
@@ -56,7 +57,9 @@ def judged(
         if late is not None and not trusts_log:
             _check_late(task, tests, programs, late, limits)
         given = limits.slower(1.0 if recorded is None else REPLAY_FACTOR)
-        verdicts.extend(judge_all(programs, task.entry_point, tests, task.rules, limits=given, timed_out=late))
+        verdicts.extend(
+            judge_all(programs, task.entry_point, tests, task.rules, limits=given, timed_out=late, together=together)
+        )
         return tuple(verdict.timed_out for verdict in verdicts)
 
     env.measured(measure)

@@ -6,7 +6,10 @@ so that it seldom does the same. References come from our generators and from da
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -23,48 +26,64 @@ _UNTOUCHED = ("annotation", "returns", "decorator_list", "type_params", "bases",
 _EXPRESSIONS = (ast.expr, ast.operator, ast.cmpop, ast.boolop, ast.comprehension)
 
 
+@dataclass(frozen=True, slots=True)
+class Mutants:
+    """The mutants of a program in a random order. They are written out when they are asked for: most never are."""
+
+    reference: str
+    entry_point: str
+    order: tuple[int, ...]
+    """Numbers of its changes."""
+
+    @classmethod
+    def drawn(cls, reference: str, entry_point: str, rng: np.random.Generator) -> Self:
+        """Changed is only what the entry point leads to: its function or class, and those that it names.
+
+        An empty entry point stands for the whole program.
+
+        Raises: DataError if the reference is no Python, does not define the entry point, or cannot be written out.
+        """
+        tree = _parsed(reference)
+        _check_depth(tree)
+        try:
+            ast.unparse(tree)
+        except ValueError as error:  # such as a number of more than 4,300 digits
+            raise DataError(
+                f"a reference program cannot be written out: {error}; it begins {reference[:80]!r}; leave its task out"
+            ) from error
+        num_changes = sum(1 for place in _places(tree, entry_point) for _ in _changes(place))
+        return cls(reference, entry_point, tuple(rng.permutation(num_changes).tolist()))
+
+    def first(self, number: int) -> tuple[str, ...]:
+        """Different programs that compile, none of them the reference; fewer than asked for if there are no more."""
+        tree = _parsed(self.reference)
+        places = _places(tree, self.entry_point)
+        found = {ast.unparse(tree): True}  # programs, and whether they compile; a dict keeps its order
+        step = number + _MORE
+        for start in range(0, len(self.order), step):
+            if sum(found.values()) > number:
+                break
+            for program in _programs(tree, places, self.order[start : start + step]):
+                if program not in found:
+                    found[program] = _compiles(program)
+        _, *others = (program for program, compiles in found.items() if compiles)
+        return tuple(others[:number])
+
+
 def mutants(reference: str, entry_point: str, rng: np.random.Generator, num_mutants: int) -> tuple[str, ...]:
-    """Different programs that compile, none of them the reference; fewer than asked for if there are no more.
-
-    Only what the entry point leads to is changed: its function or class, and functions and classes that it names. An
-    empty entry point stands for the whole program.
-
-    Raises: DataError if the reference is no Python, does not define the entry point, or cannot be written out again.
-    """
-    tree = _parsed(reference)
-    _check_depth(tree)
-    try:
-        return _mutants(tree, entry_point, rng, num_mutants)
-    except ValueError as error:  # such as a number of more than 4,300 digits
-        raise DataError(
-            f"a reference program cannot be written out: {error}; it begins {reference[:80]!r}; leave its task out"
-        ) from error
+    """So many mutants, drawn and written out. Raises: DataError, as `Mutants.drawn`."""
+    return Mutants.drawn(reference, entry_point, rng).first(num_mutants)
 
 
-def _mutants(tree: ast.Module, entry_point: str, rng: np.random.Generator, num_mutants: int) -> tuple[str, ...]:
-    places = _places(tree, entry_point)
-    num_changes = sum(1 for place in places for _ in _changes(place))
-    order = rng.permutation(num_changes).tolist()
-    found = {ast.unparse(tree): True}  # programs, and whether they compile; a dict keeps its order
-    step = num_mutants + _MORE
-    for start in range(0, num_changes, step):
-        if sum(found.values()) > num_mutants:
-            break
-        for program in _programs(tree, places, order[start : start + step]):
-            if program not in found:
-                found[program] = _compiles(program)
-    _, *others = (program for program, compiles in found.items() if compiles)
-    return tuple(others[:num_mutants])
-
-
-def _programs(tree: ast.Module, places: list[ast.AST], numbers: list[int]) -> list[str]:
-    """The programs of the changes with these numbers, in their order."""
+def _programs(tree: ast.Module, places: list[ast.AST], numbers: Sequence[int]) -> list[str]:
+    """The programs of the changes with these numbers, in their order; without those that cannot be written out."""
     written: dict[int, str] = {}
     wanted = set(numbers)
     for number, _ in enumerate(change for place in places for change in _changes(place)):
         if number in wanted:
-            written[number] = ast.unparse(tree)
-    return [written[number] for number in numbers]
+            with suppress(ValueError):  # a number that has one digit too many now
+                written[number] = ast.unparse(tree)
+    return [written[number] for number in numbers if number in written]
 
 
 def _parsed(reference: str) -> ast.Module:

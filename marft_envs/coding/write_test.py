@@ -37,7 +37,7 @@ import numpy as np
 
 from marft_envs.coding.canonical import canonical_programs
 from marft_envs.coding.judge import QUICK, judged, told
-from marft_envs.coding.mutants import mutants
+from marft_envs.coding.mutants import Mutants
 from marft_envs.coding.replies import tests_in
 from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
 from marft_envs.coding.telling import distinct, fails, telling, written
@@ -45,6 +45,7 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DataError, OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.programs import CallTest, Verdict
+from marft_envs.grading.together import keeps_to_itself
 from marft_envs.grading.verdicts import judge_all
 from marft_envs.records import Outcome
 
@@ -97,7 +98,7 @@ class WriteTest(Programming, FlexMG):
             self._finders = telling(self.task)
             if self._finders and self.task.reference and not self.task.rules.property:
                 with suppress(DataError):  # a program for another version of Python
-                    self._candidates = mutants(self.task.reference, self.task.entry_point, rng, NUM_CANDIDATES)
+                    self._mutants = Mutants.drawn(self.task.reference, self.task.entry_point, rng)
                     return
         raise OptionError(
             f"source is {self._source.name!r}, and none of {_MOST_DRAWS} of its tasks has a function with a reference "
@@ -132,18 +133,26 @@ class WriteTest(Programming, FlexMG):
     def _worth(self, tests: list[CallTest]) -> tuple[float, float]:
         """The share of these tests that the reference passes, and the share of mutants that those kill."""
         (reference,) = judged(self, self.task, tests, [self.task.reference])
-        found = judged(self, self.task, self._finders, self._candidates, limits=QUICK, trusts_log=False)
-        mutants_of_it = [program for program, _ in self._found_out(found)]
-        verdicts = judged(self, self.task, tests, mutants_of_it, limits=QUICK)
+        candidates = self._mutants.first(NUM_CANDIDATES)
+        found = judged(
+            self, self.task, self._finders, candidates, limits=QUICK, trusts_log=False, together=self._can_share
+        )
+        mutants_of_it = [program for program, _ in self._found_out(candidates, found)]
+        verdicts = judged(self, self.task, tests, mutants_of_it, limits=QUICK, together=self._can_share)
         valid = [place for place, result in enumerate(reference.results) if result.passed]
         killed = [fails(verdict, valid) for verdict in verdicts]
         return reference.share, fmean(killed) if killed else 1.0
 
-    def _found_out(self, verdicts: Sequence[Verdict]) -> list[tuple[str, int]]:
+    @property
+    def _can_share(self) -> bool:
+        """Whether all mutants can run in one process."""
+        return keeps_to_itself(self.task.reference)
+
+    def _found_out(self, candidates: Sequence[str], verdicts: Sequence[Verdict]) -> list[tuple[str, int]]:
         """The mutants among the candidates, and for each the first hidden test that finds it out."""
         return [
             (program, next(place for place in range(len(self._finders)) if fails(verdict, [place])))
-            for program, verdict in zip(self._candidates, verdicts, strict=True)
+            for program, verdict in zip(candidates, verdicts, strict=True)
             if fails(verdict, range(len(self._finders))) and not verdict.timed_out
         ][:NUM_MUTANTS]
 
@@ -165,8 +174,11 @@ class WriteTest(Programming, FlexMG):
         """The reference program; hidden tests, one for each mutant."""
         if agent == self.coder:
             return self.task.reference
-        found = judge_all(self._candidates, self.task.entry_point, self._finders, self.task.rules, limits=QUICK)
-        chosen = dict.fromkeys(place for _, place in self._found_out(found))
+        candidates = self._mutants.first(NUM_CANDIDATES)
+        found = judge_all(
+            candidates, self.task.entry_point, self._finders, self.task.rules, limits=QUICK, together=self._can_share
+        )
+        chosen = dict.fromkeys(place for _, place in self._found_out(candidates, found))
         return "\n".join(written(self.task, self._finders[place]) for place in chosen or [0])
 
     def gradable(self, agent: str, action: str) -> bool | None:

@@ -9,7 +9,7 @@ import pytest
 
 from marft_envs.coding.synthetic import crossings, lists, numbers, testing, texts
 from marft_envs.coding.synthetic.inputs import PROBES
-from marft_envs.coding.synthetic.neighbors import simpler
+from marft_envs.coding.synthetic.neighbors import Change, simpler
 from marft_envs.coding.synthetic.steps import Branch, K, Pipeline, Step
 from marft_envs.coding.tasks.synthetic import LEVELS, MIN_SPLIT_INSTANCES, SPLIT_LEVELS, Synthetic, num_instances
 from marft_envs.grading.programs import Rules
@@ -262,7 +262,7 @@ def test_a_function_that_is_simpler_than_it_looks_is_no_task():
 
 def test_a_function_with_k_is_told_from_the_one_with_k_fixed():
     pipeline = Pipeline("n", "number", (Step(numbers.ADD, (K,)),), has_k=True)
-    assert Pipeline("n", "number", (Step(numbers.ADD, (5,)),), has_k=True) in list(simpler(pipeline))
+    assert Change(0, Step(numbers.ADD, (5,))) in list(simpler(pipeline))
 
 
 def test_hidden_tests_tell_the_boundary_of_a_condition():

@@ -1,7 +1,7 @@
 """Functions that are almost a given one: what tests have to tell apart."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from marft_envs.coding.synthetic.numbers import KEEP
 from marft_envs.coding.synthetic.steps import Branch, K, Pipeline, Step
@@ -9,22 +9,31 @@ from marft_envs.coding.synthetic.steps import Branch, K, Pipeline, Step
 _FIXED_K = 5
 
 
-def simpler(pipeline: Pipeline) -> Iterator[Pipeline]:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What makes a function another one: what is done in the place of one step."""
+
+    index: int
+    """Of the step."""
+    instead: Step | Branch | None
+    """None: nothing."""
+
+
+def simpler(pipeline: Pipeline) -> Iterator[Change]:
     """The function with a step left out, with less of a branch, or with k fixed. A good function is none of them."""
-    steps = pipeline.steps
-    for index, step in enumerate(steps):
+    for index, step in enumerate(pipeline.steps):
         for less in _less(step):
-            yield replace(pipeline, steps=(*steps[:index], *less, *steps[index + 1 :]))
+            yield Change(index, less)
 
 
-def _less(step: Step | Branch) -> Iterator[tuple[Step | Branch, ...]]:
+def _less(step: Step | Branch) -> Iterator[Step | Branch | None]:
     if isinstance(step, Branch):
-        yield from ((less,) for less in _less_of_branch(step))
+        yield from _less_of_branch(step)
         return
     if K in step.constants:
-        yield (replace(step, constants=tuple(_FIXED_K if each is K else each for each in step.constants)),)
+        yield replace(step, constants=tuple(_FIXED_K if each is K else each for each in step.constants))
     if step.operation.takes == step.operation.gives:
-        yield ()
+        yield None
 
 
 def _less_of_branch(branch: Branch) -> Iterator[Step | Branch]:
@@ -41,12 +50,11 @@ def _less_of_branch(branch: Branch) -> Iterator[Step | Branch]:
         yield replace(branch, otherwise=keep)
 
 
-def nearby(pipeline: Pipeline) -> Iterator[Pipeline]:
+def nearby(pipeline: Pipeline) -> Iterator[Change]:
     """The function with one number one off."""
-    steps = pipeline.steps
-    for index, step in enumerate(steps):
+    for index, step in enumerate(pipeline.steps):
         for changed in _changed(step):
-            yield replace(pipeline, steps=(*steps[:index], changed, *steps[index + 1 :]))
+            yield Change(index, changed)
 
 
 def _changed(step: Step | Branch) -> Iterator[Step | Branch]:

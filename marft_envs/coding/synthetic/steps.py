@@ -25,6 +25,8 @@ class SecondArgument:
 
 K: Final = SecondArgument()
 Constant = int | str | SecondArgument
+Function = Callable[[Plain, int], Plain]
+"""Of the value and k."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,12 @@ class Step:
     operation: Operation
     constants: tuple[Constant, ...] = ()
 
-    def run(self, value: Plain, k: int) -> Plain:
-        if K in self.constants:
-            return self.operation.run(value, *(k if constant is K else constant for constant in self.constants))
-        return self.operation.run(value, *self.constants)
+    def function(self) -> Function:
+        """What it does; made once for many values."""
+        run, constants = self.operation.run, self.constants
+        if any(constant is K for constant in constants):
+            return lambda value, k: run(value, *[k if constant is K else constant for constant in constants])
+        return lambda value, _: run(value, *constants)
 
     def words(self, subject: str) -> str:
         """What is done, to the argument of this name, or to "the result"."""
@@ -93,11 +97,18 @@ class Branch:
     otherwise: Step
     group: str = ""
 
-    def run(self, value: Plain, k: int) -> Plain:
-        for condition, step in self.cases:
-            if condition.run(value, k):
-                return step.run(value, k)
-        return self.otherwise.run(value, k)
+    def function(self) -> Function:
+        """What it does; made once for many values."""
+        cases = [(condition.function(), step.function()) for condition, step in self.cases]
+        otherwise = self.otherwise.function()
+
+        def run(value: Plain, k: int) -> Plain:
+            for holds, done in cases:
+                if holds(value, k):
+                    return done(value, k)
+            return otherwise(value, k)
+
+        return run
 
     def words(self, subject: str) -> str:
         cases = [f"{step.words(subject)} if {condition.words(subject)}" for condition, step in self.cases]
@@ -134,10 +145,20 @@ class Pipeline:
     def call(self) -> str:
         return f"f({self.argument}, k)" if self.has_k else f"f({self.argument})"
 
+    def function(self) -> Function:
+        """What it does; made once for many values."""
+        steps = [step.function() for step in self.steps]
+
+        def run(value: Plain, k: int) -> Plain:
+            for step in steps:
+                value = step(value, k)
+            return value
+
+        return run
+
     def run(self, value: Plain, k: int = 0) -> Plain:
-        for step in self.steps:
-            value = step.run(value, k)
-        return value
+        """What it gives for one value."""
+        return self.function()(value, k)
 
     def description(self) -> str:
         """What agents read: one sentence."""

@@ -1,0 +1,117 @@
+"""Programs that share a process are judged as if each had one of its own."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from marft_envs.coding.mutants import mutants
+from marft_envs.coding.tasks.synthetic import LEVELS, Synthetic
+from marft_envs.grading.programs import CallTest, Rules
+from marft_envs.grading.together import keeps_to_itself
+from marft_envs.grading.verdicts import judge_all
+from marft_envs.sandbox.pool import default_sandbox
+from marft_envs.sandbox.runs import Limits
+
+RULES = Rules()
+LIMITS = Limits(cpu_s=0.5, wall_s=20.0)
+TESTS = (CallTest((1,), 2), CallTest((2,), 3), CallTest((30,), 31))
+RIGHT = "def f(n): return n + 1"
+PROGRAMS = {
+    "right": RIGHT,
+    "wrong": "def f(n): return n",
+    "wrong once": "def f(n): return 0 if n == 2 else n + 1",
+    "raises": "def f(n): return n + 1 if n < 3 else n // 0",
+    "no Python": "def f(n) return n",
+    "raises when it is read": "def f(n): return n + 1\n1 // 0",
+    "defines something else": "def g(n): return n + 1",
+    "gives what is not plain": "def f(n): return iter([n])",
+    "prints": "print('hello')\ndef f(n):\n    print(n)\n    return n + 1",
+    "leaves": "def f(n): raise SystemExit",
+    "remembers": "seen = []\ndef f(n):\n    seen.append(n)\n    return n + len(seen)",
+    "recurs for ever": "def f(n): return f(n)",
+    "recurs deeply": "def f(n): return n + 1 if n < 3 else g(900) + 31\ndef g(n): return n and g(n - 1)",
+    "needs much memory": "def f(n): return len('x' * 10**9) if n == 30 else n + 1",
+    "prints too much": "def f(n):\n    print('x' * 10**6)\n    return n + 1",
+    "gives too much": "def f(n): return 'x' * 10**6",
+    "never ends": "def f(n):\n    while n == 2: pass\n    return n + 1",
+}
+
+
+class Counting:
+    """A sandbox that counts what it runs."""
+
+    def __init__(self):
+        self.num_runs = 0
+
+    def run_all(self, jobs, limits):
+        self.num_runs += len(jobs)
+        return default_sandbox().run_all(jobs, limits)
+
+
+def judged(programs, tests=TESTS, **how):
+    sandbox = Counting()
+    return judge_all(programs, "f", tests, RULES, sandbox=sandbox, limits=LIMITS, **how), sandbox.num_runs
+
+
+def without_tracebacks(verdicts):
+    return [[replace(result, traceback="") for result in verdict.results] for verdict in verdicts]
+
+
+def test_every_kind_of_program_comes_to_the_same():
+    apart, num_apart = judged([*PROGRAMS.values()])
+    together, num_together = judged([*PROGRAMS.values()], together=True)
+    assert without_tracebacks(together) == without_tracebacks(apart)
+    assert num_together < num_apart == len(PROGRAMS)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_no_program_harms_its_neighbours(name):
+    (before, program, behind), _ = judged([RIGHT, PROGRAMS[name], RIGHT], together=True)
+    assert before.passed and behind.passed
+    ((alone,), _) = judged([PROGRAMS[name]])
+    assert without_tracebacks([program]) == without_tracebacks([alone])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_mutants_come_to_the_same(level):
+    rng = np.random.default_rng(0)
+    num_apart = num_together = 0
+    for _ in range(5):
+        task = Synthetic().draw(level, rng, "train")
+        assert keeps_to_itself(task.reference)
+        programs = mutants(task.reference, "f", rng, 10)
+        apart, runs_apart = judged(programs, task.hidden)
+        together, runs_together = judged(programs, task.hidden, together=True)
+        assert without_tracebacks(together) == without_tracebacks(apart)
+        num_apart, num_together = num_apart + runs_apart, num_together + runs_together
+    assert num_together < num_apart / 2
+
+
+def test_what_a_log_says_of_time_is_taken_program_by_program():
+    programs = [RIGHT, PROGRAMS["never ends"], RIGHT]
+    late = [(), (1,), ()]
+    verdicts, _ = judged(programs, timed_out=late, together=True)
+    assert verdicts == judged(programs, timed_out=late)[0]
+    assert [verdict.timed_out for verdict in verdicts] == late
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import random\ndef f(n): return n",
+        "def f(n):\n    from sys import setrecursionlimit\n    return n",
+        "def f(n): return __import__('os')",
+        "def f(n): return n.__class__",
+        "def f(n): return getattr(n, 'real')",
+        "def f(n): return eval('n')",
+        "def f(n) return n",
+        "f = " + "(" * 500 + ")" * 500,
+    ],
+)
+def test_a_program_that_may_reach_beyond_itself_is_told(program):
+    assert not keeps_to_itself(program)
+
+
+def test_a_program_of_plain_python_keeps_to_itself():
+    assert keeps_to_itself("def f(n):\n    return sorted(str(n).split(), key=len)")
