@@ -124,6 +124,40 @@ def test_what_the_recipe_writes_is_in_the_house_format_and_passes_lint_and_types
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+ENTRY = f'        Task("{ENV_ID}", "four_hours"),\n'
+ENTER = f"""
+from pathlib import Path
+from leaderboard.scripted import scripted_play
+from leaderboard.submit import Entrant, add_task
+from leaderboard.tracks import tasks_of
+
+(task,) = (task for task in tasks_of("small") if task.env_id == "{ENV_ID}")
+entrant = Entrant(track="small", name="Script", contact="me@example.org", licence="CC0-1.0", hardware="a laptop")
+add_task(Path("entry"), entrant, scripted_play(task, "2026", "reference"))
+"""
+
+
+@pytest.mark.usefixtures("followed")
+def test_the_new_environment_is_on_the_board_by_an_entry_in_a_track_and_nothing_else(checkout: Path) -> None:
+    tracks = checkout / "leaderboard" / "tracks.py"
+    before = tracks.read_text(encoding="utf-8")
+    last_of_small = '        Task("collab/jigsaw-v0", "easy"),\n'
+    assert before.count(last_of_small) == 1
+    tracks.write_text(before.replace(last_of_small, last_of_small + ENTRY), encoding="utf-8")
+    (checkout / "enter.py").write_text(ENTER, encoding="utf-8")
+    done = run(
+        checkout, "python enter.py && marft leaderboard validate entry && marft leaderboard page --out site entry"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Valid: 200 episodes" in " ".join(done.stdout.split())
+    board = (checkout / "site" / "small-2026" / "index.html").read_text(encoding="utf-8")
+    assert "Rendezvous: two agents" in board
+    name = "puzzles+rendezvous-v0+four_hours.html"
+    assert "own free hours" in (checkout / "site" / "small-2026" / "tasks" / name).read_text(encoding="utf-8")
+    (transcript,) = (checkout / "site").glob(f"small-2026/transcripts/*/{name}")
+    assert "You are free at" in transcript.read_text(encoding="utf-8")
+
+
 def test_the_recipe_for_coding_tasks_leads_to_a_source_that_environments_find_and_that_passes(checkout: Path) -> None:
     file, commands = TASKS_BLOCKS
     place = place_of(file, TASKS)
