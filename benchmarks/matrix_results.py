@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from baselines.commands.train import algorithms
 from baselines.runs.circumstances import processor
@@ -55,14 +56,74 @@ def collected(out: Path, *, num_seeds: int = NUM_SEEDS) -> Result:
     }
 
 
+def added(before: Result, out: Path, *, num_seeds: int = NUM_SEEDS) -> Result:
+    """A record, and what a folder has besides; where both have a cell, the folder's.
+
+    Raises: SystemExit if the folder's was run otherwise: with other settings, other versions, on another processor.
+    """
+    _require_alike(before["about"], circumstances(), "this machine")
+    found = dict(before)
+    if (out / SETTINGS).is_file():
+        now = collected(out, num_seeds=num_seeds)
+        for name in ("about", "tasks", "algorithms", "seeds"):
+            _require_alike({name: before[name]}, {name: now[name]}, f"{out}: {name}")
+        found["cells"] = _together(before["cells"], now["cells"])
+        found["rows"] = {task: _rows_together(before["rows"][task], now["rows"][task]) for task in now["rows"]}
+    if (out / SMOLLM2 / SETTINGS).is_file():
+        found["smollm2"] = _model_together(before["smollm2"], real_model(out / SMOLLM2, num_seeds))
+    if (out / FOLDER).is_dir():
+        found["update_order"] = {
+            variant: _together(before["update_order"][variant], ordered(out / FOLDER / variant, num_seeds))
+            for variant in VARIANTS
+        }
+    return found
+
+
+def _model_together(before: Result, now: Result) -> Result:
+    if before["state"] != "done":
+        return now
+    for name in ("settings", "algorithms"):
+        _require_alike({name: before[name]}, {name: now[name]}, f"the real model's {name}")
+    cells, rows = _together(before["cells"], now["cells"]), _rows_together(before["rows"], now["rows"])
+    return {**now, "cells": cells, "rows": rows}
+
+
+_DEGREES = ("not run", "unfinished", "done")
+"""How much of it there is."""
+
+
+def _together(before: Any, now: Sequence[Result]) -> list[Result]:
+    """Cells of the same names: the one of which there is more, or else the newer one."""
+    older = {_cell_key(cell): cell for cell in before}
+    return [_fuller(older.get(_cell_key(cell), cell), cell) for cell in now]
+
+
+def _cell_key(cell: Result) -> tuple[object, ...]:
+    return tuple(cell.get(name) for name in ("task", "algorithm", "seed"))
+
+
+def _rows_together(before: Any, now: Mapping[str, Result]) -> dict[str, Result]:
+    return {title: _fuller(before.get(title, row), row) for title, row in now.items()}
+
+
+def _fuller(older: Result, newer: Result) -> Result:
+    return max(newer, older, key=lambda one: _DEGREES.index(str(one["state"])))  # the first of equals
+
+
+def _require_alike(before: Any, now: Mapping[str, object], what: str) -> None:
+    changed = [f"{name} was {before.get(name)!r} and is {now[name]!r}" for name in now if before.get(name) != now[name]]
+    if changed:
+        raise SystemExit(f"{what} is not that of the record: {'; '.join(changed)}. Make a new record by --anew")
+
+
 def about(settings: Mapping[str, object]) -> Result:
     """On what it was run, and with what."""
-    return {
-        "settings": settings["shared"],
-        "model_hash": settings["model_hash"],
-        "versions": {"python": platform.python_version(), **packages()},
-        "processor": processor(),
-    }
+    return {"settings": settings["shared"], "model_hash": settings["model_hash"], **circumstances()}
+
+
+def circumstances() -> Result:
+    """Versions and processor."""
+    return {"versions": {"python": platform.python_version(), **packages()}, "processor": processor()}
 
 
 def cell(folder: Path, task: str, algorithm: str, seed: int) -> Result:

@@ -1,8 +1,9 @@
 """Writes docs/results.md and its pictures from docs/results.json: what the baselines came to, and how sure that is.
 
-python docs/make_results.py             # from docs/results.json
-python docs/make_results.py FOLDER      # first takes what benchmarks/matrix.py and update_order.py left in FOLDER
-python docs/make_results.py --check     # says, by exit status 1, whether a file is not what docs/results.json says
+python docs/make_results.py                 # from docs/results.json
+python docs/make_results.py FOLDER          # first adds what benchmarks/matrix.py and its neighbours left in FOLDER
+python docs/make_results.py FOLDER --anew   # takes what is in FOLDER, and nothing else
+python docs/make_results.py --check         # says, by exit status 1, whether a file is not what docs/results.json says
 
 What a person has to say of it comes from docs/results_remarks.md. Only what was run is in it. A cell that was not says
 so; intervals, profiles and comparisons are of the runs that are there, and name their number.
@@ -40,6 +41,7 @@ NUM_THRESHOLDS = 101
 COMMANDS = (
     "python benchmarks/matrix.py",
     "python benchmarks/update_order.py",
+    "python benchmarks/smollm2.py --seeds 3",
     "python docs/make_results.py benchmarks/results/matrix",
 )
 Data = Mapping[str, Any]
@@ -411,14 +413,17 @@ def files(data: Data) -> dict[Path, str]:
 def main(words: Sequence[str]) -> int:
     """Collects, writes or checks."""
     if words and words[0] != "--check":
-        from benchmarks.matrix_results import collected
+        from benchmarks.matrix_results import added, collected
 
-        DATA.write_text(json.dumps(collected(Path(words[0])), indent=1) + "\n", encoding="utf-8")
+        folder = Path(words[0])
+        before = json.loads(DATA.read_text(encoding="utf-8")) if DATA.is_file() and "--anew" not in words else None
+        found = collected(folder) if before is None else added(before, folder)
+        DATA.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     wanted = files(json.loads(DATA.read_text(encoding="utf-8")))
     stale = [
         path for path, wanted_text in wanted.items() if not path.is_file() or path.read_text("utf-8") != wanted_text
     ]
-    if words and words[0] == "--check":
+    if "--check" in words:
         for path in stale:
             sys.stderr.write(f"{path.name} is not what docs/results.json says; run python docs/make_results.py\n")
         return 1 if stale else 0

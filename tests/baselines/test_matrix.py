@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -298,6 +299,76 @@ def test_a_cell_that_was_not_run_says_so(tmp_path: Path) -> None:
     assert {cell["state"] for cell in found["cells"]} == {"not run"}
     assert {row["state"].partition(":")[0] for row in found["rows"]["collab"].values()} == {"not run"}
     assert {run["state"] for own in found["update_order"].values() for run in own} == {"not run"}
+
+
+def a_run(folder: Path, *, is_done: bool) -> None:
+    """The files of a run of one iteration."""
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text('{"iteration": 0, "train/return": 0.5, "train/tokens_out": 10}\n')
+    if is_done:
+        (folder / "summary.json").write_text('{"stop_reason": "token_limit"}')
+        (folder / "config.json").write_text('{"algorithm": "mappo"}')
+        (folder / "run.json").write_text('{"command": ["/somewhere/marft", "train", "mappo"]}')
+        trained = {"name": "trained", "mean": 0.25, "low": 0.0, "high": 0.5, "num_instances": 4}
+        (folder / "evaluations.jsonl").write_text(json.dumps(trained) + "\n")
+
+
+def a_matrix(folder: Path, *seeds: int, unfinished: Sequence[int] = (), **settings: object) -> Path:
+    folder.mkdir()
+    known = {"tasks": {"collab": {}}, "shared": {"lr": 1}, "model_hash": "h", **settings}
+    (folder / matrix.SETTINGS).write_text(json.dumps(known))
+    for seed in (*seeds, *unfinished):
+        a_run(folder / "collab" / "mappo" / f"seed-{seed}", is_done=seed in seeds)
+    return folder
+
+
+def states(record: Any, algorithm: str = "mappo") -> list[str]:
+    return [cell["state"] for cell in record["cells"] if cell["algorithm"] == algorithm]
+
+
+def test_what_was_run_later_is_added_to_a_record_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+    before = matrix_results.collected(a_matrix(tmp_path / "first", 1, 2, unfinished=[3]))
+    assert states(before) == ["done", "done", "unfinished", "not run", "not run"]
+    later = a_matrix(tmp_path / "second", 3, unfinished=[2, 4])
+    found: Any = matrix_results.added(before, later)
+    assert states(found) == ["done", "done", "done", "unfinished", "not run"]
+    assert states(found, "ippo") == ["not run"] * 5
+    alone: Any = matrix_results.collected(later)
+    assert [cell for cell in found["cells"] if cell["seed"] == 3] == [c for c in alone["cells"] if c["seed"] == 3]
+    assert {name: found[name] for name in ("about", "tasks", "rows", "smollm2")} == {
+        name: before[name] for name in ("about", "tasks", "rows", "smollm2")
+    }
+
+
+def test_seeds_of_the_real_model_are_added_alone(tmp_path: Path) -> None:
+    def real(folder: Path, seed: int, **more: object) -> Path:
+        settings = {"settings": {"lr": 2, **more}, "algorithms": ["mappo"]}
+        (folder / "smollm2").mkdir(parents=True)
+        (folder / "smollm2" / matrix.SETTINGS).write_text(json.dumps(settings))
+        a_run(folder / "smollm2" / "mappo" / f"seed-{seed}", is_done=True)
+        return folder
+
+    nothing = matrix_results.collected(a_matrix(tmp_path / "matrix", 1))
+    first = matrix_results.added(nothing, real(tmp_path / "first", 1))
+    both: Any = matrix_results.added(first, real(tmp_path / "second", 2))
+    assert states(both["smollm2"]) == ["done", "done", "not run", "not run", "not run"]
+    assert both["cells"] == nothing["cells"]
+    with pytest.raises(SystemExit, match=r"the real model's settings .* --anew"):
+        matrix_results.added(first, real(tmp_path / "third", 2, gamma=0.5))
+
+
+@pytest.mark.parametrize("changed", [{"shared": {"lr": 3}}, {"model_hash": "other"}, {"tasks": {"math": {}}}])
+def test_what_was_run_otherwise_is_not_added(tmp_path: Path, changed: dict[str, object]) -> None:
+    before = matrix_results.collected(a_matrix(tmp_path / "first", 1))
+    with pytest.raises(SystemExit, match=r"is not that of the record: .* --anew"):
+        matrix_results.added(before, a_matrix(tmp_path / "second", 2, **changed))
+
+
+def test_what_was_run_elsewhere_is_not_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = matrix_results.collected(a_matrix(tmp_path / "first", 1))
+    monkeypatch.setattr(matrix_results, "processor", lambda: "another one")
+    with pytest.raises(SystemExit, match=r"this machine is not that of the record: processor was .* 'another one'"):
+        matrix_results.added(before, a_matrix(tmp_path / "second", 2))
 
 
 def test_a_run_that_was_stopped_is_unfinished(tmp_path: Path) -> None:
