@@ -24,7 +24,7 @@ from baselines.rollouts.solo import find_solo
 from baselines.rollouts.stage import Stage
 from baselines.runs.company import Company
 from baselines.runs.experiment import ExperimentConfig, load_team, make_env, sampling_for
-from leaderboard.players import ModelPlayer, ScriptPlayer, prompts_of
+from leaderboard.players import Computation, ModelPlayer, ScriptPlayer, prompts_of
 from leaderboard.replaying import environment, made
 from leaderboard.schema import TaskResult
 from leaderboard.tracks import Task
@@ -157,6 +157,9 @@ def _settings(task: Task, result: TaskResult, means: Means, adapters: Sequence[A
     lora = next(iter(forms), None)
     if any(player.weights for player in models.values()):
         raise ConfigError(f"{result.key} was played by whole weights of its own; a re-run loads adapters only")
+    ways = [player.computed or Computation() for player in models.values()]
+    if any(way != ways[0] for way in ways):
+        raise ConfigError(f"{result.key}: the models of one team were computed in different ways; they must not")
     bases = {agent: base_of(player, means.bases, may_ask_hub=means.may_ask_hub) for agent, player in models.items()}
     settings = ExperimentConfig(
         env_id=task.env_id,
@@ -171,6 +174,9 @@ def _settings(task: Task, result: TaskResult, means: Means, adapters: Sequence[A
             agent: one.sampling.temperature for agent, one in models.items() if one.sampling.temperature > 0
         },
         stop_by_role={agent: one.sampling.stop[0] for agent, one in models.items() if one.sampling.stop},
+        dtype=ways[0].dtype,
+        attn_implementation=ways[0].attention,
+        matmul_precision=ways[0].matmul_precision,
         device=means.device,
         threads=means.threads,
         few_shot=0,

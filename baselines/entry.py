@@ -25,7 +25,7 @@ from baselines.runs.company import SERVED, UNTRAINED, agents_named
 from baselines.runs.experiment import TOKENS, ExperimentConfig
 from baselines.runs.records import number_of, read_records
 from baselines.runs.summary import METRICS
-from leaderboard.players import ChoicePlayer, ModelPlayer, Player, ScriptPlayer
+from leaderboard.players import ChoicePlayer, Computation, ModelPlayer, Player, ScriptPlayer
 from leaderboard.players import Sampling as SaidSampling
 from leaderboard.schema import Training
 from leaderboard.scores import Tokens, no_tokens
@@ -163,6 +163,11 @@ def _model_player(how: Played, trained: Checkpoint | None, agent: str) -> ModelP
             temperature=float(how.sampling.temperature_of(agent)),
             max_new_tokens=how.sampling.limit(agent),
             stop=(stop,) if stop else (),
+        ),
+        computed=Computation(
+            dtype=how.settings.dtype,  # type: ignore[arg-type]  # one of those names, or nothing would have been loaded
+            attention=how.settings.attn_implementation,
+            matmul_precision=how.settings.matmul_precision,
         ),
     )
 

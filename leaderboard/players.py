@@ -36,6 +36,17 @@ class Prompt(Part):
     """The system message."""
 
 
+class Computation(Part):
+    """How a model's numbers were computed: in other ways rounding differs, and now and then a greedy reply."""
+
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of weights and activations."""
+    attention: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None = None
+    """As Transformers names its implementations; null for the one that it chose."""
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+    """Of products of float32 matrices, as `torch.set_float32_matmul_precision` has it."""
+
+
 class ModelPlayer(Part):
     """A language model that plays an agent."""
 
@@ -53,6 +64,8 @@ class ModelPlayer(Part):
     """Its own."""
     prompt: Prompt | None = None
     """null: the environment's own."""
+    computed: Computation | None = None
+    """null where nobody has said so."""
 
     @property
     def is_trained(self) -> bool:

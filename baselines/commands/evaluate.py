@@ -91,6 +91,14 @@ class Evaluate:
     """Most prompts in one generate call. Default: as in training."""
     device: OptionalText = None
     """cpu, cuda or cuda:N. Default: as in training."""
+    dtype: OptionalText = None
+    """Of the base model: float32 or bfloat16. Default: as in training."""
+    matmul_precision: Annotated[Literal["highest", "high", "medium"] | None, shown("NAME")] = None
+    """Least precision of float32 matrix products: highest, high or medium. Default: as in training."""
+    attn_implementation: Annotated[
+        Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None, shown("NAME")
+    ] = None
+    """How attention is computed: eager, sdpa, flash_attention_2 or flex_attention. Default: as in training."""
     threads: OptionalInt = None
     """CPU threads of torch; 0 takes what torch chooses. Default: as in training."""
     engine: Literal["hf", "vllm"] = "hf"
@@ -140,6 +148,9 @@ class Evaluate:
                 "max_new_tokens": self.max_new_tokens,
                 "rollout_batch_size": self.rollout_batch_size,
                 "device": self.device,
+                "dtype": self.dtype,
+                "matmul_precision": self.matmul_precision,
+                "attn_implementation": self.attn_implementation,
                 "threads": self.threads,
                 "solo": self.solo,
                 "solo_agent": self.solo_agent,

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
-from baselines.errors import CheckpointError
+from baselines.entered import Means, cast_of, models_of
+from baselines.errors import CheckpointError, ConfigError
 from baselines.foreign_adapters import find_weights, read_adapter
 from leaderboard import tracks
+from leaderboard.players import Computation
 from leaderboard.reruns import read_reruns
+from leaderboard.schema import TaskResult
 from leaderboard.scores import Tokens
 from leaderboard.submit import PlayedTask, add_task, entrant_of
 from leaderboard.tracks import Task, seeds_of
@@ -79,6 +82,31 @@ def test_an_entry_on_the_clock_agrees_too(
     found = rerun(entry, tmp_path)
     assert (found["same_text"], found["same_tokens"]) == (1.0, 1.0)
     assert found["logprob"] == found["base_logprob"]  # nobody is trained
+
+
+def test_a_model_is_computed_again_as_it_was_and_an_older_entry_as_is_usual(
+    tiny_model: Path, tmp_path: Path, marft: Callable[..., str]
+) -> None:
+    entry = tmp_path / "entry"
+    how = ("--matmul-precision", "medium", "--attn-implementation", "eager")
+    marft("evaluate", "--model", tiny_model, "--submission", entry, *how)
+    (result,) = (verified.result for verified in validate(entry, num_processes=1).verified)
+    said = {player.computed for player in models_of(result).values()}
+    assert said == {Computation(dtype="float32", attention="eager", matmul_precision="medium")}
+    means = Means(weights=tmp_path, bases={"tiny": str(tiny_model)})
+    settings = cast_of(RELAY, result, means).settings
+    assert (settings.attn_implementation, settings.matmul_precision) == ("eager", "medium")
+
+    def with_players(*computed: Computation | None) -> TaskResult:
+        players = zip(result.players.items(), computed, strict=True)
+        return result.model_copy(
+            update={"players": {agent: one.model_copy(update={"computed": way}) for (agent, one), way in players}}
+        )
+
+    older = cast_of(RELAY, with_players(None, None), means).settings
+    assert (older.dtype, older.attn_implementation, older.matmul_precision) == ("float32", None, "highest")
+    with pytest.raises(ConfigError, match="computed in different ways"):
+        cast_of(RELAY, with_players(None, Computation(dtype="bfloat16")), means)
 
 
 def test_words_that_the_team_did_not_write_do_not_agree_and_are_no_likelier_to_it_than_to_its_base(
