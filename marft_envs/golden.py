@@ -67,12 +67,13 @@ def _plain(episode: Episode) -> object:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare or add; 0 if everything is as recorded."""
+    """Compare all, or add what is missing and look at nothing else; 0 if everything is as recorded."""
     parser = argparse.ArgumentParser(prog="python -m marft_envs.golden", description=__doc__.partition("\n")[0])
-    parser.add_argument("--add", action="store_true", help="record the ids that are missing")
+    parser.add_argument("--add", action="store_true", help="record the ids that are missing, and compare none")
     add = parser.parse_args(arguments).add
     recorded = recorded_hashes()
-    found = {env_id: behaviour_hash(env_id) for env_id in registered_ids() if is_ours(env_id)}
+    ours = [env_id for env_id in registered_ids() if is_ours(env_id)]
+    found = {env_id: behaviour_hash(env_id) for env_id in ours if not (add and env_id in recorded)}
     differing = [env_id for env_id in found if recorded.get(env_id, found[env_id]) != found[env_id]]
     missing = [env_id for env_id in found if env_id not in recorded]
     if add and missing:
