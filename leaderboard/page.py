@@ -24,6 +24,7 @@ from leaderboard.entries import Team, listed
 from leaderboard.filling import fill_folder
 from leaderboard.pictures.axes import bar, bar_axis
 from leaderboard.processes import Status, quiet
+from leaderboard.remembered import Remembered
 from leaderboard.reruns import read_reruns
 from leaderboard.rows import stem_of
 from leaderboard.shown import COST_NAMES, FILTERS, ranks
@@ -47,6 +48,7 @@ def write_page(
     docs: str = "",
     transcripts: bool = True,
     num_processes: int | None = None,
+    remember: Path | None = None,
     status: Status = quiet,
 ) -> Path:
     """Validates submissions and writes the site of what they come to; returns its first page.
@@ -58,15 +60,17 @@ def write_page(
         docs: Where the suite's documentation lies, such as "https://example.org/docs/"; empty for no links to it.
         transcripts: Whether to draw episodes of every team and task.
         num_processes: As `validate` has it.
+        remember: A folder of what earlier pages have replayed, which is believed and added to; None replays all.
         status: Told of progress.
 
     Raises: SubmissionError if something is wrong with a submission, with a re-run, or with what is in `out`.
     """
     found = read_reruns(reruns) if reruns is not None else ()
     known = []
+    remembered = None if remember is None else Remembered(remember)
     for place, path in enumerate(submissions):
         status("validating", place, len(submissions))
-        known.append(listed(validate(path, num_processes=num_processes)))
+        known.append(listed(validate(path, num_processes=num_processes, remembered=remembered)))
     site = Site(boards_of(known, found), docs=docs, transcripts=transcripts, status=status)
     fill_folder(out, site.files())
     return out / "index.html"

@@ -18,6 +18,7 @@ from leaderboard.files import MAX_README_BYTES, MAX_RECORD_BYTES
 from leaderboard.names import log_name, tokens_name
 from leaderboard.processes import Status, processes, quiet
 from leaderboard.record import read_record
+from leaderboard.remembered import Remembered
 from leaderboard.report import MOST_FINDINGS, RULES, Finding, Report, Verified
 from leaderboard.schema import README, RECORD, Submission
 from leaderboard.tracks import Task, find_task, require_season, tasks_of
@@ -25,13 +26,21 @@ from leaderboard.tracks import Task, find_task, require_season, tasks_of
 __all__ = ["MOST_FINDINGS", "RULES", "Finding", "Report", "Status", "Verified", "validate"]
 
 
-def validate(path: str | Path, *, num_processes: int | None = None, status: Status = quiet) -> Report:
+def validate(
+    path: str | Path,
+    *,
+    num_processes: int | None = None,
+    status: Status = quiet,
+    remembered: Remembered | None = None,
+) -> Report:
     """Replays a submission and compares everything.
 
     Args:
         path: Of its folder, or of its archive.
         num_processes: That replay; 1 for this one alone, by default one for each core that this process may use.
         status: Told of progress.
+        remembered: Earlier replays that are believed, and to which those of this one are added. Everything else is
+            checked as ever; who distrusts a submission distrusts what was remembered of it elsewhere, too.
 
     What is wrong with the submission stands in the report, and is no exception. Raises: FileNotFoundError if nothing
     is there; SandboxUnavailableError where programs would have to be run, and cannot be; SubmissionError if a process
@@ -44,7 +53,7 @@ def validate(path: str | Path, *, num_processes: int | None = None, status: Stat
             _check_files(files, submission, report)
             tasks = _found_tasks(submission, report)
             if not report.num_findings:
-                checking = Checking(files, submission, tasks, report, status)
+                checking = Checking(files, submission, tasks, report, status, remembered)
                 checking.look()
                 if not report.num_findings:
                     with processes(num_processes) as workers:

@@ -81,6 +81,7 @@ LAYERS = {
     "leaderboard.logs": 4,
     "leaderboard.processes": 4,
     "leaderboard.record": 4,
+    "leaderboard.remembered": 4,
     "leaderboard.replaying": 4,
     "leaderboard.report": 4,
     "leaderboard.scores": 4,

@@ -186,6 +186,10 @@ class Page:
     """Address of the suite's documentation, for links to it. Default: no links."""
     transcripts: bool = True
     """Whether episodes are drawn."""
+    remember: Annotated[Path | None, shown("FOLDER")] = None
+    """What earlier pages have replayed, which is believed and added to: entries that have not changed are not replayed
+    again. Nobody else must be able to write there, and it must not outlive a change of the suite. Default: all are
+    replayed."""
     processes: OptionalInt = None
     """That replay. Default: one for each core."""
 
@@ -208,6 +212,7 @@ class Page:
                 docs=self.docs,
                 transcripts=self.transcripts,
                 num_processes=self.processes,
+                remember=self.remember,
                 status=status,
             )
         say(f"{first}: open it in a browser")
