@@ -28,10 +28,15 @@ NUM_POINTS = 40
 """Of a curve that is kept: each the mean of so many iterations that there are no more."""
 DIGITS = 4
 EVALUATED = {
-    "untrained": "untrained",
-    "few_shot": "untrained, four examples in each prompt",
-    "majority_vote": "untrained, majority vote at equal tokens",
+    "untrained": ("untrained", "mean"),
+    "few_shot": ("untrained, four examples in each prompt", "mean"),
+    "majority_vote": ("untrained, majority vote at equal tokens", "majority_vote"),
+    "best_of_n": ("untrained, the best of these plays", "best_of_n"),
 }
+"""Row -> its title, and what of its evaluation it tells."""
+FILE_OF = {"best_of_n": "majority_vote"}
+"""Rows of an evaluation that has another one's name."""
+NO_VOTE = "no answers to vote on"
 REFERENCE_ROW = "reference play"
 Result = dict[str, object]
 
@@ -103,7 +108,8 @@ def _cell_key(cell: Result) -> tuple[object, ...]:
 
 
 def _rows_together(before: Any, now: Mapping[str, Result]) -> dict[str, Result]:
-    return {title: _fuller(before.get(title, row), row) for title, row in now.items()}
+    """The newer ones, where they were run."""
+    return {title: before.get(title, row) if row["state"] == "not run" else row for title, row in now.items()}
 
 
 def _fuller(older: Result, newer: Result) -> Result:
@@ -228,17 +234,21 @@ def real_model(out: Path, num_seeds: int) -> Result:
 def rows(out: Path, name: str) -> dict[str, Result]:
     """What stands beside the trained teams of a task."""
     found: dict[str, Result] = {}
-    for key, title in EVALUATED.items():
-        path = out / name / f"{key}.json"
-        if path.is_file():
-            kept = json.loads(path.read_bytes())
-            wanted = ("mean", "low", "high", "num_instances", "tokens_out", "command")
-            found[title] = {"state": "done", **{entry: kept[entry] for entry in wanted}}
-            found[title]["command"] = _from_here(kept["command"])
-        else:
-            found[title] = {"state": "not run"}
+    for key, (title, told) in EVALUATED.items():
+        path = out / name / f"{FILE_OF.get(key, key)}.json"
+        found[title] = _told(json.loads(path.read_bytes()), told) if path.is_file() else {"state": "not run"}
     path = out / name / REFERENCE
     found[REFERENCE_ROW] = (
         {"state": "done", **json.loads(path.read_bytes())} if path.is_file() else {"state": "not run"}
     )
     return found
+
+
+def _told(evaluation: Mapping[str, Any], what: str) -> Result:
+    """One number of an evaluation: the mean over plays, or what came of several plays of each instance."""
+    low, high = evaluation.get(f"{what}_interval") or (evaluation["low"], evaluation["high"])
+    if evaluation[what] is None:
+        return {"state": NO_VOTE}
+    wanted = {name: evaluation[name] for name in ("num_instances", "tokens_out")}
+    command = _from_here(evaluation["command"])
+    return {"state": "done", "mean": evaluation[what], "low": low, "high": high, **wanted, "command": command}

@@ -371,6 +371,29 @@ def test_what_was_run_elsewhere_is_not_added(tmp_path: Path, monkeypatch: pytest
         matrix_results.added(before, a_matrix(tmp_path / "second", 2))
 
 
+@pytest.mark.parametrize("has_vote", [True, False])
+def test_rows_of_several_plays_tell_what_came_of_them_and_not_what_a_play_earns(tmp_path: Path, has_vote: bool) -> None:
+    evaluated = {"command": "marft evaluate", "mean": 0.1, "low": 0.0, "high": 0.2, "num_instances": 5, "tokens_out": 9}
+    vote = {"majority_vote": 0.3, "majority_vote_interval": [0.2, 0.4]} if has_vote else {"majority_vote": None}
+    best = {"best_of_n": 0.6, "best_of_n_interval": [0.5, 0.7]}
+    (tmp_path / "task").mkdir()
+    (tmp_path / "task" / "untrained.json").write_text(json.dumps(evaluated))
+    (tmp_path / "task" / "majority_vote.json").write_text(json.dumps({**evaluated, **vote, **best}))
+    told = {
+        title: (row.get("mean"), row.get("low"), row.get("high"), row["state"])
+        for title, row in matrix_results.rows(tmp_path, "task").items()
+    }
+    assert told == {
+        "untrained": (0.1, 0.0, 0.2, "done"),
+        "untrained, four examples in each prompt": (None, None, None, "not run"),
+        "untrained, majority vote at equal tokens": (0.3, 0.2, 0.4, "done")
+        if has_vote
+        else (None, None, None, "no answers to vote on"),
+        "untrained, the best of these plays": (0.6, 0.5, 0.7, "done"),
+        "reference play": (None, None, None, "not run"),
+    }
+
+
 def test_a_run_that_was_stopped_is_unfinished(tmp_path: Path) -> None:
     folder = tmp_path / "seed-1"
     folder.mkdir()
