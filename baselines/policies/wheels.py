@@ -10,8 +10,9 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
-from os import environ
+from os import environ, walk
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -109,13 +110,12 @@ def _still_running(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _folder_bytes(folder: Path) -> int:
-    """Bytes of all files under `folder`, while another process creates and renames them."""
+    """Bytes of all files under `folder`, while another process creates, renames and removes them and their folders."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:
-            continue  # renamed between listing and looking
+    for where, _, names in walk(folder):  # it passes over a folder that is gone
+        for name in names:
+            with suppress(FileNotFoundError):  # gone between listing and looking
+                total += Path(where, name).stat().st_size
     return total
 
 

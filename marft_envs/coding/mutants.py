@@ -23,6 +23,8 @@ _MORE = 8
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _UNTOUCHED = ("annotation", "returns", "decorator_list", "type_params", "bases", "keywords", "format_spec")
 """Fields that are said of a program rather than what it does, or that few mistakes are made in."""
+_REACHING = frozenset({"eval", "exec", "compile", "getattr", "setattr", "delattr", "globals", "vars", "open", "input"})
+"""Names by which a program may reach what it does not name."""
 _EXPRESSIONS = (ast.expr, ast.operator, ast.cmpop, ast.boolop, ast.comprehension)
 
 
@@ -176,3 +178,20 @@ def _compiles(program: str) -> bool:
     except (SyntaxError, ValueError):
         return False
     return True
+
+
+def keeps_to_itself(program: str) -> bool:
+    """Whether a program imports nothing, names nothing that begins with two underscores, and looks nothing up by name.
+
+    So it, and each mutant of it, can change nothing outside of its own names. False for what is no Python.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(program)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return not any(
+        isinstance(node, ast.Import | ast.ImportFrom)
+        or (isinstance(node, ast.Name) and (node.id.startswith("__") or node.id in _REACHING))
+        or (isinstance(node, ast.Attribute) and node.attr.startswith("__"))
+        for node in nodes
+    )

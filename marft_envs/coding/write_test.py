@@ -37,7 +37,7 @@ import numpy as np
 
 from marft_envs.coding.canonical import canonical_programs
 from marft_envs.coding.judge import QUICK, judged, told
-from marft_envs.coding.mutants import Mutants
+from marft_envs.coding.mutants import Mutants, keeps_to_itself
 from marft_envs.coding.replies import tests_in
 from marft_envs.coding.setting import REPAIR, WITH_CODE, CodingOptions, Programming, asked, writers
 from marft_envs.coding.telling import distinct, fails, telling, written
@@ -45,7 +45,6 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DataError, OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.programs import CallTest, Verdict
-from marft_envs.grading.together import keeps_to_itself
 from marft_envs.grading.verdicts import judge_all
 from marft_envs.records import Outcome
 

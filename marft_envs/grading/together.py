@@ -2,10 +2,10 @@
 
 A process for each is what a program that somebody else wrote gets: what it does to its process is its own matter. It
 takes some milliseconds, mostly to make the process and to lock it. Mutants of a reference are changes of what we know,
-and where they cannot reach beyond themselves (`keeps_to_itself`), fifteen of them can share one.
+and where they cannot reach beyond themselves (`marft_envs.coding.mutants.keeps_to_itself`), fifteen of them can share
+one.
 """
 
-import ast
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -25,25 +25,7 @@ def {entry}(number, arguments):
 """
 _OF_THE_PROCESS = ("MemoryError", "RecursionError")
 """What a program may meet sooner in a process that it shares."""
-_REACHING = frozenset({"eval", "exec", "compile", "getattr", "setattr", "delattr", "globals", "vars", "open", "input"})
 RunAll: TypeAlias = Callable[[Sequence[Calls]], Sequence[Run]]
-
-
-def keeps_to_itself(program: str) -> bool:
-    """Whether a program imports nothing, names nothing that begins with two underscores, and looks nothing up by name.
-
-    So it, and each mutant of it, can change nothing outside of its own names. False for what is no Python.
-    """
-    try:
-        nodes = list(ast.walk(ast.parse(program)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return not any(
-        isinstance(node, ast.Import | ast.ImportFrom)
-        or (isinstance(node, ast.Name) and (node.id.startswith("__") or node.id in _REACHING))
-        or (isinstance(node, ast.Attribute) and node.attr.startswith("__"))
-        for node in nodes
-    )
 
 
 def run_together(

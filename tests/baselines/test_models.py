@@ -6,6 +6,7 @@ No network: pip is pointed at a folder, or at a port where nobody listens.
 import errno
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import gguf
 import huggingface_hub
@@ -341,6 +343,22 @@ def pip_only_from(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             monkeypatch.setenv(name, value)
 
     return set_up
+
+
+def test_a_folder_that_vanishes_while_it_is_measured_counts_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kept").write_bytes(b"12345")
+    (tmp_path / "temporary").mkdir()
+    scandir = os.scandir
+
+    def too_late(path: Any) -> Any:
+        if Path(path).name == "temporary":
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", too_late)
+    assert wheels._folder_bytes(tmp_path) == 5
 
 
 def test_pip_downloads_into_the_folder_that_is_given(

@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from marft_envs.coding.mutants import mutants
+from marft_envs.coding.mutants import keeps_to_itself, mutants
 from marft_envs.coding.tasks.synthetic import LEVELS, Synthetic
 from marft_envs.grading.programs import CallTest, Rules
-from marft_envs.grading.together import keeps_to_itself
 from marft_envs.grading.verdicts import judge_all
 from marft_envs.sandbox.pool import default_sandbox
 from marft_envs.sandbox.runs import Limits
