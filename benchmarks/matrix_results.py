@@ -8,7 +8,7 @@ import json
 import platform
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +64,17 @@ def collected(out: Path, *, num_seeds: int = NUM_SEEDS) -> Result:
 def added(before: Result, out: Path, *, num_seeds: int = NUM_SEEDS) -> Result:
     """A record, and what a folder has besides; where both have a cell, the folder's.
 
-    Raises: SystemExit if the folder's was run otherwise: with other settings, other versions, on another processor.
+    Raises: SystemExit if there are no results in it, or they were run otherwise: with other settings, other versions,
+    on another processor.
     """
-    _require_alike(before["about"], circumstances(), "this machine")
+    if not any(path.exists() for path in (out / SETTINGS, out / SMOLLM2 / SETTINGS, out / FOLDER)):
+        raise SystemExit(f"there are no results in {out}; benchmarks/README.md tells what leaves some")
+    here: Any = circumstances()
+    _require_alike(before["about"], here, here, "this machine")
     found = dict(before)
     if (out / SETTINGS).is_file():
         now = collected(out, num_seeds=num_seeds)
-        for name in ("about", "tasks", "algorithms", "seeds"):
-            _require_alike({name: before[name]}, {name: now[name]}, f"{out}: {name}")
+        _require_alike(before, now, ("about", "tasks", "algorithms", "seeds"), str(out))
         found["cells"] = _together(before["cells"], now["cells"])
         found["rows"] = {task: _rows_together(before["rows"][task], now["rows"][task]) for task in now["rows"]}
     if (out / SMOLLM2 / SETTINGS).is_file():
@@ -87,8 +90,7 @@ def added(before: Result, out: Path, *, num_seeds: int = NUM_SEEDS) -> Result:
 def _model_together(before: Result, now: Result) -> Result:
     if before["state"] != "done":
         return now
-    for name in ("settings", "algorithms"):
-        _require_alike({name: before[name]}, {name: now[name]}, f"the real model's {name}")
+    _require_alike(before, now, ("settings", "algorithms"), "the real model")
     cells, rows = _together(before["cells"], now["cells"]), _rows_together(before["rows"], now["rows"])
     return {**now, "cells": cells, "rows": rows}
 
@@ -116,8 +118,8 @@ def _fuller(older: Result, newer: Result) -> Result:
     return max(newer, older, key=lambda one: _DEGREES.index(str(one["state"])))  # the first of equals
 
 
-def _require_alike(before: Any, now: Mapping[str, object], what: str) -> None:
-    changed = [f"{name} was {before.get(name)!r} and is {now[name]!r}" for name in now if before.get(name) != now[name]]
+def _require_alike(before: Any, now: Any, names: Iterable[str], what: str) -> None:
+    changed = [f"{name} was {before[name]!r} and is {now[name]!r}" for name in names if before[name] != now[name]]
     if changed:
         raise SystemExit(f"{what} is not that of the record: {'; '.join(changed)}. Make a new record by --anew")
 

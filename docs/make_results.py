@@ -9,6 +9,7 @@ What a person has to say of it comes from docs/results_remarks.md. Only what was
 so; intervals, profiles and comparisons are of the runs that are there, and name their number.
 """
 
+import argparse
 import json
 import sys
 import textwrap
@@ -412,24 +413,35 @@ def files(data: Data) -> dict[Path, str]:
 
 def main(words: Sequence[str]) -> int:
     """Collects, writes or checks."""
-    if words and words[0] != "--check":
-        from benchmarks.matrix_results import added, collected
-
-        folder = Path(words[0])
-        before = json.loads(DATA.read_text(encoding="utf-8")) if DATA.is_file() and "--anew" not in words else None
-        found = collected(folder) if before is None else added(before, folder)
-        DATA.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    parser = argparse.ArgumentParser(prog="python docs/make_results.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", nargs="?", type=Path, help="of results, which are added to those of before")
+    parser.add_argument("--anew", action="store_true", help="take what is in the folder, and nothing else")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if a file is stale")
+    given = parser.parse_args(words)
+    if (given.folder is None and given.anew) or (given.folder is not None and given.check):
+        parser.error("--anew goes with a folder, and --check without one")
+    if given.folder is not None:
+        _collect(given.folder, anew=given.anew)
     wanted = files(json.loads(DATA.read_text(encoding="utf-8")))
     stale = [
         path for path, wanted_text in wanted.items() if not path.is_file() or path.read_text("utf-8") != wanted_text
     ]
-    if "--check" in words:
+    if given.check:
         for path in stale:
             sys.stderr.write(f"{path.name} is not what docs/results.json says; run python docs/make_results.py\n")
         return 1 if stale else 0
     for path in stale:
         path.write_text(wanted[path], encoding="utf-8")
     return 0
+
+
+def _collect(folder: Path, *, anew: bool) -> None:
+    """Puts what a folder holds into docs/results.json."""
+    from benchmarks.matrix_results import added, collected
+
+    before = json.loads(DATA.read_text(encoding="utf-8")) if DATA.is_file() and not anew else None
+    found = collected(folder) if before is None else added(before, folder)
+    DATA.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -72,11 +72,6 @@ class Mutants:
         return tuple(others[:number])
 
 
-def mutants(reference: str, entry_point: str, rng: np.random.Generator, num_mutants: int) -> tuple[str, ...]:
-    """So many mutants, drawn and written out. Raises: DataError, as `Mutants.drawn`."""
-    return Mutants.drawn(reference, entry_point, rng).first(num_mutants)
-
-
 def _programs(tree: ast.Module, places: list[ast.AST], numbers: Sequence[int]) -> list[str]:
     """The programs of the changes with these numbers, in their order; without those that cannot be written out."""
     written: dict[int, str] = {}

@@ -132,12 +132,10 @@ class WriteTest(Programming, FlexMG):
     def _worth(self, tests: list[CallTest]) -> tuple[float, float]:
         """The share of these tests that the reference passes, and the share of mutants that those kill."""
         (reference,) = judged(self, self.task, tests, [self.task.reference])
-        candidates = self._mutants.first(NUM_CANDIDATES)
-        found = judged(
-            self, self.task, self._finders, candidates, limits=QUICK, trusts_log=False, together=self._can_share
-        )
+        candidates, together = self._mutants.first(NUM_CANDIDATES), self._can_share
+        found = judged(self, self.task, self._finders, candidates, limits=QUICK, trusts_log=False, together=together)
         mutants_of_it = [program for program, _ in self._found_out(candidates, found)]
-        verdicts = judged(self, self.task, tests, mutants_of_it, limits=QUICK, together=self._can_share)
+        verdicts = judged(self, self.task, tests, mutants_of_it, limits=QUICK, together=together)
         valid = [place for place, result in enumerate(reference.results) if result.passed]
         killed = [fails(verdict, valid) for verdict in verdicts]
         return reference.share, fmean(killed) if killed else 1.0

@@ -353,7 +353,7 @@ def test_seeds_of_the_real_model_are_added_alone(tmp_path: Path) -> None:
     both: Any = matrix_results.added(first, real(tmp_path / "second", 2))
     assert states(both["smollm2"]) == ["done", "done", "not run", "not run", "not run"]
     assert both["cells"] == nothing["cells"]
-    with pytest.raises(SystemExit, match=r"the real model's settings .* --anew"):
+    with pytest.raises(SystemExit, match=r"the real model is not that of the record: settings was .* --anew"):
         matrix_results.added(first, real(tmp_path / "third", 2, gamma=0.5))
 
 
@@ -362,6 +362,14 @@ def test_what_was_run_otherwise_is_not_added(tmp_path: Path, changed: dict[str, 
     before = matrix_results.collected(a_matrix(tmp_path / "first", 1))
     with pytest.raises(SystemExit, match=r"is not that of the record: .* --anew"):
         matrix_results.added(before, a_matrix(tmp_path / "second", 2, **changed))
+
+
+def test_a_folder_without_results_is_told(tmp_path: Path) -> None:
+    before = matrix_results.collected(a_matrix(tmp_path / "first", 1))
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "mistyped"):
+        with pytest.raises(SystemExit, match=f"there are no results in .*{folder}"):
+            matrix_results.added(before, tmp_path / folder)
 
 
 def test_what_was_run_elsewhere_is_not_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,15 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from marft_envs.coding.mutants import mutants
+from marft_envs.coding.mutants import Mutants
 from marft_envs.coding.tasks.synthetic import LEVELS, Synthetic
 from marft_envs.errors import DataError
 
 MANY = 10_000
+
+
+def mutants(reference, entry_point, rng, number):
+    return Mutants.drawn(reference, entry_point, rng).first(number)
 
 
 def every(reference, entry_point="f"):

@@ -144,7 +144,7 @@ def test_an_operation_does_what_its_words_say(words, value, constants, given):
     (operation,) = (row for row in TABLES if row.words == words and row.takes == SHAPES[type(value)])
     pipeline = Pipeline("v", operation.takes, (Step(operation, constants),))
     before = deepcopy(value)
-    assert exact(pipeline.run(value)) == exact(given)
+    assert exact(pipeline.function()(value, 0)) == exact(given)
     assert exact(function(pipeline.reference())(value)) == exact(given)
     assert value == before
 
@@ -160,7 +160,7 @@ def test_an_operation_and_its_code_agree_about_nothing(operation):
     empty = [] if operation.takes == "list" else ""
     step = Step(operation, tuple(constants[0] for constants in operation.constants))
     pipeline = Pipeline("v", operation.takes, (step,))
-    assert exact(pipeline.run(empty)) == exact(function(pipeline.reference())(empty))
+    assert exact(pipeline.function()(empty, 0)) == exact(function(pipeline.reference())(empty))
 
 
 # Properties of tasks.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from marft_envs.coding.mutants import keeps_to_itself, mutants
+from marft_envs.coding.mutants import Mutants, keeps_to_itself
 from marft_envs.coding.tasks.synthetic import LEVELS, Synthetic
 from marft_envs.grading.programs import CallTest, Rules
 from marft_envs.grading.verdicts import judge_all
@@ -79,7 +79,7 @@ def test_mutants_come_to_the_same(level):
     for _ in range(5):
         task = Synthetic().draw(level, rng, "train")
         assert keeps_to_itself(task.reference)
-        programs = mutants(task.reference, "f", rng, 10)
+        programs = Mutants.drawn(task.reference, "f", rng).first(10)
         apart, runs_apart = judged(programs, task.hidden)
         together, runs_together = judged(programs, task.hidden, together=True)
         assert without_tracebacks(together) == without_tracebacks(apart)

@@ -156,10 +156,6 @@ class Pipeline:
 
         return run
 
-    def run(self, value: Plain, k: int = 0) -> Plain:
-        """What it gives for one value."""
-        return self.function()(value, k)
-
     def description(self) -> str:
         """What agents read: one sentence."""
         subjects = [self.argument, *["the result"] * (len(self.steps) - 1)]
