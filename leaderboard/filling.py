@@ -11,6 +11,12 @@ MANIFEST = "files.json"
 """Lists the files of a folder by their digests."""
 
 
+def require_folder(path: Path) -> None:
+    """Raises: SubmissionError if something else than a folder is there."""
+    if path.exists() and not path.is_dir():
+        raise SubmissionError(f"{path} is there, and no folder; choose another place, or move it")
+
+
 def fill_folder(folder: Path, files: Iterable[tuple[str, str]]) -> None:
     """Writes files, given as names below the folder and texts, and their list. Left-over ones of last time are removed.
 

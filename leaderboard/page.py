@@ -21,7 +21,7 @@ import marft_envs
 from leaderboard.algorithms import num_without_seed, settings_of
 from leaderboard.board import Board, boards_of
 from leaderboard.entries import Team, listed
-from leaderboard.filling import fill_folder
+from leaderboard.filling import fill_folder, require_folder
 from leaderboard.pictures.axes import bar, bar_axis
 from leaderboard.processes import Status, quiet
 from leaderboard.remembered import Remembered
@@ -65,6 +65,8 @@ def write_page(
 
     Raises: SubmissionError if something is wrong with a submission, with a re-run, or with what is in `out`.
     """
+    for folder in (out, *([] if remember is None else [remember])):
+        require_folder(folder)
     found = read_reruns(reruns) if reruns is not None else ()
     known = []
     remembered = None if remember is None else Remembered(remember)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from leaderboard import checking
+from leaderboard.errors import SubmissionError
 from leaderboard.page import write_page
 from leaderboard.remembered import Remembered, name_of
 from leaderboard.replaying import Part, Replayed
@@ -133,6 +134,15 @@ def test_a_page_is_the_same_and_no_half_of_a_file_is_left(tiny, scripted, tmp_pa
         for site in (tmp_path / "all", tmp_path / "first", tmp_path / "second")
     ]
     assert sites[0] == sites[1] == sites[2]
+
+
+@pytest.mark.parametrize("what", ["out", "remember"])
+def test_a_file_in_the_place_of_a_folder_is_told_before_anything_is_replayed(what, tiny, tmp_path, num_replayed):
+    (tmp_path / "file").write_text("kept")
+    places = {"out": tmp_path / "site", "remember": tmp_path / "remembered", what: tmp_path / "file"}
+    with pytest.raises(SubmissionError, match="file is there, and no folder; choose another place"):
+        write_page([tiny], places["out"], num_processes=1, remember=places["remember"])
+    assert num_replayed == [] and (tmp_path / "file").read_text() == "kept"
 
 
 def interrupted(handle: int, mode: str) -> None:
