@@ -164,11 +164,18 @@ def _model_player(how: Played, trained: Checkpoint | None, agent: str) -> ModelP
             max_new_tokens=how.sampling.limit(agent),
             stop=(stop,) if stop else (),
         ),
-        computed=Computation(
-            dtype=how.settings.dtype,  # type: ignore[arg-type]  # one of those names, or nothing would have been loaded
-            attention=how.settings.attn_implementation,
-            matmul_precision=how.settings.matmul_precision,
-        ),
+        computed=_computed(how.settings),
+    )
+
+
+def _computed(settings: ExperimentConfig) -> Computation | None:
+    """None where another engine drew, which has ways of its own."""
+    if settings.engine != "hf":
+        return None
+    return Computation(
+        dtype=settings.dtype,  # type: ignore[arg-type]  # one of those names, or nothing would have been loaded
+        attention=settings.attn_implementation,
+        matmul_precision=settings.matmul_precision,
     )
 
 

@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from baselines.entry import Played, _model_player
+from baselines.rollouts.collect import Sampling
+from baselines.runs.experiment import ExperimentConfig
 from leaderboard import tracks
 from leaderboard.tracks import Task
 
@@ -112,6 +115,14 @@ def test_an_untrained_team_enters_every_task_of_a_track_and_one_may_be_played_ag
     assert again["name"] == "Base model"
     shown = marft("leaderboard", "validate", entry, "--processes", 1)
     assert "Valid: 19 episodes come out as logged" in shown  # 5 instances thrice, and 4 once
+
+
+def test_how_another_engine_computed_is_not_said() -> None:
+    for engine in ("hf", "vllm"):
+        settings = ExperimentConfig(engine=engine, matmul_precision="medium")  # type: ignore[arg-type]  # both are known
+        how = Played(settings, None, Sampling(0.0, 16))
+        player = _model_player(how, None, "reasoner_0")
+        assert (player.computed is not None) == (engine == "hf")
 
 
 def test_one_alone_and_a_team_with_scripts_say_so(tiny_model: Path, tmp_path: Path, marft: Callable[..., str]) -> None:
