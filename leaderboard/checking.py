@@ -21,7 +21,7 @@ from leaderboard.report import MOST_FINDINGS, Report, Verified
 from leaderboard.schema import Scores, Submission, sha256_of
 from leaderboard.scores import Played, Tokens, scores_of
 from leaderboard.token_counts import problem_of, read_tokens
-from leaderboard.tracks import Task
+from leaderboard.tracks import Instance, Task
 from leaderboard.unpacking import unpacked_lines
 
 Kind = Literal["log", "tokens"]
@@ -119,13 +119,13 @@ class Checking:
             self.report.find("vote", f"{where}.vote", f"episodes of {result.env_id} arrive at no answers to count")
         return self.report.num_findings == before
 
-    def _wanted(self, place: int, now: Prepared) -> tuple[int, ...]:
-        """The seed of every episode."""
-        return tuple([seed for seed in now.seeds for _ in range(self.submission.tasks[place].plays)])
+    def _wanted(self, place: int, now: Prepared) -> tuple[Instance, ...]:
+        """The instance of every episode."""
+        return tuple([instance for instance in now.instances for _ in range(self.submission.tasks[place].plays)])
 
     def _has_seeds(self, place: int, now: Prepared) -> bool:
         """Whether the episodes are those of the season; findings that say how they are not."""
-        task, wanted = self.tasks[place], self._wanted(place, now)
+        task, wanted = self.tasks[place], tuple([instance.seed for instance in self._wanted(place, now)])
         found = tuple(seeds_in(self._episodes(place), len(wanted) + MOST_FINDINGS))
         if found == wanted:
             return True
@@ -184,7 +184,7 @@ class Checking:
                 task=self.tasks[place],
                 prompts=prompts_of(result.players),
                 first=first,
-                seeds=wanted[first : first + EPISODES_IN_A_PART],
+                instances=wanted[first : first + EPISODES_IN_A_PART],
                 episodes=tuple(islice(episodes, EPISODES_IN_A_PART)),
                 answers=result.vote,
                 scripts=scripts_of(result.players),

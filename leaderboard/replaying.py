@@ -16,7 +16,7 @@ from leaderboard.errors import TrackError
 from leaderboard.players import CHOICES
 from leaderboard.report import Finding
 from leaderboard.scores import Played, played
-from leaderboard.tracks import MAX_TURNS, Task, seeds_of
+from leaderboard.tracks import MAX_TURNS, Instance, Task, instances_of
 from marft_envs import (
     SCRIPTED_PLAYS,
     Episode,
@@ -47,8 +47,8 @@ class Part:
     prompts: Prompts
     first: int
     """Place of its first episode in the log."""
-    seeds: tuple[int, ...]
-    """That its episodes must have."""
+    instances: tuple[Instance, ...]
+    """That its episodes must be of."""
     episodes: tuple[tuple[bytes, ...], ...]
     """The lines of each."""
     answers: bool
@@ -71,10 +71,15 @@ class Replayed:
 class Prepared:
     """What a task is here and now."""
 
-    seeds: tuple[int, ...]
+    instances: tuple[Instance, ...]
     behaviour: str
     problem: str = ""
     """Why it cannot be played; empty if it can."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of the instances, in their order."""
+        return tuple([instance.seed for instance in self.instances])
 
 
 class _BrokenRuleError(Exception):
@@ -86,10 +91,10 @@ class _BrokenRuleError(Exception):
 
 
 def prepared(season: str, task: Task) -> Prepared:
-    """The season's seeds of a task, and how its environment behaves."""
+    """The season's instances of a task, and how its environment behaves."""
     try:
         _require_fitting(task, environment(task))
-        return Prepared(seeds_of(season, task), behaviour_of(task.env_id, task.level, task.options))
+        return Prepared(instances_of(season, task), behaviour_of(task.env_id, task.level, task.options))
     except MarftError as error:
         return Prepared((), "", str(error))
 
@@ -110,9 +115,9 @@ def replayed(part: Part) -> Replayed:
     env = environment(part.task, tuple(sorted(part.prompts.items())))
     plays: list[Played] = []
     turns: list[tuple[Turned, ...]] = []
-    for place, (seed, lines) in enumerate(zip(part.seeds, part.episodes, strict=True), start=part.first):
+    for place, (instance, lines) in enumerate(zip(part.instances, part.episodes, strict=True), start=part.first):
         try:
-            again = _again(env, seed, lines)
+            again = _again(env, instance, lines)
             came_to = played(again, env.answer() if part.answers else None)
             if part.scripts:
                 _require_scripted(again, env, part.scripts)
@@ -124,14 +129,14 @@ def replayed(part: Part) -> Replayed:
     return Replayed(tuple(plays), (), tuple(turns))
 
 
-def _again(env: FlexMG, seed: int, lines: tuple[bytes, ...]) -> Episode:
+def _again(env: FlexMG, instance: Instance, lines: tuple[bytes, ...]) -> Episode:
     """The recomputed episode. Raises: _BrokenRuleError; SandboxUnavailableError, no fault of the submission."""
     try:
         episode, *others = read_episodes(lines, "line")
         if others:
             raise _BrokenRuleError("log", "another episode begins within it")
-        _require_fit_to_play(episode, env, seed)
-        again = replay(episode, env)
+        _require_fit_to_play(episode, env, instance.seed)
+        again = replay(episode, env, draw_state=instance.draw_state)
     except SandboxUnavailableError:
         raise
     except ReplayMismatchError as error:
@@ -185,7 +190,7 @@ def _require_scripted(episode: Episode, env: FlexMG, scripts: Mapping[str, str])
     said: dict[str, deque[str]] = {agent: deque() for agent in env.possible_agents}
     for turn in episode.turns:
         said[turn.agent].append(turn.action)
-    env.reset(seed=episode.seed, measurements=episode.measurements)
+    env.reset(seed=episode.seed, measurements=episode.measurements, draw_state=env.draw_state)
     while env.ready:
         agent = env.agent_selection
         logged = said[agent].popleft() if said[agent] else None  # None: its turn was cut

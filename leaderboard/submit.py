@@ -150,20 +150,20 @@ def _lines(played: PlayedTask) -> list[tuple[bytes, ...]]:
 
 def _replayed(played: PlayedTask, now: Prepared, lines: Sequence[tuple[bytes, ...]]) -> list[Played]:
     """What replaying comes to. Raises: SubmissionError if it is not what was to be played."""
-    seeds = [seed for seed in now.seeds for _ in range(played.plays)]
-    if not len(lines) == len(played.tokens) == len(seeds):
+    wanted = [instance for instance in now.instances for _ in range(played.plays)]
+    if not len(lines) == len(played.tokens) == len(wanted):
         raise SubmissionError(
             f"{played.task.key}: {len(lines)} episodes were played, the tokens of {len(played.tokens)} are known, and "
-            f"{len(seeds)} are wanted"
+            f"{len(wanted)} are wanted"
         )
     plays: list[Played] = []
-    for first in range(0, len(seeds), EPISODES_IN_A_PART):
+    for first in range(0, len(wanted), EPISODES_IN_A_PART):
         here = slice(first, first + EPISODES_IN_A_PART)
         part = Part(
             task=played.task,
             prompts=prompts_of(played.players),
             first=first,
-            seeds=tuple(seeds[here]),
+            instances=tuple(wanted[here]),
             episodes=tuple(lines[here]),
             answers=played.vote,
             scripts=scripts_of(played.players),

@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -136,23 +137,36 @@ def require_season(season: str) -> None:
         raise TrackError(f"unknown season {season!r}; seasons are {', '.join(SEASONS)}")
 
 
-@lru_cache(maxsize=256)
+class Instance(NamedTuple):
+    """What is played of a task in a season."""
+
+    seed: int
+    draw_state: str
+    """From where on `FlexMG.reset` draws it at once."""
+
+
 def seeds_of(season: str, task: Task) -> tuple[int, ...]:
     """The seeds of a season, each of another instance of the test split, in the order in which they are played.
 
     Raises: TrackError if there are not so many instances; OptionError if the level has no test split.
     """
+    return tuple([instance.seed for instance in instances_of(season, task)])
+
+
+@lru_cache(maxsize=256)
+def instances_of(season: str, task: Task) -> tuple[Instance, ...]:
+    """The same, with where each instance is drawn from. Raises: as `seeds_of`."""
     name = hashlib.sha256(f"{season}|{task.key}".encode()).digest()
     drawn = np.random.default_rng(np.random.SeedSequence(int.from_bytes(name)))
     env = make(task.env_id, task.level, task.options)
-    seeds: dict[str, int] = {}
+    found: dict[str, Instance] = {}
     for _ in range(task.num_instances * MAX_DRAWS_PER_INSTANCE):
         seed = int(drawn.integers(MAX_SEED))
         env.reset(seed=seed)
-        seeds.setdefault(env.instance_key() or str(seed), seed)
-        if len(seeds) == task.num_instances:
-            return tuple(seeds.values())
+        found.setdefault(env.instance_key() or str(seed), Instance(seed, env.draw_state))
+        if len(found) == task.num_instances:
+            return tuple(found.values())
     raise TrackError(
-        f"{task.key} has only {len(seeds)} different instances in {task.num_instances * MAX_DRAWS_PER_INSTANCE} draws, "
+        f"{task.key} has only {len(found)} different instances in {task.num_instances * MAX_DRAWS_PER_INSTANCE} draws, "
         f"and {task.num_instances} are played; choose another level"
     )

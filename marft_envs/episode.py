@@ -48,7 +48,7 @@ def play(
     return env.episode()
 
 
-def replay(episode: Episode, env: FlexMG | None = None) -> Episode:
+def replay(episode: Episode, env: FlexMG | None = None, *, draw_state: str = "") -> Episode:
     """Plays a logged episode again and compares everything.
 
     What the environment measured is handed to it instead of being measured: see `Hooks.measured`. Returns the
@@ -58,14 +58,15 @@ def replay(episode: Episode, env: FlexMG | None = None) -> Episode:
         episode: What a log holds.
         env: One that `make` has made for this id and these options, such as that of the last replay: to make one takes
             longer than most episodes. A new one by default.
+        draw_state: Where the instance is drawn from, if that is known: see `FlexMG.reset`.
 
     Raises: ReplayMismatchError, naming the first difference, be it that `env` is another one; LogError if the episode
     does not tell which environment it was played in; OutcomeError if it has a measurement that no log can hold.
     """
-    return played_again(episode, env)[1]
+    return played_again(episode, env, draw_state)[1]
 
 
-def played_again(episode: Episode, env: FlexMG | None = None) -> tuple[FlexMG, Episode]:
+def played_again(episode: Episode, env: FlexMG | None = None, draw_state: str = "") -> tuple[FlexMG, Episode]:
     """The environment after all that was logged, and the recomputed episode: see `replay`, whose errors it raises."""
     if episode.env_id is None:
         raise LogError(env_id_missing("replayed"))
@@ -80,7 +81,7 @@ def played_again(episode: Episode, env: FlexMG | None = None) -> tuple[FlexMG, E
             f"{env.data_fingerprint!r}; replay it where its options ({named or 'none'}) lead to the same data"
         )
     try:
-        recomputed = _recomputed(episode, env)
+        recomputed = _recomputed(episode, env, draw_state)
         _compare(episode, recomputed)
     except ReplayMismatchError as error:
         raise ReplayMismatchError(f"{episode}: {error}{_other_runtime(episode, env)}") from error
@@ -105,9 +106,14 @@ def _require_made_for(episode: Episode, env: FlexMG) -> None:
         )
 
 
-def _recomputed(episode: Episode, env: FlexMG) -> Episode:
+def _recomputed(episode: Episode, env: FlexMG, draw_state: str) -> Episode:
     """The same actions once more, with what was measured; what no replay can know is as logged."""
-    env.reset(seed=episode.seed, options=dict(episode.reset_options), measurements=episode.measurements)
+    env.reset(
+        seed=episode.seed,
+        options=dict(episode.reset_options),
+        measurements=episode.measurements,
+        draw_state=draw_state,
+    )
     _compare_measurements(episode, env)
     for agent, action in actions_again(episode, env):
         env.select(agent)

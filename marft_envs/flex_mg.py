@@ -45,7 +45,7 @@ from marft_envs.records import (
 from marft_envs.rendering import rendered_pieces
 from marft_envs.schedule import RoundsSchedule
 from marft_envs.seats import Part, Seat
-from marft_envs.seeding import SPLITS, EpisodeSeeds, generator, split_of, team_generator
+from marft_envs.seeding import SPLITS, EpisodeSeeds, GeneratorState, generator, set_state, split_of, team_generator
 from marft_envs.spaces import LLMText
 from marft_envs.teams import Team, find_team, is_team_name
 from marft_envs.transcript import GAP, OWN_NAME, Message, quoted_lines
@@ -167,14 +167,18 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         options: Mapping[str, Any] | None = None,
         *,
         measurements: Sequence[Measurement] = (),
+        draw_state: str = "",
     ) -> None:
         """Starts the episode of this seed; without one, the next episode after the latest seed that was given.
 
         `options["level"]` sets the level of this episode only. Keys that the environment does not know are ignored.
         `measurements` are those of an earlier play of the episode, to play it again on any machine: `measured` hands
         them out in their order, and measures once they are used up.
+        `draw_state` is that of an earlier reset with this seed, level and split: the instance is drawn at once, without
+        the draws before it that did not belong to the split.
 
-        Raises: OptionError; OutcomeError for a measurement that no episode can hold.
+        Raises: OptionError, also if what is drawn from `draw_state` does not belong to the split; OutcomeError for a
+        measurement that no episode can hold.
         """
         recorded = tuple(map(checked_measurement, measurements)) if measurements else ()
         options = dict(options) if options else {}
@@ -202,20 +206,28 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
         self._printed = 0
         self.round = 0
         self.rng = generator(self.episode_seed)
-        self._draw(options)
+        self._draw(options, draw_state)
         self._has_reset = True
         self._begin()
         if self.render_mode == "human":
             self.render()
 
-    def _draw(self, options: Mapping[str, Any]) -> None:
-        """Draws instances until one belongs to the split."""
-        for _ in range(_MAX_DRAWS):
+    def _draw(self, options: Mapping[str, Any], draw_state: str) -> None:
+        """Draws instances until one belongs to the split; where it is known which one does, only that."""
+        if draw_state:
+            set_state(self.rng, draw_state)
+        for _ in range(1 if draw_state else _MAX_DRAWS):
+            self._drawn_from = GeneratorState.of(self.rng)
             self._forget()
             self.start(self.rng, options)
             key = self.instance_key()
             if key is None or (self.instance_split() or split_of(self.source, key)) == self.split:
                 return
+        if draw_state:
+            raise OptionError(
+                f"draw_state is {draw_state!r}, where seed {self.episode_seed} draws nothing of split {self.split!r}; "
+                "use that of a reset with the same seed, level and split, or leave it out"
+            )
         raise OutcomeError(
             f"none of {_MAX_DRAWS} instances of {type(self).__name__}, level {self.level!r}, belongs to the split "
             f"{self.split!r}; draw from 2,000 or more, and let instance_key tell them apart"
@@ -518,6 +530,11 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
     def reward_events(self) -> list[RewardEvent]:
         """All rewards of committed rounds, in the order of payment. Read only."""
         return self._history.reward_events()
+
+    @property
+    def draw_state(self) -> str:
+        """Where the generator stood when this episode's instance was drawn, for `reset`; empty before the first."""
+        return str(self._drawn_from) if self._has_reset else ""
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:

@@ -204,10 +204,10 @@ def test_lookahead_needs_the_clock() -> None:
 
 
 def test_replays_are_counted_in_episodes_over_cpu_seconds_and_their_parts_told() -> None:
-    one = replay.Measured("a", 10, 3.0, 0.001, [2.0, 1.0, 4.0], [0.5, 0.5, 0.5], [1.0, 0.9, 1.1])
+    one = replay.Measured("a", 10, 3.0, 0.001, [2.0, 1.0, 4.0], [0.5, 0.5, 0.5], [1.0, 0.9, 1.1], [0.02, 0.03, 0.01])
     assert one.rates() == [5.0, 10.0, 2.5]  # 10 / 2, 10 / 1, 10 / 4
     assert one.shares() == (0.25, 0.5, 0.25)  # 0.5 / 2, 1 / 2, and the rest
-    assert replay.row_of(one) == ["a", "3.0", "5", "2", "10", "25%", "50%", "25%", "1.0"]
+    assert replay.row_of(one) == ["a", "3.0", "5", "2", "10", "25%", "50%", "25%", "1.0", "2.00"]
 
 
 def test_replays_are_measured_printed_and_kept(

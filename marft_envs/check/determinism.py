@@ -17,7 +17,7 @@ import numpy as np
 
 from marft_envs.action_log import write_log
 from marft_envs.check.grader import NotApplicable, Violation, grader
-from marft_envs.check.subject import VARIED, Style, Subject, generators_kept, play_out, sometimes_right
+from marft_envs.check.subject import VARIED, Style, Subject, at, generators_kept, play_out, sometimes_right
 from marft_envs.check.traces import (
     Recorder,
     commits,
@@ -62,6 +62,24 @@ def seed_control(subject: Subject) -> None:
         keys.add(env.instance_key())
     if len(keys) == 1:
         raise Violation(f"{len(_SEEDS_THAT_DIFFER)} seeds all draw the instance {keys.pop()!r}")
+
+
+@grader(
+    "draws apart",
+    why="a leaderboard draws the instance of a seed at once, without those before it that were of the other split",
+    fix="let start set everything anew and draw from self.rng alone, and keep nothing of a draw that was not taken",
+)
+def draws_apart(subject: Subject) -> None:
+    """An instance that is drawn again from where its own draw began makes the same episode."""
+    for level in subject.levels():
+        for split in subject.splits(level):
+            for seed in subject.seeds:
+                env = subject.make(split=split, **at(level))
+                expected = trace(env, sometimes_right, seed=seed)
+                again = subject.make(split=split, **at(level))
+                again.reset(seed=seed, draw_state=env.draw_state)
+                found = trace(again, sometimes_right)
+                require_equal(expected, found, f"seed {seed} of {split} with and without the draws before it differ")
 
 
 @grader(

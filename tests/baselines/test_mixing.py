@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from torch import Tensor
 
-from baselines.policies.engines.mixing import _Masked, _Named, rows_of
+from baselines.policies.engines.mixing import _Beside, _Named, rows_of
 from baselines.policies.loading import Lora
 from baselines.policies.team import Team
 from tests.baselines.conftest import perturb
@@ -38,8 +39,8 @@ def alone(team: Team, agent: str, ids: Tensor) -> Tensor:
     return team.base.model(input_ids=ids[None]).logits[0]  # type: ignore[no-any-return]
 
 
-def num_hooks(team: Team) -> int:
-    return sum(len(module._forward_hooks) for module in team.base.model.modules())
+def num_changed(team: Team) -> int:
+    return sum("forward" in module.__dict__ for module in team.base.model.modules())
 
 
 def trained(team: Team) -> dict[str, bool]:
@@ -51,7 +52,7 @@ def test_a_row_is_what_its_policy_makes_of_it(team: Team) -> None:
     ids = read()
     expected = [alone(team, agent, own) for agent, own in zip(MIXTURE, ids, strict=True)]
     with rows_of(team.base.model, adapters(team, MIXTURE)) as rows:
-        assert isinstance(rows, _Masked)
+        assert isinstance(rows, _Beside)
         for places in ([0, 1, 2, 3, 4], [0, 1, 3, 4], [1, 2], [0]):  # three policies, two, one, and one row of it
             ids, expected = ids[places], [expected[place] for place in places]
             rows.keep(places)
@@ -61,22 +62,61 @@ def test_a_row_is_what_its_policy_makes_of_it(team: Team) -> None:
     assert not torch.allclose(alone(team, "actor_0", read()[0]), alone(team, "judge_0", read()[0]), atol=1e-2)
 
 
+@torch.no_grad()
+def test_layers_may_have_other_ranks_scales_and_precisions_and_lack_adapters(tiny_model: Path) -> None:
+    team = perturb(Team.load(AGENTS, model=str(tiny_model), lora=Lora(target_modules=("q_proj",))))
+    model, ids = team.base.model, read()
+    more = LoraConfig(r=3, lora_alpha=7, target_modules=["q_proj", "down_proj"], rank_pattern={"0.*q_proj": 5})
+    model.add_adapter("more", more)
+    for name, parameter in model.named_parameters():
+        if ".more." in name:
+            parameter.normal_(0, 0.1)
+    names = ["more", *adapters(team, AGENTS), "more"]
+    for dtype in (torch.float32, torch.bfloat16):  # adapters stay in float32
+        for name, parameter in model.named_parameters():
+            if "lora_" not in name:
+                parameter.data = parameter.data.to(dtype)
+        expected = []
+        for name, own in zip(names, ids, strict=True):
+            model.set_adapter(name)
+            expected.append(model(input_ids=own[None]).logits[0])
+        with rows_of(model, names) as rows:
+            assert isinstance(rows, _Beside)
+            logits = model(input_ids=ids, **rows.arguments()).logits
+        assert logits.dtype == dtype
+        torch.testing.assert_close(logits, torch.stack(expected), atol=1e-5 if dtype == torch.float32 else 0.05, rtol=0)
+        assert (logits[0] - logits[1]).abs().max() > 0.1
+
+
+@torch.no_grad()
+def test_adapters_that_are_switched_off_stay_off(team: Team) -> None:
+    with team.base.model.disable_adapter():
+        expected = team.base.model(input_ids=read()).logits
+        with rows_of(team.base.model, adapters(team, ("judge_0",) * len(MIXTURE))) as rows:
+            logits = team.base.model(input_ids=read(), **rows.arguments()).logits
+    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
+
+
 def test_afterwards_the_model_acts_and_trains_as_before(team: Team) -> None:
     team.base.model.set_adapter(team.adapter_of["actor_0"])
     before, logits = trained(team), alone(team, "actor_0", read()[0])
-    assert any(before.values()) and num_hooks(team) == 0
+    assert any(before.values()) and num_changed(team) == 0
     rows = rows_of(team.base.model, adapters(team, MIXTURE))
     rows.__enter__()
-    assert trained(team) != before and num_hooks(team) > 0
+    assert trained(team) == before and num_changed(team) > 0
     assert rows.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None) is False
-    assert trained(team) == before and num_hooks(team) == 0
+    assert trained(team) == before and num_changed(team) == 0
     assert torch.equal(alone(team, "actor_0", read()[0]), logits)
 
 
-def test_one_policy_needs_no_hooks(team: Team) -> None:
-    with rows_of(team.base.model, adapters(team, ("judge_0", "judge_0"))) as rows:
-        assert isinstance(rows, _Named) and rows.arguments() == {} and num_hooks(team) == 0
-    assert team.base.model.active_adapter == team.adapter_of["judge_0"]
+@torch.no_grad()
+def test_one_policy_has_its_own_matrices_alone(team: Team) -> None:
+    ids = read()
+    expected = [alone(team, "judge_0", own) for own in ids]
+    with rows_of(team.base.model, adapters(team, ("judge_0",) * len(ids))) as rows:
+        assert isinstance(rows, _Beside) and rows.arguments() == {} and rows.names == adapters(team, ["judge_0"])
+        logits = team.base.model(input_ids=ids).logits
+    torch.testing.assert_close(logits, torch.stack(expected), atol=1e-5, rtol=0)
 
 
 @pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`")

@@ -65,6 +65,7 @@ TWINS: list[tuple[str, type[FlexMG] | str, str]] = [
     ("seed control", twins.ForgetsTheSeed, "two plays of seed 0 differ"),
     ("seed control", twins.MeasuresOtherwiseEveryTime, "two plays of seed 0 differ"),
     ("seed control", twins.IgnoresTheSeed, "40 seeds all draw the instance '10001'"),
+    ("draws apart", twins.CountsItsDraws, "seed [0-9] of (train|test) with and without the draws before it differ"),
     ("global generators", twins.MovesTheGlobalGenerator, "moved the global generator of `numpy.random`"),
     ("interleaving", twins.SharesWithOtherCopies, "alone and beside another copy differ"),
     ("reset hygiene", twins.RemembersTheLastEpisode, "before and after 1000 resets differ"),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marft_envs.errors import OptionError
-from marft_envs.seeding import EpisodeSeeds, HashedSeed, checked_seed, generator, split_of
+from marft_envs.seeding import EpisodeSeeds, GeneratorState, HashedSeed, checked_seed, generator, set_state, split_of
 from tests.envs.conftest import Lottery, written
 
 SEEDS = st.integers(0, 2**64)
@@ -183,3 +183,86 @@ def test_sources_split_the_same_keys_independently():
     # Were they alike, 10,000 would agree; independently, 0.2² + 0.8² = 68 % do, give or take 0.5 %.
     agree = sum(split_of("one", str(key)) == split_of("other", str(key)) for key in range(10_000))
     assert abs(agree - 6800) < 250
+
+
+# ---- Drawing an instance again ---------------------------------------------------------------------------------------
+
+
+class Split(Lottery):
+    """As many instances as there are prizes, and two splits of them."""
+
+    def start(self, rng, options):
+        super().start(rng, options)
+        self.prize += 100 * int(rng.integers(1_000, dtype=np.uint32))
+
+    def instance_key(self):
+        return str(self.prize)
+
+
+@given(SEEDS, st.lists(st.sampled_from(["bits", "half", "normal", "spawn"]), max_size=12))
+def test_a_generator_goes_on_from_where_another_of_its_seed_stood(seed, drawn):
+    one, other = generator(seed), generator(seed)
+    for kind in drawn:
+        if kind == "spawn":
+            one.spawn(1)
+        else:
+            {"bits": one.random, "half": lambda: one.integers(10, dtype=np.uint32), "normal": one.normal}[kind]()
+    set_state(other, str(GeneratorState.of(one)))
+    assert str(GeneratorState.of(other)) == str(GeneratorState.of(one))
+    assert [int(child.integers(2**60)) for child in one.spawn(2)] == [
+        int(child.integers(2**60)) for child in other.spawn(2)
+    ]
+    # Halves of numbers first: one may be left over.
+    assert (
+        one.integers(2**31, size=3, dtype=np.uint32).tolist() == other.integers(2**31, size=3, dtype=np.uint32).tolist()
+    )
+    assert one.random() == other.random()
+
+
+def test_states_are_written_as_short_as_they_can_be():
+    rng = generator(5)
+    own = f"{rng.bit_generator.state['state']['state']:x}"
+    assert str(GeneratorState.of(rng)) == own
+    rng.spawn(17)
+    assert str(GeneratorState.of(rng)) == f"{own}+11"
+    rng.integers(10, dtype=np.uint32)
+    state = rng.bit_generator.state
+    assert str(GeneratorState.of(rng)) == f"{state['state']['state']:x}.{state['uinteger']:x}+11"
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_an_instance_is_drawn_again_without_the_draws_before_it(seed, split):
+    env, again = Split(split=split), Split(split=split)
+    env.reset(seed=seed)
+    starts = []
+    again.start = lambda *given: (starts.append(1), Split.start(again, *given))
+    again.reset(seed=seed, draw_state=env.draw_state)
+    assert len(starts) == 1 and again.draw_state == env.draw_state and again.instance_key() == env.instance_key()
+    assert play(again) == play(env)
+    again.reset(seed=seed)
+    assert again.instance_key() == env.instance_key()
+
+
+def test_some_instances_are_drawn_after_others():
+    env = Split(split="test")
+    begins = []
+    for seed in range(12):
+        env.reset(seed=seed)
+        begins.append(env.draw_state == str(GeneratorState.of(generator(seed))))
+    assert set(begins) == {True, False}
+
+
+@pytest.mark.parametrize("written", ["x", "-1", "f" * 33, "12.", "1.123456789", "1+", "1\n", "1+2.3"])
+def test_a_state_that_none_has_is_refused(written):
+    with pytest.raises(OptionError, match="use the draw_state of another reset of this seed"):
+        Split().reset(seed=0, draw_state=written)
+
+
+def test_what_is_drawn_elsewhere_and_of_the_other_split_is_refused():
+    env, other = Split(split="test"), Split(split="train")
+    assert env.draw_state == ""
+    other.reset(seed=3)
+    with pytest.raises(OptionError, match="where seed 3 draws nothing of split 'test'"):
+        env.reset(seed=3, draw_state=other.draw_state)
+    env.reset(seed=3)

@@ -89,6 +89,19 @@ class IgnoresTheSeed(Parcel):
         self.number = "10001"
 
 
+class CountsItsDraws(Parcel):
+    """Tells how many instances were drawn for this one; a new episode begins at 0."""
+
+    def start(self, rng, options):
+        if getattr(self, "counted_for", None) is not rng:
+            self.counted_for, self.num_draws = rng, 0
+        self.num_draws += 1
+        super().start(rng, options)
+
+    def view(self, agent):
+        return f"{super().view(agent)} This is draw {self.num_draws}."
+
+
 class MovesTheGlobalGenerator(Parcel):
     def end_round(self):
         np.random.random()  # noqa: NPY002
@@ -351,9 +364,9 @@ class SharesInstances(Parcel):
     def instance_key(self):
         return f"{self.number} {self.split}" if self._is_drawing else self.number
 
-    def _draw(self, options):
+    def _draw(self, options, draw_state):
         self._is_drawing = True
-        super()._draw(options)
+        super()._draw(options, draw_state)
         self._is_drawing = False
 
 

@@ -10,7 +10,7 @@ import pytest
 from leaderboard.behaviour import make
 from leaderboard.players import CHOICES
 from leaderboard.replaying import Part, agents_of, can_vote, environment, replayed
-from leaderboard.tracks import Task, seeds_of
+from leaderboard.tracks import Task, instances_of, seeds_of
 from marft_envs import SCRIPTED_PLAYS, Episode, FlexMG, Profile, Variants, log_lines, play
 from tests.leaderboard.submissions import PARTY, REPAIR, SEASON, SUM, WORD, mixed
 
@@ -22,9 +22,9 @@ def lines_of(episode: Episode) -> Lines:
 
 
 def part_of(task: Task, episodes: Sequence[Lines], **more: Any) -> Part:
-    seeds = seeds_of(SEASON, task)[: len(episodes)]
+    instances = instances_of(SEASON, task)[: len(episodes)]
     given = {"prompts": {}, "first": 0, "answers": False, **more}
-    return Part(task=task, seeds=seeds, episodes=tuple(episodes), **given)
+    return Part(task=task, instances=instances, episodes=tuple(episodes), **given)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,18 @@ from leaderboard.behaviour import make
 from leaderboard.errors import TrackError
 from leaderboard.names import log_name, task_key, tokens_name
 from leaderboard.replaying import prepared
-from leaderboard.tracks import NUM_INSTANCES, OPEN, SEASONS, TRACKS, Task, find_task, require_season, seeds_of, tasks_of
+from leaderboard.tracks import (
+    NUM_INSTANCES,
+    OPEN,
+    SEASONS,
+    TRACKS,
+    Task,
+    find_task,
+    instances_of,
+    require_season,
+    seeds_of,
+    tasks_of,
+)
 from marft_envs import OptionError
 from tests.leaderboard.behaving import Same, env_id, in_another_process
 from tests.leaderboard.submissions import SUM, TASKS
@@ -63,6 +74,16 @@ def test_seeds_are_the_same_in_another_process_whatever_texts_hash_to():
     )
     wanted = [digest(TRACKS["small"][place]) for place in (0, 4, 7)]
     assert in_another_process(code, "99").split() == wanted
+
+
+def test_an_instance_is_drawn_at_once_from_where_its_draw_began():
+    task = TRACKS["small"][0]
+    env = make(task.env_id, task.level, task.options)
+    for seed, draw_state in instances_of("2026", task):
+        env.reset(seed=seed)
+        told = env.instance_key(), env.state(), [env.messages(agent) for agent in env.possible_agents]
+        env.reset(seed=seed, draw_state=draw_state)
+        assert (env.instance_key(), env.state(), [env.messages(agent) for agent in env.possible_agents]) == told
 
 
 def test_every_season_and_every_task_has_seeds_of_its_own():

@@ -1,21 +1,24 @@
 """A batch whose rows are different policies, computed in one call for each token that is drawn.
 
-PEFT's own way, `adapter_names`, picks each adapter's rows out in every layer and puts them back, which with two agents
-and eight replies is a sixth of a token's time. Here all adapters are active at once, as those are that add up, and
-hooks zero what each makes of other policies' rows between its two matrices. To those rows it adds exactly nothing.
+A token of a few rows is little work, and much of it is what surrounds the products: PEFT adds one adapter after
+another, and picks each one's rows out and puts them back. Here the matrices of all adapters lie beside each other, as
+those of a single adapter of their ranks together: two products for a layer, between which each row loses what is not of
+its own policy. What is computed is the same up to rounding.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 from peft import PeftModel
-from peft.tuners.lora import LoraLayer, LoraModel
+from peft.tuners.lora import LoraLayer
 from peft.tuners.lora.layer import Linear
+from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import Tensor, nn
 
 from baselines.policies.engines.prefill import acting_as
+from baselines.policies.engines.products import linears_of_few_rows
 
 
 class Rows(Protocol):
@@ -31,33 +34,37 @@ class Rows(Protocol):
 
 @contextmanager
 def rows_of(model: PeftModel, adapters: Sequence[str]) -> Iterator[Rows]:
-    """While it is open, row b of a call is computed with `adapters[b]`. Nobody else may set adapters meanwhile."""
-    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
-    if len(set(adapters)) == 1 or not all(_adds_a_product(layer) for layer in layers):
-        yield _Named(model, adapters)
-        return
-    rows = _Masked(model, adapters)
-    handles = [
-        layer.lora_A[name].register_forward_hook(rows.hook_of(name))
-        for layer in layers
-        for name in sorted(set(adapters) & layer.lora_A.keys())
-    ]
-    try:
-        yield rows
-    finally:
-        for handle in handles:
-            handle.remove()
-        _activate(model, [model.active_adapter])
+    """While it is open, row b of a call is computed with `adapters[b]`, of T = 1 token or more.
+
+    For drawing: nothing may be differentiated in it, be trained, or set adapters.
+    """
+    with linears_of_few_rows(model):
+        if not _adds_products(model):
+            yield _Named(model, adapters)
+            return
+        rows = _Beside(adapters)
+        layers = [module for module in model.modules() if isinstance(module, Linear)]
+        try:
+            for layer in layers:
+                layer.forward = _Sum(layer, rows)  # type: ignore[method-assign]  # an attribute of this one
+            yield rows
+        finally:
+            for layer in layers:
+                layer.__dict__.pop("forward", None)
 
 
-def _adds_a_product(layer: LoraLayer) -> bool:
-    """Whether all that its adapters do is to add B(A(x)): then nothing is added where A(x) is zero."""
-    return isinstance(layer, Linear) and not layer.lora_variant and not any(layer.lora_bias.values())
-
-
-def _activate(model: PeftModel, adapters: list[str]) -> None:
-    """All of them; to the outer model its one active adapter stays what it was."""
-    cast("LoraModel", model.base_model).set_adapter(adapters)
+def _adds_products(model: PeftModel) -> bool:
+    """Whether all that its adapters do is to add B(A(x)) to what linear layers make of x."""
+    return all(
+        isinstance(module, Linear)
+        and "forward" not in module.__dict__
+        and not module.lora_variant
+        and not any(module.lora_bias.values())
+        and not module.merged
+        and not module.disable_adapters
+        for module in model.modules()
+        if isinstance(module, LoraLayer | AuxiliaryTrainingWrapper)
+    )
 
 
 class _Named:
@@ -74,39 +81,57 @@ class _Named:
         return acting_as(self._model, self._adapters)
 
 
-class _Masked:
-    """With all adapters active."""
+class _Beside:
+    """Which adapters rows have, for layers that have all of them beside each other."""
 
-    def __init__(self, model: PeftModel, adapters: Sequence[str]) -> None:
-        self._model = model
+    def __init__(self, adapters: Sequence[str]) -> None:
         self._adapters = list(adapters)
-        self._of_others: dict[str, Tensor] = {}
-        """Of each adapter, (B, 1, 1): whether a row is another's."""
-        self._look()
+        self.names = sorted(set(adapters))
+        """All that any row ever had, in the order in which their columns lie."""
+        self._others: dict[tuple[int, ...], Tensor] = {}
 
     def keep(self, places: Sequence[int]) -> None:
         self._adapters = [self._adapters[place] for place in places]
-        self._look()
+        self._others.clear()
 
     def arguments(self) -> dict[str, list[str]]:
         return {}
 
-    def _look(self) -> None:
-        """Activates the adapters that rows have, and notes whose rows are whose."""
-        names = sorted(set(self._adapters))
-        if names != sorted(self._of_others):  # setting them walks through all modules
-            _activate(self._model, names)
-        self._of_others = {
-            name: torch.tensor([own != name for own in self._adapters], device=self._model.device)[:, None, None]
-            for name in names
-        }
+    def others(self, ranks: tuple[int, ...], device: torch.device) -> Tensor:
+        """(B, sum of ranks): whether a column, of the adapter that lies there, is none of a row's own."""
+        if ranks not in self._others:  # one for all layers but where a layer's ranks are its own
+            owners = [name for name, rank in zip(self.names, ranks, strict=True) for _ in range(rank)]
+            self._others[ranks] = torch.tensor(
+                [[owner != own for owner in owners] for own in self._adapters], device=device
+            )
+        return self._others[ranks]
 
-    def hook_of(self, adapter: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
-        """What becomes of the output of its first matrices, (B, T, rank)."""
 
-        def without_others(_module: nn.Module, _given: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            others = self._of_others[adapter]
-            assert output.ndim == others.ndim and len(output) == len(others), (output.shape, others.shape)
-            return output.masked_fill(others, 0.0)
+class _Sum:
+    """What a linear layer and its adapters make of x: W x + c + B (mask ⊙ A x), shapes (..., in) -> (..., out)."""
 
-        return without_others
+    def __init__(self, layer: Linear, rows: _Beside) -> None:
+        self._rows = rows
+        self._base: nn.Module = layer.get_base_layer()
+        have = [name for name in rows.names if name in layer.lora_A]
+        firsts: dict[str, Tensor] = {name: layer.get_parameter(f"lora_A.{name}.weight") for name in have}
+        seconds = [layer.get_parameter(f"lora_B.{name}.weight") * layer.scaling[name] for name in have]
+        self._ranks = tuple(len(firsts[name]) if name in have else 0 for name in rows.names)
+        self._is_mixed = len(rows.names) > 1
+        self._first: Tensor | None = None
+        if have:
+            self._first = torch.cat(list(firsts.values())).t()
+            self._second = torch.cat(seconds, dim=1).t()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        result: Tensor = self._base(x)
+        if self._first is None:
+            return result
+        inner = x.flatten(0, -2).to(self._first.dtype) @ self._first
+        if self._is_mixed:
+            others = self._rows.others(self._ranks, x.device)
+            assert len(inner) % len(others) == 0, (x.shape, others.shape)
+            inner.view(len(others), -1, inner.shape[-1]).masked_fill_(others[:, None], 0.0)
+        if result.dtype == inner.dtype:
+            return result.flatten(0, -2).addmm_(inner, self._second).view(result.shape)
+        return (result + (inner @ self._second).view(result.shape)).to(result.dtype)
