@@ -31,15 +31,20 @@ CALLS = 4
 HEADERS = ("rows", "way", "ms", "lowest", "highest", "ratio")
 
 
-def products(model: PeftModel, rows: int) -> list[Contestant]:
-    """The base's linear layers, one after another."""
+def matrices_of(model: PeftModel) -> list[Tensor]:
+    """The base's linear layers', each once."""
     base = model.get_base_model()
     weights = [
         module.weight.detach()
         for name, module in base.named_modules()
         if isinstance(module, nn.Linear) and "lora_" not in name and hasattr(module, "weight")
     ]
-    weights = [weight for weight in weights if not _is_repeated(weight, weights)]
+    return [weight for weight in weights if not _is_repeated(weight, weights)]
+
+
+def products(model: PeftModel, rows: int) -> list[Contestant]:
+    """One linear layer after another."""
+    weights = matrices_of(model)
     inputs = {weight.shape[1]: torch.randn(rows, 1, weight.shape[1]) for weight in weights}
     copies = [torch.ops.mkldnn._reorder_linear_weight(weight, MOST) for weight in weights]  # noqa: SLF001
 
@@ -71,18 +76,18 @@ class Drawing:
     def __init__(self, model: PeftModel, adapters: Sequence[str], rows: int, context: int) -> None:
         self.model = model
         self.adapters = [adapters[row % len(adapters)] for row in range(rows)]
-        self.ids = torch.randint(0, 1000, (rows, context))
+        self.ids = torch.randint(0, 100, (rows, context))
 
-    def by_peft(self) -> None:
-        """By the names of adapters."""
-        self._draw(acting_as(self.model, self.adapters))
+    def by_peft(self) -> Tensor:
+        """By the names of adapters; the last token's logits, (B, 1, V)."""
+        return self._draw(acting_as(self.model, self.adapters))
 
-    def as_drawn(self) -> None:
+    def as_drawn(self) -> Tensor:
         """As the engine does it."""
         with rows_of(self.model, self.adapters) as rows:
-            self._draw(rows.arguments())
+            return self._draw(rows.arguments())
 
-    def _draw(self, arguments: dict[str, list[str]]) -> None:
+    def _draw(self, arguments: dict[str, list[str]]) -> Tensor:
         cache = DynamicCache()
         base = self.model.get_base_model()
         length = self.ids.shape[1]
@@ -90,13 +95,14 @@ class Drawing:
             size = (len(self.ids), base.config.num_key_value_heads, length, base.config.head_dim)
             cache.update(torch.zeros(size), torch.zeros(size), layer)
         for step in range(CALLS):
-            self.model(
+            logits: Tensor = self.model(
                 input_ids=self.ids[:, :1],
                 attention_mask=torch.ones(len(self.ids), length + step + 1, dtype=torch.long),
                 position_ids=torch.full((len(self.ids), 1), length + step),
                 **arguments,
                 **cache_argument(self.model, cache),
-            )
+            ).logits
+        return logits
 
 
 def lines(rows: int, times: Sequence[Times]) -> list[list[object]]:

@@ -15,9 +15,22 @@ from transformers.utils.logging import enable_progress_bar
 
 from baselines.policies.adapted import Compute
 from baselines.policies.engines.hf import Request
+from baselines.policies.engines.products import has_both
 from baselines.policies.team import Team
-from benchmarks import beside_comlrl, critic, measuring, memory, rollout, scaling, sequences, update, whole_step
+from benchmarks import (
+    beside_comlrl,
+    critic,
+    few_rows,
+    measuring,
+    memory,
+    rollout,
+    scaling,
+    sequences,
+    update,
+    whole_step,
+)
 from benchmarks.sequences import Said
+from tests.baselines.conftest import perturb
 
 Measure = Callable[..., list[dict[str, Any]]]
 
@@ -135,6 +148,21 @@ def test_rollouts_are_compared_at_equal_tokens(measure: Measure) -> None:
     assert [own["name"] for own in until_the_end["times"]] == ["generate", "plain", "packed"]
     assert [own["name"] for own in adapters["times"]] == ["one after the other", "one batch"]
     assert list(turns["tokens"]) == ["read again", "kept"] and len(set(turns["tokens"].values())) == 1
+
+
+@pytest.mark.skipif(not has_both(), reason="this torch has no two libraries to choose from")
+def test_tokens_of_few_rows_are_the_same_by_every_way(measure: Measure, load_team: Callable[..., Team]) -> None:
+    results = measure(few_rows.main, "--context", "7")
+    ways = ["nn.Linear", "oneDNN", "oneDNN with copies"]
+    assert [one["name"] for one in results] == [*(f"products, {way}" for way in ways), "token, PEFT", "token, as drawn"]
+    assert all(len(one["cpu_s"]) == 2 and one["rows"] == 2 for one in results)
+    team = perturb(load_team(*few_rows.AGENTS))
+    model = team.base.model.eval()
+    drawing = few_rows.Drawing(model, [team.adapter_of[agent] for agent in few_rows.AGENTS], rows=5, context=7)
+    with torch.no_grad():
+        torch.testing.assert_close(drawing.as_drawn(), drawing.by_peft(), atol=1e-5, rtol=0)
+    linears = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    assert len(few_rows.matrices_of(model)) == 7 * model.config.num_hidden_layers + 1 < len(linears)
 
 
 def test_a_whole_step_is_compared_with_the_plain_path_where_trl_is_not_installed(
