@@ -70,6 +70,10 @@ class Sum:
 
     def times(self, other: "Sum") -> "Sum":
         """Their product."""
+        if other is _ONE_SUM:  # below the line of nearly every value
+            return self
+        if self is _ONE_SUM:
+            return other
         if len(self.terms) * len(other.terms) > MAX_TERMS * MAX_TERMS // 4:
             raise TooLargeError("too many products")
         return _collected(
@@ -128,6 +132,8 @@ class Value:
 
 def ratio(above: Sum, below: Sum) -> Value:
     """A value in lowest terms as far as a single product below the line goes."""
+    if below is _ONE_SUM:
+        return Value(above, below)
     if len(below.terms) == 1:
         ((product, coefficient),) = below.terms.items()
         inverse = tuple((atom, -exponent) for atom, exponent in product)

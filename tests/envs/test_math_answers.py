@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marft_envs.grading import structures
 from marft_envs.grading.equality import is_right, same_answer
+from marft_envs.grading.notation import cleaned
 from marft_envs.grading.stating import stated_answer
 
 SAME = [
@@ -259,3 +261,10 @@ def test_an_answer_that_is_worked_out_is_right(reply: str, wanted: str) -> None:
 def test_an_answer_that_leaves_work_is_equal_and_not_right(reply: str, wanted: str) -> None:
     assert same_answer(stated_answer(reply) or "", wanted)
     assert not is_right(reply, wanted)
+
+
+@given(st.from_regex(r"\A-?[0-9]{1,14}\Z"))
+def test_whole_numbers_are_read_at_once_as_they_would_be_read_at_length(text: str) -> None:
+    assert structures._read_short(text) == structures._read(cleaned(text), 0)
+    assert structures._read_short(text).is_number
+    assert repr(structures._read_short(text)) == repr(structures._read(cleaned(text), 0))  # is_number, too
