@@ -20,33 +20,43 @@ from transformers import DynamicCache
 
 from baselines.policies.engines.mixing import rows_of
 from baselines.policies.engines.prefill import acting_as, cache_argument
-from baselines.policies.engines.products import MOST
-from benchmarks.measuring import Contestant, Times, alternate, load_team, parser, progress, set_up, show, write_json
+from baselines.policies.engines.products import by_onednn, reordered
+from benchmarks.measuring import (
+    Contestant,
+    Times,
+    alternate,
+    load_team,
+    parser,
+    progress,
+    ratio,
+    set_up,
+    show,
+    spread,
+    write_json,
+)
 
 AGENTS = ("solver_0", "checker_0")
 ROWS = (1, 2, 4, 8, 16, 32, 64)
 QUICK_ROWS = (2,)
 CALLS = 4
 """Of each kind in a repeat."""
-HEADERS = ("rows", "way", "ms", "lowest", "highest", "ratio")
+HEADERS = ("rows", "way", "ms", "lowest", "highest", "ratio", "of a repeat")
 
 
 def matrices_of(model: PeftModel) -> list[Tensor]:
     """The base's linear layers', each once."""
-    base = model.get_base_model()
-    weights = [
+    return [
         module.weight.detach()
-        for name, module in base.named_modules()
-        if isinstance(module, nn.Linear) and "lora_" not in name and hasattr(module, "weight")
+        for name, module in model.get_base_model().named_modules()
+        if isinstance(module, nn.Linear) and "lora_" not in name
     ]
-    return [weight for weight in weights if not _is_repeated(weight, weights)]
 
 
 def products(model: PeftModel, rows: int) -> list[Contestant]:
     """One linear layer after another."""
     weights = matrices_of(model)
     inputs = {weight.shape[1]: torch.randn(rows, 1, weight.shape[1]) for weight in weights}
-    copies = [torch.ops.mkldnn._reorder_linear_weight(weight, MOST) for weight in weights]  # noqa: SLF001
+    copies = [reordered(weight) for weight in weights]
 
     def run(product: Callable[[Tensor, Tensor], Tensor], matrices: Sequence[Tensor]) -> None:
         for _ in range(CALLS):
@@ -55,19 +65,9 @@ def products(model: PeftModel, rows: int) -> list[Contestant]:
 
     return [
         Contestant("products, nn.Linear", partial(run, functional.linear, weights)),
-        Contestant("products, oneDNN", partial(run, _by_onednn, weights)),
-        Contestant("products, oneDNN with copies", partial(run, _by_onednn, copies)),
+        Contestant("products, oneDNN", partial(run, by_onednn, weights)),
+        Contestant("products, oneDNN with copies", partial(run, by_onednn, copies)),
     ]
-
-
-def _is_repeated(weight: Tensor, weights: Sequence[Tensor]) -> bool:
-    """A LoRA layer shows its base layer's weights as its own."""
-    return next(other for other in weights if other.data_ptr() == weight.data_ptr()) is not weight
-
-
-def _by_onednn(x: Tensor, matrix: Tensor) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, matrix, None, "none", [], "")  # noqa: SLF001
-    return product
 
 
 class Drawing:
@@ -106,20 +106,9 @@ class Drawing:
 
 
 def lines(rows: int, times: Sequence[Times]) -> list[list[object]]:
-    """Of a table: milliseconds of one call."""
-
-    def in_ms(seconds: float) -> str:
-        return f"{seconds * 1000 / CALLS:.1f}"
-
+    """Of a table: milliseconds of one call, and ratios to the first way."""
     return [
-        [
-            rows,
-            own.name,
-            in_ms(own.median),
-            in_ms(min(own.cpu_s)),
-            in_ms(max(own.cpu_s)),
-            f"{own.median / times[0].median:.2f}×",
-        ]
+        [rows, own.name, *spread([seconds * 1000 / CALLS for seconds in own.cpu_s]), *ratio(own, times[0])]
         for own in times
     ]
 

@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from leaderboard.behaviour import make
-from leaderboard.replaying import EPISODES_IN_A_PART, Part, environment, replayed
+from leaderboard.replaying import Part, environment, in_parts, replayed
 from leaderboard.tracks import TRACKS, Instance, Task, tasks_of
 from marft_envs import SCRIPTED_PLAYS, FlexMG, log_lines, play, read_episodes
 
@@ -105,17 +105,7 @@ def parts_of(task: Task, num_episodes: int) -> list[Part]:
         played.append(play(env, lambda agent, _: mixed(env, agent), seed=seed))
         instances.append(Instance(seed, env.draw_state))
     lines = [tuple([line.encode() for line in log_lines(episode)]) for episode in played]
-    return [
-        Part(
-            task=task,
-            prompts={},
-            first=first,
-            instances=tuple(instances[first : first + EPISODES_IN_A_PART]),
-            episodes=tuple(lines[first : first + EPISODES_IN_A_PART]),
-            answers=False,
-        )
-        for first in range(0, num_episodes, EPISODES_IN_A_PART)
-    ]
+    return list(in_parts(task, {}, instances, lines, answers=False))
 
 
 def took(run: Callable[[], object]) -> float:
@@ -137,18 +127,14 @@ def _parse(parts: Sequence[Part]) -> None:
             list(read_episodes(lines))
 
 
-def _draw(parts: Sequence[Part]) -> None:
+def _draw(parts: Sequence[Part], *, at_once: bool = True) -> None:
     for part in parts:
         env = environment(part.task)
         for seed, draw_state in part.instances:
-            env.reset(seed=seed, draw_state=draw_state)
+            env.reset(seed=seed, draw_state=draw_state if at_once else "")
 
 
-def _find(parts: Sequence[Part]) -> None:
-    for part in parts:
-        env = environment(part.task)
-        for seed, _ in part.instances:
-            env.reset(seed=seed)
+_find = partial(_draw, at_once=False)
 
 
 def _mean_turns(parts: Sequence[Part]) -> float:

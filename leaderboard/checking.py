@@ -6,22 +6,20 @@ Nothing of a log stays in memory but what it came to: a log is read as a stream,
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal, get_args
 
 from leaderboard.archive import MAX_PACKED_BYTES, Files
 from leaderboard.errors import MalformedError, UnsafeArchiveError
 from leaderboard.logs import episodes_in, seeds_in
 from leaderboard.names import log_name, tokens_name
-from leaderboard.players import prompts_of, scripts_of
 from leaderboard.processes import Status, Workers
 from leaderboard.remembered import Remembered, name_of
-from leaderboard.replaying import EPISODES_IN_A_PART, Part, Prepared, Turned, agents_of, can_vote, prepared, replayed
+from leaderboard.replaying import Part, Prepared, Turned, agents_of, can_vote, in_parts, prepared, replayed
 from leaderboard.report import MOST_FINDINGS, Report, Verified
 from leaderboard.schema import Scores, Submission, sha256_of
 from leaderboard.scores import Played, Tokens, scores_of
 from leaderboard.token_counts import problem_of, read_tokens
-from leaderboard.tracks import Instance, Task
+from leaderboard.tracks import Task
 from leaderboard.unpacking import unpacked_lines
 
 Kind = Literal["log", "tokens"]
@@ -119,13 +117,10 @@ class Checking:
             self.report.find("vote", f"{where}.vote", f"episodes of {result.env_id} arrive at no answers to count")
         return self.report.num_findings == before
 
-    def _wanted(self, place: int, now: Prepared) -> tuple[Instance, ...]:
-        """The instance of every episode."""
-        return tuple([instance for instance in now.instances for _ in range(self.submission.tasks[place].plays)])
-
     def _has_seeds(self, place: int, now: Prepared) -> bool:
         """Whether the episodes are those of the season; findings that say how they are not."""
-        task, wanted = self.tasks[place], tuple([instance.seed for instance in self._wanted(place, now)])
+        task, plays = self.tasks[place], self.submission.tasks[place].plays
+        wanted = tuple([instance.seed for instance in now.wanted(plays)])
         found = tuple(seeds_in(self._episodes(place), len(wanted) + MOST_FINDINGS))
         if found == wanted:
             return True
@@ -166,7 +161,7 @@ class Checking:
                 self.report.find(finding.rule, finding.where, finding.message)
             if self.report.is_full:
                 return
-            self.status(task.key, len(plays), len(now.seeds) * result.plays)
+            self.status(task.key, len(plays), len(now.instances) * result.plays)
         if self.report.num_findings > before:
             return
         tokens = self._counted(place, turns)
@@ -178,17 +173,8 @@ class Checking:
                 self.remembered.keep(name, plays)
 
     def _parts(self, place: int, now: Prepared) -> Iterator[Part]:
-        result, wanted, episodes = self.submission.tasks[place], self._wanted(place, now), self._episodes(place)
-        for first in range(0, len(wanted), EPISODES_IN_A_PART):
-            yield Part(
-                task=self.tasks[place],
-                prompts=prompts_of(result.players),
-                first=first,
-                instances=wanted[first : first + EPISODES_IN_A_PART],
-                episodes=tuple(islice(episodes, EPISODES_IN_A_PART)),
-                answers=result.vote,
-                scripts=scripts_of(result.players),
-            )
+        result, episodes = self.submission.tasks[place], self._episodes(place)
+        return in_parts(self.tasks[place], result.players, now.wanted(result.plays), episodes, answers=result.vote)
 
     def _counted(self, place: int, turns: Sequence[Sequence[Turned]]) -> list[Tokens]:
         """The tokens of every episode; findings unless they may be true."""

@@ -7,13 +7,14 @@ nothing can stand there that nobody has recomputed.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 
 from leaderboard.behaviour import behaviour_of, make
 from leaderboard.errors import TrackError
-from leaderboard.players import CHOICES
+from leaderboard.players import CHOICES, Player, prompts_of, scripts_of
 from leaderboard.report import Finding
 from leaderboard.scores import Played, played
 from leaderboard.tracks import MAX_TURNS, Instance, Task, instances_of
@@ -76,10 +77,9 @@ class Prepared:
     problem: str = ""
     """Why it cannot be played; empty if it can."""
 
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """Of the instances, in their order."""
-        return tuple([instance.seed for instance in self.instances])
+    def wanted(self, plays: int) -> tuple[Instance, ...]:
+        """The instance of every episode, if each is played so often."""
+        return tuple([instance for instance in self.instances for _ in range(plays)])
 
 
 class _BrokenRuleError(Exception):
@@ -107,6 +107,28 @@ def _require_fitting(task: Task, env: FlexMG) -> None:
         raise TrackError(
             f"horizon is {env.horizon}, with which an episode may have {env.most_turns:,} turns; {MAX_TURNS:,} are the "
             "most"
+        )
+
+
+def in_parts(
+    task: Task,
+    players: Mapping[str, Player],
+    wanted: Sequence[Instance],
+    episodes: Iterable[tuple[bytes, ...]],
+    *,
+    answers: bool,
+) -> Iterator[Part]:
+    """The log of a task, taken apart as it is read: `wanted` is the instance of every episode."""
+    left = iter(episodes)
+    for first in range(0, len(wanted), EPISODES_IN_A_PART):
+        yield Part(
+            task=task,
+            prompts=prompts_of(players),
+            first=first,
+            instances=tuple(wanted[first : first + EPISODES_IN_A_PART]),
+            episodes=tuple(islice(left, EPISODES_IN_A_PART)),
+            answers=answers,
+            scripts=scripts_of(players),
         )
 
 

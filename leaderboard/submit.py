@@ -23,15 +23,14 @@ from leaderboard.errors import MalformedError, SubmissionError, TrackError, Unsa
 from leaderboard.files import MAX_PACKED_BYTES
 from leaderboard.logs import episodes_in
 from leaderboard.names import log_name, tokens_name
-from leaderboard.players import prompts_of, scripts_of
+from leaderboard.players import prompts_of
 from leaderboard.record import read_record, said_wrong, written
 from leaderboard.replaying import (
-    EPISODES_IN_A_PART,
-    Part,
     Prepared,
     agents_of,
     can_vote,
     environment,
+    in_parts,
     prepared,
     replayed,
 )
@@ -150,28 +149,18 @@ def _lines(played: PlayedTask) -> list[tuple[bytes, ...]]:
 
 def _replayed(played: PlayedTask, now: Prepared, lines: Sequence[tuple[bytes, ...]]) -> list[Played]:
     """What replaying comes to. Raises: SubmissionError if it is not what was to be played."""
-    wanted = [instance for instance in now.instances for _ in range(played.plays)]
+    wanted = now.wanted(played.plays)
     if not len(lines) == len(played.tokens) == len(wanted):
         raise SubmissionError(
             f"{played.task.key}: {len(lines)} episodes were played, the tokens of {len(played.tokens)} are known, and "
             f"{len(wanted)} are wanted"
         )
     plays: list[Played] = []
-    for first in range(0, len(wanted), EPISODES_IN_A_PART):
-        here = slice(first, first + EPISODES_IN_A_PART)
-        part = Part(
-            task=played.task,
-            prompts=prompts_of(played.players),
-            first=first,
-            instances=tuple(wanted[here]),
-            episodes=tuple(lines[here]),
-            answers=played.vote,
-            scripts=scripts_of(played.players),
-        )
+    for part in in_parts(played.task, played.players, wanted, lines, answers=played.vote):
         again = replayed(part)
         for finding in again.findings:
             raise SubmissionError(f"{finding.where}: {finding.message}")
-        for number, turns in enumerate(again.turns, start=first):
+        for number, turns in enumerate(again.turns, start=part.first):
             problem = problem_of(played.players, played.solo is not None, played.tokens[number], turns)
             if problem:
                 raise SubmissionError(f"{played.task.key}, episode {number}: tokens: {problem}")

@@ -49,14 +49,13 @@ def _flex_mg(env: object) -> FlexMG:
 
 
 def _plays(subject: Subject) -> Iterator[object]:
-    for level in subject.levels():
-        for split in subject.splits(level):
-            for style in STYLES:
-                env = subject.make(split=split, **at(level))
-                for seed in range(NUM_SEEDS):
-                    episode = play_out(env, style, seed)
-                    messages = {agent: env.messages(agent) for agent in env.possible_agents}
-                    yield [level, split, style.__name__, env.instance_key(), env.state(), messages, _plain(episode)]
+    for level, split in subject.levels_and_splits():
+        for style in STYLES:
+            env = subject.make(split=split, **at(level))
+            for seed in range(NUM_SEEDS):
+                episode = play_out(env, style, seed)
+                messages = {agent: env.messages(agent) for agent in env.possible_agents}
+                yield [level, split, style.__name__, env.instance_key(), env.state(), messages, _plain(episode)]
 
 
 def _plain(episode: Episode) -> object:

@@ -71,15 +71,14 @@ def seed_control(subject: Subject) -> None:
 )
 def draws_apart(subject: Subject) -> None:
     """An instance that is drawn again from where its own draw began makes the same episode."""
-    for level in subject.levels():
-        for split in subject.splits(level):
-            for seed in subject.seeds:
-                env = subject.make(split=split, **at(level))
-                expected = trace(env, sometimes_right, seed=seed)
-                again = subject.make(split=split, **at(level))
-                again.reset(seed=seed, draw_state=env.draw_state)
-                found = trace(again, sometimes_right)
-                require_equal(expected, found, f"seed {seed} of {split} with and without the draws before it differ")
+    for level, split in subject.levels_and_splits():
+        for seed in subject.seeds:
+            env = subject.make(split=split, **at(level))
+            expected = trace(env, sometimes_right, seed=seed)
+            again = subject.make(split=split, **at(level))
+            again.reset(seed=seed, draw_state=env.draw_state)
+            found = trace(again, sometimes_right)
+            require_equal(expected, found, f"seed {seed} of {split} with and without the draws before it differ")
 
 
 @grader(

@@ -154,21 +154,20 @@ def reference_is_best(subject: Subject) -> None:
     if not _has_reference(subject):
         raise Violation("there is no reference_action, so nobody knows whether the task can be solved")
     low, high = _range(subject.make())
-    for level in subject.levels():
-        for split in subject.splits(level):
-            for seed in range(10):
-                env = subject.make(split=split, **at(level))
-                returns = play_out(env, reference, seed).returns
-                where = f"level {level}, split {split}, seed {seed}: reference play"
-                best = env.best_welfare()
-                if best is not None:
-                    total = sum(returns.values())
-                    if not math.isclose(total, best, abs_tol=1e-9):
-                        raise Violation(f"{where} has the welfare {total}, and best_welfare is {best}")
-                    continue
-                for agent, value in returns.items():
-                    if not math.isclose(value, high, abs_tol=1e-9):
-                        raise Violation(f"{where} earned {agent} {value}; the range is ({low}, {high})")
+    for level, split in subject.levels_and_splits():
+        for seed in range(10):
+            env = subject.make(split=split, **at(level))
+            returns = play_out(env, reference, seed).returns
+            where = f"level {level}, split {split}, seed {seed}: reference play"
+            best = env.best_welfare()
+            if best is not None:
+                total = sum(returns.values())
+                if not math.isclose(total, best, abs_tol=1e-9):
+                    raise Violation(f"{where} has the welfare {total}, and best_welfare is {best}")
+                continue
+            for agent, value in returns.items():
+                if not math.isclose(value, high, abs_tol=1e-9):
+                    raise Violation(f"{where} earned {agent} {value}; the range is ({low}, {high})")
 
 
 @grader(
@@ -178,14 +177,13 @@ def reference_is_best(subject: Subject) -> None:
 )
 def instances_are_sound(subject: Subject) -> None:
     """Of the first instances of every level and split, none has a flaw that the environment knows of."""
-    for level in subject.levels():
-        for split in subject.splits(level):
-            env = subject.make(split=split, **at(level))
-            for seed in range(NUM_SOUND_INSTANCES):
-                env.reset(seed=seed)
-                flaw = env.flaw()
-                if flaw:
-                    raise Violation(f"level {level}, split {split}, seed {seed}: {flaw}")
+    for level, split in subject.levels_and_splits():
+        env = subject.make(split=split, **at(level))
+        for seed in range(NUM_SOUND_INSTANCES):
+            env.reset(seed=seed)
+            flaw = env.flaw()
+            if flaw:
+                raise Violation(f"level {level}, split {split}, seed {seed}: {flaw}")
 
 
 @grader(

@@ -56,6 +56,12 @@ class Subject:
             offered.append(split)
         return tuple(offered)
 
+    def levels_and_splits(self) -> Iterator[tuple[str | None, str]]:
+        """Each level with each split that it offers."""
+        for level in self.levels():
+            for split in self.splits(level):
+                yield level, split
+
 
 def at(level: str | None) -> dict[str, object]:
     """The option for a level, if there are levels."""

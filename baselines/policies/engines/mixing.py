@@ -18,7 +18,7 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import Tensor, nn
 
 from baselines.policies.engines.prefill import acting_as
-from baselines.policies.engines.products import linears_of_few_rows
+from baselines.policies.engines.products import instead, is_as_made, linears_of_few_rows
 
 
 class Rows(Protocol):
@@ -43,21 +43,15 @@ def rows_of(model: PeftModel, adapters: Sequence[str]) -> Iterator[Rows]:
             yield _Named(model, adapters)
             return
         rows = _Beside(adapters)
-        layers = [module for module in model.modules() if isinstance(module, Linear)]
-        try:
-            for layer in layers:
-                layer.forward = _Sum(layer, rows)  # type: ignore[method-assign]  # an attribute of this one
+        with instead({layer: _Sum(layer, rows) for layer in model.modules() if isinstance(layer, Linear)}):
             yield rows
-        finally:
-            for layer in layers:
-                layer.__dict__.pop("forward", None)
 
 
 def _adds_products(model: PeftModel) -> bool:
     """Whether all that its adapters do is to add B(A(x)) to what linear layers make of x."""
     return all(
         isinstance(module, Linear)
-        and "forward" not in module.__dict__
+        and is_as_made(module)
         and not module.lora_variant
         and not any(module.lora_bias.values())
         and not module.merged

@@ -6,7 +6,7 @@ product. oneDNN reads it where it lies, and faster still from a copy in its own 
 float32 and differ by rounding.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -22,6 +22,7 @@ FEWEST, MOST = 4, 32
 _SMALL = 2**16
 """Numbers in a matrix: one of fewer stays near the processor and is read fast either way."""
 _NUM_SAMPLED = 256
+"""Numbers of a matrix that tell whether it is still the one that was copied."""
 MAX_COPIED_BYTES = 2 * 2**30
 """A model with more in such matrices is multiplied from where they lie: the copies take as much memory as they do."""
 
@@ -46,17 +47,30 @@ def linears_of_few_rows(model: nn.Module) -> Iterator[None]:
 
     For drawing: what it computes cannot be differentiated.
     """
-    found = [module for module in model.modules() if isinstance(module, nn.Linear) and _gains(module)]
-    linears = found if has_both() else []
-    copied = _worth_a_copy(model, linears)
+    modules = list(model.modules()) if has_both() else []
+    linears = [module for module in modules if isinstance(module, nn.Linear) and _gains(module)]
+    copied = _worth_a_copy(modules, linears)
+    with instead(
+        {linear: _Product(linear, _copied(linear) if linear in copied else linear.weight) for linear in linears}
+    ):
+        yield
+
+
+@contextmanager
+def instead(forwards: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """While it is open, modules compute this in place of their `forward`; see `is_as_made`, which they have to be."""
     try:
-        for linear in linears:
-            weight = _copied(linear) if linear in copied else linear.weight
-            linear.forward = _Product(linear, weight)  # type: ignore[assignment,method-assign]  # an attribute of this one
+        for module, forward in forwards.items():
+            module.forward = forward  # an attribute of this one, beside its class's
         yield
     finally:
-        for linear in linears:
-            linear.__dict__.pop("forward", None)
+        for module in forwards:
+            module.__dict__.pop("forward", None)
+
+
+def is_as_made(module: nn.Module) -> bool:
+    """Whether it computes what its class does: nobody has put another `forward` in its place."""
+    return "forward" not in module.__dict__
 
 
 def has_both() -> bool:
@@ -73,7 +87,7 @@ def has_both() -> bool:
 def _gains(linear: nn.Linear) -> bool:
     return (
         type(linear) is nn.Linear
-        and "forward" not in linear.__dict__
+        and is_as_made(linear)
         and linear.weight.device.type == "cpu"
         and linear.weight.dtype == torch.float32
         and linear.weight.is_contiguous()
@@ -81,11 +95,9 @@ def _gains(linear: nn.Linear) -> bool:
     )
 
 
-def _worth_a_copy(model: nn.Module, linears: list[nn.Linear]) -> set[nn.Linear]:
+def _worth_a_copy(modules: Iterable[nn.Module], linears: Iterable[nn.Linear]) -> set[nn.Linear]:
     """Those that stay as they are, if they are not too large together."""
-    trained = {
-        inner for outer in model.modules() if isinstance(outer, AuxiliaryTrainingWrapper) for inner in outer.modules()
-    }
+    trained = {inner for outer in modules if isinstance(outer, AuxiliaryTrainingWrapper) for inner in outer.modules()}
     frozen = {linear for linear in linears if not linear.weight.requires_grad and linear not in trained}
     return frozen if sum(linear.weight.nbytes for linear in frozen) <= MAX_COPIED_BYTES else set()
 
@@ -97,10 +109,21 @@ def _copied(linear: nn.Linear) -> Tensor:
     known = _copies.pop(linear, None)
     if known is None or known.version != version or not torch.equal(known.sample, sample):
         del known  # not two at a time
-        copy = torch.ops.mkldnn._reorder_linear_weight(weight, MOST)  # noqa: SLF001
-        known = _Copy(version, sample.clone(), copy)
+        known = _Copy(version, sample.clone(), reordered(weight))
     _copies[linear] = known
     return known.weight
+
+
+def reordered(weight: Tensor) -> Tensor:
+    """A copy of a matrix, (out, in), in oneDNN's order for few rows."""
+    copy: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, MOST)  # noqa: SLF001  # as torch's compiler does
+    return copy
+
+
+def by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`functional.linear`, with the weights where they lie or `reordered`."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")  # noqa: SLF001  # likewise
+    return product
 
 
 class _Product:
@@ -113,8 +136,5 @@ class _Product:
 
     def __call__(self, x: Tensor) -> Tensor:
         if x.dtype == torch.float32 and FEWEST <= x.numel() // x.shape[-1] <= MOST:
-            product: Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
-                x, self._weight, self._linear.bias, "none", [], ""
-            )
-            return product
+            return by_onednn(x, self._weight, self._linear.bias)
         return functional.linear(x, self._linear.weight, self._linear.bias)
