@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from leaderboard import tracks
 from tests.leaderboard.submissions import Line, Opened
 
 Apply = Callable[[Opened, Random], str]
@@ -539,6 +540,9 @@ def another_season_or_track(opened, random):
             ("schema_version", 2),
         )
     )
+    own = tracks.tasks_of(opened.record["track"])
+    if value == tracks.OPEN and all(task.num_instances == tracks.OPEN_INSTANCES for task in own):
+        raise InapplicableError  # it is an entry of the open track as well
     opened.record[field] = value
     return ""
 

@@ -24,7 +24,7 @@ from leaderboard.tracks import Task, seeds_of
 from marft_envs import SCRIPTED_PLAYS, FlexMG, play
 from tests.leaderboard.conftest import check
 from tests.leaderboard.forgeries import EDITS, InapplicableError
-from tests.leaderboard.submissions import REPAIR, SEASON, SUM, WORD, Opened, entrant, mixed, played, tokens_of
+from tests.leaderboard.submissions import PARTY, REPAIR, SEASON, SUM, WORD, Opened, entrant, mixed, played, tokens_of
 
 README = Path(__file__).parents[2] / "leaderboard/README.md"
 RANDOMS = st.randoms(use_true_random=False)
@@ -201,6 +201,15 @@ def another_training(opened):
 def another_entrant(opened):
     said = {"name": "Others", "contact": "", "licence": "MIT", "url": "https://e.org/", "created": "2020-02-29"}
     opened.record |= {**said, "hardware": "a phone", "notes": "none", "suite_version": "9.9"}
+
+
+@unseen("For which track")
+def an_entry_of_a_track_on_the_open_one(folder):
+    before = entered(folder, played(PARTY), "timed")
+    opened = Opened.of(folder)
+    opened.record["track"] = "open"
+    resealed(folder, opened)
+    return before, opened.results[PARTY.key]["scores"]["score"]
 
 
 @unseen("What was cut off")
