@@ -520,7 +520,7 @@ class FlexMG(Hooks, AECEnv[str, dict[str, str], str]):
 
     def has_acted(self, agent: str) -> bool:
         """Whether the agent has had a turn in this episode."""
-        return any(turn.agent == agent for turn in self.turns)
+        return any(turn.agent == agent for turns in self._history.turns_by_round() for turn in turns)
 
     def last_words(self, agent: str) -> str | None:
         """What the agent wrote in its latest committed turn; None before its first."""

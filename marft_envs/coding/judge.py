@@ -12,6 +12,7 @@ from marft_envs.coding.task import Task
 from marft_envs.errors import ReplayMismatchError
 from marft_envs.grading.failures import report
 from marft_envs.grading.programs import Test, Verdict
+from marft_envs.grading.running import Runner
 from marft_envs.grading.verdicts import judge_all
 from marft_envs.hooks import Hooks
 from marft_envs.records import Measurement
@@ -41,12 +42,12 @@ def judged(
     *,
     limits: Limits = LIMITS,
     trusts_log: bool = True,
-    together: bool = False,
+    runner: Runner | None = None,
 ) -> list[Verdict]:
     """Runs each program on the same tests; what of it ran out of time is measured.
 
     `trusts_log`: whether a replay takes the word of a log that a program ran out of time. Else it gives it a quarter of
-    the time once more. `together`: as `judge_all` has it.
+    the time once more. `runner`: what runs them, if not the default sandbox.
 
     Raises: ReplayMismatchError if a log has something else in this place, or what it must not be trusted in is untrue.
     """
@@ -58,7 +59,7 @@ def judged(
             _check_late(task, tests, programs, late, limits)
         given = limits.slower(1.0 if recorded is None else REPLAY_FACTOR)
         verdicts.extend(
-            judge_all(programs, task.entry_point, tests, task.rules, limits=given, timed_out=late, together=together)
+            judge_all(programs, task.entry_point, tests, task.rules, sandbox=runner, limits=given, timed_out=late)
         )
         return tuple(verdict.timed_out for verdict in verdicts)
 

@@ -18,7 +18,7 @@ from marft_envs.errors import DataError
 
 MAX_DEPTH = 60
 """Of a reference's syntax tree: programs that people write stay below 30, but for a long chain of `elif`."""
-_MORE = 8
+_MORE = 2
 """So many changes more than asked for are written out at a time: some are alike."""
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _UNTOUCHED = ("annotation", "returns", "decorator_list", "type_params", "bases", "keywords", "format_spec")

@@ -45,8 +45,10 @@ from marft_envs.dependencies import Dependencies
 from marft_envs.errors import DataError, OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.programs import CallTest, Verdict
+from marft_envs.grading.together import Together
 from marft_envs.grading.verdicts import judge_all
 from marft_envs.records import Outcome
+from marft_envs.sandbox.runs import Calls
 
 MAX_TESTS = 5
 """Further ones are not read: who may write any number need not choose."""
@@ -131,19 +133,27 @@ class WriteTest(Programming, FlexMG):
 
     def _worth(self, tests: list[CallTest]) -> tuple[float, float]:
         """The share of these tests that the reference passes, and the share of mutants that those kill."""
-        (reference,) = judged(self, self.task, tests, [self.task.reference])
-        candidates, together = self._mutants.first(NUM_CANDIDATES), self._can_share
-        found = judged(self, self.task, self._finders, candidates, limits=QUICK, trusts_log=False, together=together)
+        candidates = self._mutants.first(NUM_CANDIDATES)
+        runner = self._runner
+        if runner is not None:
+            wanted = [(self.task.reference, tests)]
+            wanted += [(program, some) for program in candidates for some in (self._finders, tests)]
+            runner.foresee([self._calls(program, some) for program, some in wanted], QUICK)
+        (reference,) = judged(self, self.task, tests, [self.task.reference], runner=runner)
+        found = judged(self, self.task, self._finders, candidates, limits=QUICK, trusts_log=False, runner=runner)
         mutants_of_it = [program for program, _ in self._found_out(candidates, found)]
-        verdicts = judged(self, self.task, tests, mutants_of_it, limits=QUICK, together=together)
+        verdicts = judged(self, self.task, tests, mutants_of_it, limits=QUICK, runner=runner)
         valid = [place for place, result in enumerate(reference.results) if result.passed]
         killed = [fails(verdict, valid) for verdict in verdicts]
         return reference.share, fmean(killed) if killed else 1.0
 
     @property
-    def _can_share(self) -> bool:
-        """Whether all mutants can run in one process."""
-        return keeps_to_itself(self.task.reference)
+    def _runner(self) -> Together | None:
+        """One process for the reference and all mutants, where they can share it."""
+        return Together() if keeps_to_itself(self.task.reference) else None
+
+    def _calls(self, program: str, tests: Sequence[CallTest]) -> Calls:
+        return Calls(program, self.task.entry_point, tuple([test.arguments for test in tests]))
 
     def _found_out(self, candidates: Sequence[str], verdicts: Sequence[Verdict]) -> list[tuple[str, int]]:
         """The mutants among the candidates, and for each the first hidden test that finds it out."""
@@ -173,7 +183,7 @@ class WriteTest(Programming, FlexMG):
             return self.task.reference
         candidates = self._mutants.first(NUM_CANDIDATES)
         found = judge_all(
-            candidates, self.task.entry_point, self._finders, self.task.rules, limits=QUICK, together=self._can_share
+            candidates, self.task.entry_point, self._finders, self.task.rules, sandbox=self._runner, limits=QUICK
         )
         chosen = dict.fromkeys(place for _, place in self._found_out(candidates, found))
         return "\n".join(written(self.task, self._finders[place]) for place in chosen or [0])

@@ -7,6 +7,7 @@ they commit to one answer. It does not look for an answer in prose: who wants to
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from marft_envs.grading.answers import MAX_STATED_CHARS, boxed_contents
 
@@ -16,6 +17,8 @@ _MOST_WORDS = 8
 """In a last line without announcement; more is a sentence, and states nothing."""
 _NOT_FAR = 20
 """Characters before a box in which its last word is looked for."""
+_SHORT_CHARS = 200
+"""Of a reply that is read once for all who ask; longer ones are read anew, so that little is kept."""
 _CLOSING_WORDS = "I hope it is correct."
 """After the answer in the prompt of Minerva (arXiv 2206.14858, appendix D), which many models have learned from."""
 
@@ -53,9 +56,17 @@ def stated_answer(reply: str) -> str | None:
     Not read: an answer in a sentence ("Therefore, she has 42 apples."), or one that is not boxed and has lines of talk
     after it. `same_answer` in `marft_envs.grading.equality` compares what is read.
     """
+    return _stated_in_short(reply) if len(reply) <= _SHORT_CHARS else _stated_anywhere(reply)
+
+
+def _stated_anywhere(reply: str) -> str | None:
     tagged = [text.partition("</answer>") for text in reply.split("<answer>")[1:]]
     closed = [text for text, end, _ in tagged if end]
     return _listed(_stated(text) for text in closed[-_MOST:]) if closed else _stated(reply)
+
+
+_stated_in_short = lru_cache(maxsize=128)(_stated_anywhere)
+"""The same again and again: what is judged, counted, and looked up at the end."""
 
 
 def _stated(reply: str) -> str | None:

@@ -99,7 +99,12 @@ def _read_short(text: str) -> Answer:
 
 def as_text(text: str) -> str:
     """An answer as text is compared; what is too long for an answer stays as it is."""
-    return text if len(text) > MAX_CHARS else plain(cleaned(text))
+    return text if len(text) > MAX_CHARS else _short_as_text(text)
+
+
+@lru_cache(maxsize=128)
+def _short_as_text(text: str) -> str:
+    return plain(cleaned(text))
 
 
 def _read(text: str, depth: int) -> Answer:

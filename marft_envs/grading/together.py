@@ -1,4 +1,4 @@
-"""Several programs, the same calls, one process: for programs that leave nothing behind for the next one.
+"""Several programs, one process: for programs that leave nothing behind for the next one.
 
 A process for each is what a program that somebody else wrote gets: what it does to its process is its own matter. It
 takes some milliseconds, mostly to make the process and to lock it. Mutants of a reference are changes of what we know,
@@ -6,66 +6,105 @@ and where they cannot reach beyond themselves (`marft_envs.coding.mutants.keeps_
 one.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from marft_envs.sandbox.runs import Calls, Outcome, Plain, Raised, Run
+from marft_envs.grading.running import Job, Runner, run_jobs
+from marft_envs.sandbox.runs import DEFAULT_LIMITS, Calls, Limits, Outcome, Raised, Run
 
-_ENTRY = "call"
 _SOURCE = """\
 programs = {programs!r}
+compiled = {{}}
 spaces = {{}}
 
-def {entry}(number, arguments):
-    if number not in spaces:
+def call(job, number, function, arguments):
+    if job not in spaces:
+        if number not in compiled:
+            compiled[number] = compile(programs[number], "<program>", "exec")
         space = {{"__name__": "program"}}
-        exec(compile(programs[number], "<program>", "exec"), space)
-        spaces[number] = space
-    return spaces[number][{function!r}](*arguments)
+        exec(compiled[number], space)
+        spaces[job] = space
+    return spaces[job][function](*arguments)
 """
 _OF_THE_PROCESS = ("MemoryError", "RecursionError")
 """What a program may meet sooner in a process that it shares."""
-RunAll: TypeAlias = Callable[[Sequence[Calls]], Sequence[Run]]
 
 
-def run_together(
-    sources: Sequence[str], entry_point: str, arguments: tuple[tuple[Plain, ...], ...], run_all: RunAll
-) -> list[Run]:
-    """What comes of each program, as if each had had a process, but for the texts of tracebacks.
+class Together:
+    """A runner that lets programs share a process, and each of them begin afresh in it, which is several times as fast.
 
-    `entry_point`: a function. A program that does not come to its end in time, or for which a process of its own might
-    make a difference, gets one; those behind it begin again together.
+    It is for programs that are not an agent's, and each of which `keeps_to_itself`; what comes of them is the same, but
+    for the texts of tracebacks. A program that does not come to its end in time, or for which a process of its own
+    might make a difference, gets one. So does one whose entry point is a method.
     """
-    found: dict[int, Run] = {}
-    alone: list[int] = []
-    waiting = list(range(len(sources)))
-    while len(waiting) > 1:
-        (run,) = run_all([_job([sources[number] for number in waiting], entry_point, arguments)])
-        came_back = [run.outcomes[first : first + len(arguments)] for first in _firsts(len(waiting), len(arguments))]
-        behind = len(waiting)
-        for place, (number, outcomes) in enumerate(zip(waiting, came_back, strict=True)):
-            if len(outcomes) < len(arguments):
-                behind = place
-                break
-            if any(map(_is_of_the_process, outcomes)):
+
+    def __init__(self, runner: Runner | None = None) -> None:
+        self._runner = runner
+        self._foreseen: dict[tuple[str, str, str], Run] = {}
+
+    def foresee(self, jobs: Sequence[Calls], limits: Limits) -> None:
+        """Runs in one process what will be asked for later, at several times; what does not fit in is run then."""
+        can_share = [job for job in jobs if _can_share(job)]
+        if len(can_share) > 1:
+            came_back = zip(can_share, self._in_one(can_share, limits), strict=False)
+            self._foreseen |= {_key(job): run for job, run in came_back if run is not None}
+
+    def run_all(self, jobs: Sequence[Job], limits: Limits = DEFAULT_LIMITS) -> list[Run]:
+        """What came of each job, in their order."""
+        found: dict[int, Run] = {}
+        alone: list[int] = []
+        waiting: list[int] = []
+        for number, job in enumerate(jobs):
+            if not isinstance(job, Calls) or not _can_share(job):
                 alone.append(number)
+            elif (run := self._foreseen.get(_key(job))) is not None:
+                found[number] = run
             else:
-                found[number] = Run("finished", outcomes=tuple(outcomes))
-        alone += waiting[behind : behind + 1]
-        waiting = waiting[behind + 1 :]
-    alone += waiting
-    by_themselves = run_all([Calls(sources[number], entry_point, arguments) for number in alone]) if alone else []
-    found.update(zip(alone, by_themselves, strict=True))
-    return [found[number] for number in range(len(sources))]
+                waiting.append(number)
+        while len(waiting) > 1:
+            calls = [job for number in waiting if isinstance(job := jobs[number], Calls)]
+            came_back = list(self._in_one(calls, limits))
+            for number, run in zip(waiting, came_back, strict=False):
+                if run is None:
+                    alone.append(number)
+                else:
+                    found[number] = run
+            waiting = waiting[len(came_back) :]
+        alone += waiting
+        by_themselves = run_jobs([jobs[number] for number in alone], self._runner, limits)
+        found.update(zip(alone, by_themselves, strict=True))
+        return [found[number] for number in range(len(jobs))]
+
+    def _in_one(self, jobs: Sequence[Calls], limits: Limits) -> Iterator[Run | None]:
+        """What came of each, up to the first that did not come to its end; None for those that need their own."""
+        (run,) = run_jobs([_shared(jobs)], self._runner, limits)
+        left = iter(run.outcomes)
+        for job in jobs:
+            outcomes = tuple(islice(left, len(job.arguments)))
+            is_complete = len(outcomes) == len(job.arguments)
+            yield Run("finished", outcomes) if is_complete and not any(map(_is_of_the_process, outcomes)) else None
+            if not is_complete:
+                return
 
 
-def _job(programs: Sequence[str], entry_point: str, arguments: tuple[tuple[Plain, ...], ...]) -> Calls:
-    source = _SOURCE.format(programs=[*programs], entry=_ENTRY, function=entry_point)
-    return Calls(source, _ENTRY, tuple((number, each) for number in range(len(programs)) for each in arguments))
+def _can_share(job: Calls) -> bool:
+    return "." not in job.entry_point and bool(job.arguments)
 
 
-def _firsts(number: int, each: int) -> range:
-    return range(0, number * each, each)
+def _key(job: Calls) -> tuple[str, str, str]:
+    return job.source, job.entry_point, repr(job.arguments)  # 1 is equal to True, and is another input
+
+
+def _shared(jobs: Sequence[Calls]) -> Calls:
+    """All of them as one job."""
+    programs = list(dict.fromkeys(job.source for job in jobs))
+    number_of = {program: number for number, program in enumerate(programs)}
+    calls = [
+        (place, number_of[job.source], job.entry_point, each)
+        for place, job in enumerate(jobs)
+        for each in job.arguments
+    ]
+    return Calls(_SOURCE.format(programs=programs), "call", tuple(calls))
 
 
 def _is_of_the_process(outcome: Outcome) -> bool:

@@ -2,25 +2,25 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
-from typing import Protocol
 
 from marft_envs.errors import OptionError
 from marft_envs.grading.outputs import property_named, same_output, same_text
 from marft_envs.grading.programs import CallTest, Reason, Rules, StdioTest, Test, TestResult, Verdict
-from marft_envs.grading.together import run_together
-from marft_envs.sandbox.runs import Calls, Limits, NotPlain, Outcome, Raised, Returned, Run, Script
+from marft_envs.grading.running import Job, Runner, run_jobs
+from marft_envs.sandbox.runs import (
+    DEFAULT_LIMITS,
+    Calls,
+    Limits,
+    NotPlain,
+    Outcome,
+    Raised,
+    Returned,
+    Run,
+    Script,
+)
 
-_LIMITS = Limits()
 _BY_ITSELF = ("finished", "exited")
 """How a run ends that no limit cut short. What a program raises when it runs into a limit is not what went wrong."""
-
-
-class Runner(Protocol):
-    """What runs programs: a `marft_envs.sandbox.pool.Sandbox`, or a stand-in for it."""
-
-    def run_all(self, jobs: Sequence[Calls | Script], limits: Limits = ..., /) -> list[Run]:
-        """What came of each job, in their order."""
-        ...
 
 
 def judge(
@@ -30,7 +30,7 @@ def judge(
     rules: Rules,
     *,
     sandbox: Runner | None = None,
-    limits: Limits = _LIMITS,
+    limits: Limits = DEFAULT_LIMITS,
     timed_out: Collection[int] = (),
 ) -> Verdict:
     """Judges one program: all calls go to one process, one after the other, and each script has its own.
@@ -54,14 +54,10 @@ def judge_all(
     rules: Rules,
     *,
     sandbox: Runner | None = None,
-    limits: Limits = _LIMITS,
+    limits: Limits = DEFAULT_LIMITS,
     timed_out: Sequence[Collection[int]] | None = None,
-    together: bool = False,
 ) -> list[Verdict]:
     """Judges several programs by the same tests, all at once; `timed_out` has one entry for each program.
-
-    `together`: whether they may share a process, which is several times as fast. It is for programs that are not an
-    agent's, and each of which `keeps_to_itself`; verdicts are the same, but for the texts of tracebacks.
 
     Raises: OptionError, as `judge`.
     """
@@ -69,11 +65,7 @@ def judge_all(
     _check(entry_point, tests, rules, len(sources), late)
     runnable = [_runnable(tests, places) for places in late]
     jobs = [list(_jobs(source, entry_point, tests, run)) for source, run in zip(sources, runnable, strict=True)]
-    if together and not any(late) and "." not in entry_point and tests and all(isinstance(t, CallTest) for t in tests):
-        arguments = tuple(test.arguments for test in tests if isinstance(test, CallTest))
-        runs = iter(run_together(sources, entry_point, arguments, lambda some: _run(some, sandbox, limits)))
-    else:
-        runs = iter(_run([job for of_program in jobs for job in of_program], sandbox, limits))
+    runs = iter(run_jobs([job for of_program in jobs for job in of_program], sandbox, limits))
     return [
         _verdict(tests, rules, run, list(islice(runs, len(of_program))), places)
         for of_program, run, places in zip(jobs, runnable, late, strict=True)
@@ -104,7 +96,7 @@ def _runnable(tests: Sequence[Test], late: Collection[int]) -> frozenset[int]:
     )
 
 
-def _jobs(source: str, entry_point: str, tests: Sequence[Test], runnable: frozenset[int]) -> Iterator[Calls | Script]:
+def _jobs(source: str, entry_point: str, tests: Sequence[Test], runnable: frozenset[int]) -> Iterator[Job]:
     """One job for all calls, if there are any, then one for each script."""
     calls = tuple(test.arguments for place, test in _numbered(tests, runnable) if isinstance(test, CallTest))
     if calls:
@@ -116,18 +108,6 @@ def _jobs(source: str, entry_point: str, tests: Sequence[Test], runnable: frozen
 
 def _numbered(tests: Sequence[Test], runnable: frozenset[int]) -> Iterator[tuple[int, Test]]:
     return ((place, test) for place, test in enumerate(tests) if place in runnable)
-
-
-def _run(jobs: Sequence[Calls | Script], sandbox: Runner | None, limits: Limits) -> list[Run]:
-    if not jobs:
-        return []
-    if sandbox is None:
-        from marft_envs.sandbox.pool import default_sandbox
-
-        sandbox = default_sandbox()
-    runs = sandbox.run_all(jobs, limits)
-    assert len(runs) == len(jobs), "a sandbox tells what came of every job"
-    return runs
 
 
 def _verdict(

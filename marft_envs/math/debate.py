@@ -83,6 +83,7 @@ class Debate(Solving, FlexMG):
         self._answers: dict[str, str | None] = {}
         self._right: dict[str, bool] = {}
         self._first = 0.0
+        self._favoured: str | None = None
 
     def dependencies_for(self, round: int) -> Dependencies:
         """The debaters, who read what was said in earlier rounds only; in the last round the judge."""
@@ -100,8 +101,7 @@ class Debate(Solving, FlexMG):
         if agent != self.judge:
             self._answers[agent], self._right[agent] = answer, right
             return None
-        favoured = majority([*self._answers.values()])
-        kept = favoured is not None and answer is not None and same_answer(answer, favoured)
+        kept = self._favoured is not None and answer is not None and same_answer(answer, self._favoured)
         return Outcome(rewards=float(right), terminated=True, info={"correct": int(right), "kept": int(kept)})
 
     def end_round(self) -> Outcome | None:
@@ -111,8 +111,8 @@ class Debate(Solving, FlexMG):
         last = share(self._right)
         if self.round == 0:
             self._first = last
-        agree = majority([*self._answers.values()]) is not None
-        return Outcome(info={"first": self._first, "last": last, "majority": int(agree)})
+        self._favoured = majority([*self._answers.values()])
+        return Outcome(info={"first": self._first, "last": last, "majority": int(self._favoured is not None)})
 
     def reference_action(self, agent: str) -> str:
         """The answer, boxed."""

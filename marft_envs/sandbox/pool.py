@@ -20,11 +20,10 @@ from functools import lru_cache
 
 from marft_envs.errors import OptionError, SandboxWarning
 from marft_envs.sandbox.backend import Backend, BackendName, Worker, WorkerLostError, backend_named, chosen
-from marft_envs.sandbox.runs import Calls, Limits, Run, Script
+from marft_envs.sandbox.runs import DEFAULT_LIMITS, Calls, Limits, Run, Script
 
 MOST_TRIES = 3
 """A program whose server ended so many times is given up: by then it is probably the reason."""
-DEFAULT_LIMITS = Limits()
 _SANDBOXES: "weakref.WeakSet[Sandbox]" = weakref.WeakSet()
 
 

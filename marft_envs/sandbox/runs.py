@@ -56,6 +56,9 @@ class Limits:
         return replace(self, cpu_s=self.cpu_s * factor, wall_s=self.wall_s * factor)
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
     """A program that defines a function, and what to call it with, one call after the other in one process."""

@@ -202,7 +202,7 @@ def test_planted_code_is_never_run(code, tmp_path):
 
 GRADING = Path(answers.__file__).parent
 GRADERS = [path for path in sorted(GRADING.glob("*.py")) if not path.stem.startswith("second_opinion")]
-OF_PROGRAMS = {"failures", "outputs", "programs", "together", "verdicts"}
+OF_PROGRAMS = {"failures", "outputs", "programs", "running", "together", "verdicts"}
 """These have programs run, in the sandbox, and read what comes back."""
 
 

@@ -10,8 +10,9 @@ import marft_envs
 from marft_envs import Profile
 from marft_envs.collab import hidden_profile
 from marft_envs.collab.hidden_profile import LEVELS, HiddenProfile
-from marft_envs.collab.worlds.profiles import BAD, GOOD, Point, sums, told
+from marft_envs.collab.worlds.profiles import BAD, GOOD, Numbers, Point, sums, told
 from marft_envs.errors import OptionError, TeamFileError
+from marft_envs.seeding import generator
 
 SILENT = {level: 1 / (sizes.num_candidates - 1) for level, sizes in LEVELS.items()}
 
@@ -236,3 +237,18 @@ def test_the_chairs_part_is_drawn_before_the_best_and_no_draw_of_it_is_refused(l
             lead = sizes.favourite - shared
             assert 2 * min(lead - 1, most) + chair > lead
             assert chair < lead
+
+
+@pytest.mark.parametrize("values", [range(2), range(-2, 3)])
+@pytest.mark.parametrize("counts", [[], [1], [4, 3, 4], [3] * 200])
+def test_numbers_that_are_drawn_at_once_are_those_that_would_be_drawn_one_after_another(
+    values: range, counts: list[int]
+) -> None:
+    at_once, one_by_one = generator(5), generator(5)
+    for rng in (at_once, one_by_one):
+        rng.integers(3)  # leaves half a number over
+    with Numbers(values, at_once) as numbers:
+        taken = [numbers.take(count) for count in counts]
+    assert taken == [one_by_one.integers(values.start, values.stop, count).tolist() for count in counts]
+    assert at_once.random(3).tolist() == one_by_one.random(3).tolist()
+    assert at_once.integers(3, size=5).tolist() == one_by_one.integers(3, size=5).tolist()

@@ -7,10 +7,11 @@ import pytest
 
 from marft_envs.coding.mutants import Mutants, keeps_to_itself
 from marft_envs.coding.tasks.synthetic import LEVELS, Synthetic
-from marft_envs.grading.programs import CallTest, Rules
+from marft_envs.grading.programs import CallTest, Rules, StdioTest
+from marft_envs.grading.together import Together
 from marft_envs.grading.verdicts import judge_all
 from marft_envs.sandbox.pool import default_sandbox
-from marft_envs.sandbox.runs import Limits
+from marft_envs.sandbox.runs import Calls, Limits, Script
 
 RULES = Rules()
 LIMITS = Limits(cpu_s=0.5, wall_s=20.0)
@@ -28,6 +29,7 @@ PROGRAMS = {
     "prints": "print('hello')\ndef f(n):\n    print(n)\n    return n + 1",
     "leaves": "def f(n): raise SystemExit",
     "remembers": "seen = []\ndef f(n):\n    seen.append(n)\n    return n + len(seen)",
+    "remembers in a default": "def f(n, seen=[]):\n    seen.append(n)\n    return n + len(seen)",
     "recurs for ever": "def f(n): return f(n)",
     "recurs deeply": "def f(n): return n + 1 if n < 3 else g(900) + 31\ndef g(n): return n and g(n - 1)",
     "needs much memory": "def f(n): return len('x' * 10**9) if n == 30 else n + 1",
@@ -48,9 +50,10 @@ class Counting:
         return default_sandbox().run_all(jobs, limits)
 
 
-def judged(programs, tests=TESTS, **how):
-    sandbox = Counting()
-    return judge_all(programs, "f", tests, RULES, sandbox=sandbox, limits=LIMITS, **how), sandbox.num_runs
+def judged(programs, tests=TESTS, *, together=False, **how):
+    counting = Counting()
+    sandbox = Together(counting) if together else counting
+    return judge_all(programs, "f", tests, RULES, sandbox=sandbox, limits=LIMITS, **how), counting.num_runs
 
 
 def without_tracebacks(verdicts):
@@ -93,6 +96,66 @@ def test_what_a_log_says_of_time_is_taken_program_by_program():
     verdicts, _ = judged(programs, timed_out=late, together=True)
     assert verdicts == judged(programs, timed_out=late)[0]
     assert [verdict.timed_out for verdict in verdicts] == late
+
+
+def calls(program, tests=TESTS, entry_point="f"):
+    return Calls(program, entry_point, tuple(test.arguments for test in tests))
+
+
+def test_what_is_foreseen_comes_to_the_same_and_is_run_once():
+    others = (CallTest((5,), 6), CallTest((30,), 31))
+    counting = Counting()
+    together = Together(counting)
+    programs = [program for name, program in PROGRAMS.items() if name != "never ends"]
+    together.foresee([calls(RIGHT, others), calls(RIGHT)], LIMITS)
+    assert counting.num_runs == 1
+    for tests in (TESTS, others):
+        verdicts = judge_all(programs, "f", tests, RULES, sandbox=together, limits=LIMITS)
+        assert without_tracebacks(verdicts) == without_tracebacks(judged(programs, tests)[0])
+    before = counting.num_runs
+    for tests in (TESTS, others):
+        assert judge_all([RIGHT], "f", tests, RULES, sandbox=together, limits=LIMITS)[0].passed
+    assert counting.num_runs == before
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_kind_of_program_is_foreseen_as_it_is(name):
+    others = (CallTest((5,), 6), CallTest((2,), 3))
+    program = PROGRAMS[name]
+    together = Together(Counting())
+    together.foresee([calls(RIGHT), calls(program), calls(program, others), calls(RIGHT, others)], LIMITS)
+    for tests in (TESTS, others):
+        verdicts = judge_all([program, RIGHT], "f", tests, RULES, sandbox=together, limits=LIMITS)
+        assert without_tracebacks(verdicts) == without_tracebacks(judged([program, RIGHT], tests)[0])
+
+
+def test_what_was_foreseen_for_one_input_is_not_taken_for_its_equal():
+    shows = "def f(n): return str(n)"
+    together = Together()
+    together.foresee([calls(shows, [CallTest((n,), "")]) for n in (1, True, 1.0)], LIMITS)
+    for n in (1, True, 1.0):
+        (verdict,) = judge_all([shows], "f", [CallTest((n,), str(n))], RULES, sandbox=together, limits=LIMITS)
+        assert verdict.passed
+
+
+def test_methods_and_scripts_have_a_process_of_their_own():
+    counting = Counting()
+    method = Calls("class A:\n    def f(self, n): return n + 1", "A.f", ((1,), (2,)))
+    jobs = [Script("print(input())", "3"), method, calls(RIGHT), calls(RIGHT), method]
+    together = Together(counting)
+    together.foresee([method, method, calls(RIGHT)], LIMITS)
+    assert counting.num_runs == 0
+    runs = together.run_all(jobs, LIMITS)
+    assert counting.num_runs == 4
+    assert runs[0].printed == "3\n"
+    assert [[outcome.value for outcome in run.outcomes] for run in runs[1:]] == [[2, 3], [2, 3, 31], [2, 3, 31], [2, 3]]
+
+
+def test_scripts_are_judged_alike():
+    programs = ["print(int(input()) + 1)", "print(input())"]
+    tests = (StdioTest("3", "4"), StdioTest("4", "5"))
+    verdicts = judge_all(programs, "", tests, RULES, sandbox=Together(), limits=LIMITS)
+    assert verdicts == judge_all(programs, "", tests, RULES, limits=LIMITS)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from marft_envs.coding.task import Task
 from marft_envs.errors import DataError, OptionError
 from marft_envs.grading.outputs import same_output
 from marft_envs.grading.programs import CallTest, Rules
-from marft_envs.grading.verdicts import Runner
+from marft_envs.grading.running import Runner
 from marft_envs.sandbox.pool import default_sandbox
 from marft_envs.sandbox.runs import Calls, Limits, Returned, Run
 from marft_envs.task_sources.data_set import DataSet, Parts, Row

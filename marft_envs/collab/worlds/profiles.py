@@ -10,9 +10,10 @@ nothing about who is best among those who are not the favourite.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import add, lt
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 _NAMES = """
 Ada Bob Cleo Dan Eva Finn Gus Hana Ivan June Kai Lena Max Nora Omar Pia Quinn Rosa Sam Tess Uma Vic Wanda Xenia Yuri
@@ -27,8 +28,11 @@ NAMES, GOOD, BAD = (tuple(words.split()) for words in (_NAMES, _GOOD, _BAD))
 MOST_AGENTS = 8
 """Then no candidate can have more points than there are words for."""
 
-Nets = NDArray[np.int_]
-"""Good points less bad ones, of each candidate."""
+_AT_ONCE = 128
+"""About as many as an instance takes: 28 to 800, half of all a hundred or less in groups of three."""
+
+Nets: TypeAlias = list[int]
+"""Good points less bad ones, of each candidate. Lists, since arrays of so few numbers are slow."""
 Words = Sequence[tuple[list[str], list[str]]]
 """Of each candidate, the good and the bad ones that are left."""
 
@@ -52,8 +56,7 @@ class Sizes:
     """Points that are told to two members."""
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """One fact."""
 
     candidate: int
@@ -78,71 +81,117 @@ def draw_profiles(sizes: Sizes, num_members: int, rng: np.random.Generator) -> P
     shared = _drawn(sizes.shared, sizes.num_candidates, rng)
     chair = _drawn(sizes.chair, sizes.num_candidates, rng)
     shared[favourite], chair[favourite] = sizes.favourite, 0
-    words = [(rng.permutation(GOOD).tolist(), rng.permutation(BAD).tolist()) for _ in shared]
+    words = [(_shuffled(GOOD, rng), _shuffled(BAD, rng)) for _ in shared]
     of_all, of_chair = _points(shared, words, 0.0, rng), _points(chair, words, sizes.pair_share, rng)
-    best = int(rng.choice(np.delete(np.arange(sizes.num_candidates), favourite)))
-    members = _member_nets(sizes.member, shared, shared + chair, favourite, best, num_members, rng)
+    others = [one for one in range(sizes.num_candidates) if one != favourite]
+    best = others[int(rng.integers(len(others)))]
+    with Numbers(sizes.member, rng) as numbers:
+        members = _member_nets(numbers, shared, list(map(add, shared, chair)), favourite, best, num_members)
     private = [_points(nets, words, sizes.pair_share, rng) for nets in members]
-    copies = _copies(private, shared + members, favourite, sizes.num_copies, rng)
+    views = [list(map(add, shared, nets)) for nets in members]
+    copies = _copies(private, views, favourite, sizes.num_copies, rng)
     told = [tuple(own + more) for own, more in zip(private, copies, strict=True)]
     return Profiles(favourite, best, tuple(of_all), (*told, tuple(of_chair)))
 
 
-def _drawn(values: range, shape: int | tuple[int, int], rng: np.random.Generator) -> Nets:
-    return rng.integers(values.start, values.stop, shape)  # several times as fast as rng.choice
+class Numbers:
+    """Numbers of a range, of which few are wanted at a time, and it is not known how many: they are drawn many at once.
+
+    Behind the `with` the generator stands as if only those had been drawn that were taken.
+    """
+
+    def __init__(self, values: range, rng: np.random.Generator) -> None:
+        self._values = values
+        self._rng = rng
+
+    def __enter__(self) -> "Numbers":
+        self._before = self._rng.bit_generator.state
+        self._drawn: Nets = []
+        self._num_taken = 0
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rng.bit_generator.state = self._before
+        _drawn(self._values, self._num_taken, self._rng)
+
+    def take(self, count: int) -> Nets:
+        """The next ones."""
+        begin, end = self._num_taken, self._num_taken + count
+        while end > len(self._drawn):
+            self._drawn += _drawn(self._values, _AT_ONCE, self._rng)
+        self._num_taken = end
+        return self._drawn[begin:end]
+
+
+def _drawn(values: range, number: int, rng: np.random.Generator) -> Nets:
+    drawn: Nets = rng.integers(values.start, values.stop, number).tolist()  # several times as fast as rng.choice
+    return drawn
+
+
+def _shuffled(words: Sequence[str], rng: np.random.Generator) -> list[str]:
+    shuffled = list(words)
+    rng.shuffle(shuffled)
+    return shuffled
 
 
 def _member_nets(
-    values: range, shared: Nets, known: Nets, favourite: int, best: int, num_members: int, rng: np.random.Generator
-) -> Nets:
-    """What each member knows besides; shape (members, candidates).
+    numbers: Numbers, shared: Nets, known: Nets, favourite: int, best: int, num_members: int
+) -> list[Nets]:
+    """What each member knows besides.
 
     To everybody the favourite seems ahead of all others, but in all the best is. `known` has what the chair knows.
     """
-    of_all, of_chair = shared.tolist(), known.tolist()
-    nets = [[0] * num_members for _ in of_all]  # of each candidate; lists, since so few numbers are slow as arrays
+    of_candidate = [[0] * num_members for _ in shared]
 
     def seems_behind(one: int) -> bool:
-        lead = of_all[favourite] - of_all[one]
-        return all(own < lead + other for own, other in zip(nets[one], nets[favourite], strict=True))
+        lead = shared[favourite] - shared[one]
+        return all(map(lt, of_candidate[one], [lead + other for other in of_candidate[favourite]]))
 
     def total(one: int) -> int:
-        return int(of_chair[one]) + sum(nets[one])
+        return known[one] + sum(of_candidate[one])
 
     while not (total(best) > total(favourite) and seems_behind(best)):
-        nets[favourite], nets[best] = _drawn(values, (num_members, 2), rng).T.tolist()
-    for one in range(len(of_all)):
+        of_both = numbers.take(2 * num_members)
+        of_candidate[favourite], of_candidate[best] = of_both[::2], of_both[1::2]
+    to_beat = total(best)
+    for one in range(len(shared)):
         while one not in (favourite, best):
-            nets[one] = _drawn(values, num_members, rng).tolist()
-            if seems_behind(one) and total(one) < total(best):
+            of_candidate[one] = numbers.take(num_members)
+            if total(one) < to_beat and seems_behind(one):
                 break
-    return np.array(nets, np.int_).T
+    return [list(nets) for nets in zip(*of_candidate, strict=True)]
 
 
 def _points(nets: Nets, words: Words, pair_share: float, rng: np.random.Generator) -> list[Point]:
     """Points that come to these sums, each with a word that the candidate has not had yet: they are taken away."""
     points = []
-    for one, net in enumerate(nets.tolist()):
-        pairs = int(rng.random() < pair_share)
-        for is_good, count in ((True, max(net, 0) + pairs), (False, max(-net, 0) + pairs)):
-            points += [Point(one, words[one][not is_good].pop(), is_good) for _ in range(count)]
+    for one, (net, drawn) in enumerate(zip(nets, rng.random(len(nets)).tolist(), strict=True)):
+        pairs = int(drawn < pair_share)
+        good, bad = words[one]
+        points += [Point(one, good.pop(), True) for _ in range(max(net, 0) + pairs)]
+        points += [Point(one, bad.pop(), False) for _ in range(max(-net, 0) + pairs)]
     return points
 
 
 def _copies(
-    private: Sequence[Sequence[Point]], views: Nets, favourite: int, num_copies: int, rng: np.random.Generator
+    private: Sequence[Sequence[Point]], views: list[Nets], favourite: int, num_copies: int, rng: np.random.Generator
 ) -> list[list[Point]]:
     """Points of others that each member is told, too; the favourite still seems ahead to all."""
     copies: list[list[Point]] = [[] for _ in private]
     every = [(member, point) for member, points in enumerate(private) for point in points]
-    for place in rng.permutation(len(every)).tolist():
+    places = rng.permutation(len(every)).tolist()
+    left = num_copies
+    for place, further in zip(places, rng.integers(1, len(private), len(every)).tolist(), strict=True):
+        if left == 0:
+            break
         member, point = every[place]
-        to = (member + int(rng.integers(1, len(private)))) % len(private)
+        to = (member + further) % len(private)
         changed = views[to].copy()
         changed[point.candidate] += 1 if point.is_good else -1
-        if (np.delete(changed, favourite) < changed[favourite]).all() and sum(map(len, copies)) < num_copies:
+        if all(net < changed[favourite] for one, net in enumerate(changed) if one != favourite):
             views[to] = changed
             copies[to].append(point)
+            left -= 1
     return copies
 
 
@@ -156,12 +205,13 @@ def sums(points: Iterable[Point], num_candidates: int) -> list[int]:
 
 def told(points: Sequence[Point], names: Sequence[str]) -> str:
     """Points as somebody tells them, a sentence for each candidate."""
-    sentences = []
-    for one, name in enumerate(names):
-        good, bad = ([p.word for p in points if p.candidate == one and p.is_good is kind] for kind in (True, False))
-        if good or bad:
-            sentences.append(f"{name} is {', but '.join(_joined(words) for words in (good, bad) if words)}.")
-    return " ".join(sentences)
+    words: dict[int, tuple[list[str], list[str]]] = {}
+    for point in points:
+        words.setdefault(point.candidate, ([], []))[not point.is_good].append(point.word)
+    return " ".join(
+        f"{names[one]} is {', but '.join(_joined(of_kind) for of_kind in words[one] if of_kind)}."
+        for one in sorted(words)
+    )
 
 
 def _joined(words: Sequence[str]) -> str:

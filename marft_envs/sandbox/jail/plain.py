@@ -28,14 +28,13 @@ def encode(value: object) -> bytes:
 
     Raises: NotPlainError for a type that is not among them, or a nest that is too deep.
     """
-    return json.dumps(_to_json(value, 0), separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _ENCODER.encode(_to_json(value, 0)).encode("ascii")
 
 
 def decode(data: bytes) -> object:
     """What `encode` wrote. Raises: NotPlainError for any other bytes."""
     try:
-        value = json.loads(data.decode("ascii"), parse_int=_small, parse_constant=_refuse)
-        return _from_json(value, 0)
+        return _from_json(_DECODER.decode(data.decode("ascii")), 0)
     except NotPlainError:
         raise
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -134,3 +133,8 @@ def _small(digits: str) -> int:
 
 def _refuse(constant: str) -> object:
     raise NotPlainError(f"the number {constant}")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(parse_int=_small, parse_constant=_refuse)
+"""Made once: `json.dumps` and `json.loads` make one for each call that has such options."""
