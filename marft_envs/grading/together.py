@@ -40,14 +40,13 @@ class Together:
 
     def __init__(self, runner: Runner | None = None) -> None:
         self._runner = runner
-        self._foreseen: dict[tuple[str, str, str], Run] = {}
+        self._foreseen: dict[tuple[str, str, str], Run | None] = {}  # None: it needs a process of its own
 
     def foresee(self, jobs: Sequence[Calls], limits: Limits) -> None:
         """Runs in one process what will be asked for later, at several times; what does not fit in is run then."""
         can_share = [job for job in jobs if _can_share(job)]
         if len(can_share) > 1:
-            came_back = zip(can_share, self._in_one(can_share, limits), strict=False)
-            self._foreseen |= {_key(job): run for job, run in came_back if run is not None}
+            self._foreseen |= zip(map(_key, can_share), self._in_one(can_share, limits), strict=False)
 
     def run_all(self, jobs: Sequence[Job], limits: Limits = DEFAULT_LIMITS) -> list[Run]:
         """What came of each job, in their order."""
@@ -57,10 +56,12 @@ class Together:
         for number, job in enumerate(jobs):
             if not isinstance(job, Calls) or not _can_share(job):
                 alone.append(number)
-            elif (run := self._foreseen.get(_key(job))) is not None:
+            elif (key := _key(job)) not in self._foreseen:
+                waiting.append(number)
+            elif (run := self._foreseen[key]) is not None:
                 found[number] = run
             else:
-                waiting.append(number)
+                alone.append(number)
         while len(waiting) > 1:
             calls = [job for number in waiting if isinstance(job := jobs[number], Calls)]
             came_back = list(self._in_one(calls, limits))

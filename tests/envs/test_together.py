@@ -129,6 +129,16 @@ def test_every_kind_of_program_is_foreseen_as_it_is(name):
         assert without_tracebacks(verdicts) == without_tracebacks(judged([program, RIGHT], tests)[0])
 
 
+def test_a_program_that_did_not_end_is_not_tried_together_again():
+    counting = Counting()
+    together = Together(counting)
+    programs = [PROGRAMS["never ends"], RIGHT, PROGRAMS["wrong"]]
+    together.foresee([calls(program) for program in programs], LIMITS)
+    verdicts = judge_all(programs, "f", TESTS, RULES, sandbox=together, limits=LIMITS)
+    assert [verdict.timed_out for verdict in verdicts] == [(1,), (), ()]
+    assert counting.num_runs == 3  # what was foreseen, the one alone, and the others together
+
+
 def test_what_was_foreseen_for_one_input_is_not_taken_for_its_equal():
     shows = "def f(n): return str(n)"
     together = Together()
