@@ -23,8 +23,34 @@ _MORE = 2
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _UNTOUCHED = ("annotation", "returns", "decorator_list", "type_params", "bases", "keywords", "format_spec")
 """Fields that are said of a program rather than what it does, or that few mistakes are made in."""
-_REACHING = frozenset({"eval", "exec", "compile", "getattr", "setattr", "delattr", "globals", "vars", "open", "input"})
-"""Names by which a program may reach what it does not name."""
+_REACHING = frozenset(
+    [
+        "eval",
+        "exec",
+        "compile",
+        "getattr",
+        "setattr",
+        "delattr",
+        "globals",
+        "locals",
+        "vars",
+        "open",
+        "input",
+        "print",
+        "breakpoint",
+        "help",
+        "exit",
+        "quit",
+        "copyright",
+        "credits",
+        "license",
+    ]
+)
+"""Names by which a program may reach what it does not name, or what it would share: standard output has one limit."""
+_HIDDEN = ("__", "gi_", "cr_", "ag_", "tb_", "f_")
+"""How attributes begin that lead to a frame, and from there to the names of others."""
+_CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
+"""What may hide that there was no room left, in memory or on the stack: a program by itself has more of both."""
 _EXPRESSIONS = (ast.expr, ast.operator, ast.cmpop, ast.boolop, ast.comprehension)
 
 
@@ -176,17 +202,18 @@ def _compiles(program: str) -> bool:
 
 
 def keeps_to_itself(program: str) -> bool:
-    """Whether a program imports nothing, names nothing that begins with two underscores, and looks nothing up by name.
+    """Whether a program imports, prints and catches nothing, and looks up only what it names.
 
-    So it, and each mutant of it, can change nothing outside of its own names. False for what is no Python.
+    So it, and each mutant of it, can change nothing outside of its own names, and no neighbour can change what comes of
+    it unseen. False for what is no Python.
     """
     try:
         nodes = list(ast.walk(ast.parse(program)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return not any(
-        isinstance(node, ast.Import | ast.ImportFrom)
+        isinstance(node, (ast.Import, ast.ImportFrom, ast.MatchClass, *_CATCHING))
         or (isinstance(node, ast.Name) and (node.id.startswith("__") or node.id in _REACHING))
-        or (isinstance(node, ast.Attribute) and node.attr.startswith("__"))
+        or (isinstance(node, ast.Attribute) and node.attr.startswith(_HIDDEN))
         for node in nodes
     )

@@ -2,51 +2,60 @@
 
 A process for each is what a program that somebody else wrote gets: what it does to its process is its own matter. It
 takes some milliseconds, mostly to make the process and to lock it. Mutants of a reference are changes of what we know,
-and where they cannot reach beyond themselves (`marft_envs.coding.mutants.keeps_to_itself`), fifteen of them can share
-one.
+and where they cannot reach beyond themselves (`marft_envs.coding.mutants.keeps_to_itself`), all of them can share one.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TypeAlias
 
 from marft_envs.grading.running import Job, Runner, run_jobs
+from marft_envs.sandbox.jail import plain
 from marft_envs.sandbox.runs import DEFAULT_LIMITS, Calls, Limits, Outcome, Raised, Run
 
 _SOURCE = """\
 programs = {programs!r}
 compiled = {{}}
-spaces = {{}}
+current = (None, {{}})
 
 def call(job, number, function, arguments):
-    if job not in spaces:
+    global current
+    if job != current[0]:
+        current[1].clear()
         if number not in compiled:
             compiled[number] = compile(programs[number], "<program>", "exec")
-        space = {{"__name__": "program"}}
-        exec(compiled[number], space)
-        spaces[job] = space
-    return spaces[job][function](*arguments)
+        current = (None, {{"__name__": "program"}})
+        exec(compiled[number], current[1])
+        current = (job, current[1])
+    return current[1][function](*arguments)
 """
+"""Of what a program had, nothing is left when the next one begins."""
 _OF_THE_PROCESS = ("MemoryError", "RecursionError")
 """What a program may meet sooner in a process that it shares."""
+
+_Key: TypeAlias = tuple[str, str, str, int, int]
+"""Program, entry point, inputs, and the limits that may change what comes of them; of more time nothing does."""
 
 
 class Together:
     """A runner that lets programs share a process, and each of them begin afresh in it, which is several times as fast.
 
-    It is for programs that are not an agent's, and each of which `keeps_to_itself`; what comes of them is the same, but
-    for the texts of tracebacks. A program that does not come to its end in time, or for which a process of its own
-    might make a difference, gets one. So does one whose entry point is a method.
+    It is for programs that are not an agent's, and each of which `keeps_to_itself`, so that it prints nothing and
+    catches nothing; what comes of them is the same, but for the texts of tracebacks. A program that does not come
+    to its end in time, or for which a process of its own might make a difference, gets one. So does one whose entry
+    point is a method.
     """
 
     def __init__(self, runner: Runner | None = None) -> None:
         self._runner = runner
-        self._foreseen: dict[tuple[str, str, str], Run | None] = {}  # None: it needs a process of its own
+        self._foreseen: dict[_Key, Run | None] = {}  # None: it needs a process of its own
 
     def foresee(self, jobs: Sequence[Calls], limits: Limits) -> None:
         """Runs in one process what will be asked for later, at several times; what does not fit in is run then."""
         can_share = [job for job in jobs if _can_share(job)]
         if len(can_share) > 1:
-            self._foreseen |= zip(map(_key, can_share), self._in_one(can_share, limits), strict=False)
+            keys = [_key(job, limits) for job in can_share]
+            self._foreseen |= zip(keys, self._in_one(can_share, limits), strict=False)
 
     def run_all(self, jobs: Sequence[Job], limits: Limits = DEFAULT_LIMITS) -> list[Run]:
         """What came of each job, in their order."""
@@ -56,7 +65,7 @@ class Together:
         for number, job in enumerate(jobs):
             if not isinstance(job, Calls) or not _can_share(job):
                 alone.append(number)
-            elif (key := _key(job)) not in self._foreseen:
+            elif (key := _key(job, limits)) not in self._foreseen:
                 waiting.append(number)
             elif (run := self._foreseen[key]) is not None:
                 found[number] = run
@@ -92,8 +101,12 @@ def _can_share(job: Calls) -> bool:
     return "." not in job.entry_point and bool(job.arguments)
 
 
-def _key(job: Calls) -> tuple[str, str, str]:
-    return job.source, job.entry_point, repr(job.arguments)  # 1 is equal to True, and is another input
+def _key(job: Calls, limits: Limits) -> _Key:
+    try:
+        inputs = repr(job.arguments)  # 1 is equal to True, and is another input
+    except ValueError:  # a number of more digits than Python writes
+        inputs = plain.encode(list(job.arguments)).decode()
+    return job.source, job.entry_point, inputs, limits.memory_bytes, limits.output_bytes
 
 
 def _shared(jobs: Sequence[Calls]) -> Calls:

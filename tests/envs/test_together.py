@@ -139,6 +139,33 @@ def test_a_program_that_did_not_end_is_not_tried_together_again():
     assert counting.num_runs == 3  # what was foreseen, the one alone, and the others together
 
 
+def test_what_a_program_holds_is_gone_when_the_next_one_begins():
+    """Each by itself is well within its memory, and two at once are not."""
+    holds = [f"table = bytes({150_000_000 + number})\ndef f(n): return len(table) // 10" for number in range(8)]
+    tests = (CallTest((1,), 15_000_000),)
+    counting = Counting()
+    verdicts = judge_all(holds, "f", tests, RULES, sandbox=Together(counting), limits=LIMITS)
+    assert all(verdict.passed for verdict in verdicts)
+    assert counting.num_runs == 1
+
+
+def test_what_was_foreseen_under_other_limits_is_run_again():
+    large = "def f(n): return len('x' * n)"
+    jobs = [Calls(large, "f", ((10**8,),)), Calls(large, "f", ((10**7,),))]
+    together = Together()
+    together.foresee(jobs, LIMITS)
+    little = replace(LIMITS, memory_bytes=2**25)
+    assert [type(run.outcomes[0]).__name__ for run in together.run_all(jobs, LIMITS)] == ["Returned"] * 2
+    assert [type(run.outcomes[0]).__name__ for run in together.run_all(jobs, little)] == ["Raised", "Returned"]
+
+
+def test_numbers_of_any_length_are_foreseen():
+    job = Calls("def f(n): return n % 10", "f", ((16**4000 + 1,),))
+    together = Together()
+    together.foresee([job, calls(RIGHT)], LIMITS)
+    assert together.run_all([job, job], LIMITS)[1].outcomes[0].value == (16**4000 + 1) % 10
+
+
 def test_what_was_foreseen_for_one_input_is_not_taken_for_its_equal():
     shows = "def f(n): return str(n)"
     together = Together()
@@ -175,6 +202,12 @@ def test_scripts_are_judged_alike():
         "def f(n):\n    from sys import setrecursionlimit\n    return n",
         "def f(n): return __import__('os')",
         "def f(n): return n.__class__",
+        "b = locals()['__builtins__']\nb['len'] = lambda x: 42\ndef f(n): return n",
+        "def f(n):\n    g = (m for m in [n])\n    return g.gi_frame.f_builtins",
+        "def f(n):\n    match n:\n        case object(gi_frame=frame): return frame\n    return n",
+        "def f(n):\n    print(n)\n    return n",
+        "def f(n):\n    try: return len([n] * 10**7)\n    except Exception: return -1",
+        "class Quiet:\n    def __exit__(self, *_): return True\ndef f(n):\n    with Quiet(): return n",
         "def f(n): return getattr(n, 'real')",
         "def f(n): return eval('n')",
         "def f(n) return n",
