@@ -23,30 +23,10 @@ _MORE = 2
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _UNTOUCHED = ("annotation", "returns", "decorator_list", "type_params", "bases", "keywords", "format_spec")
 """Fields that are said of a program rather than what it does, or that few mistakes are made in."""
-_REACHING = frozenset(
-    [
-        "eval",
-        "exec",
-        "compile",
-        "getattr",
-        "setattr",
-        "delattr",
-        "globals",
-        "locals",
-        "vars",
-        "open",
-        "input",
-        "print",
-        "breakpoint",
-        "help",
-        "exit",
-        "quit",
-        "copyright",
-        "credits",
-        "license",
-    ]
-)
-"""Names by which a program may reach what it does not name, or what it would share: standard output has one limit."""
+_REACHING = {"eval", "exec", "compile", "getattr", "setattr", "delattr", "globals", "locals", "vars", "open", "input"}
+"""Names by which a program may reach what it does not name."""
+_PRINTING = {"print", "breakpoint", "help", "exit", "quit", "copyright", "credits", "license"}
+"""Names by which it may write where programs of one process share a limit, or end that process."""
 _HIDDEN = ("__", "gi_", "cr_", "ag_", "tb_", "f_")
 """How attributes begin that lead to a frame, and from there to the names of others."""
 _CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
@@ -213,7 +193,7 @@ def keeps_to_itself(program: str) -> bool:
         return False
     return not any(
         isinstance(node, (ast.Import, ast.ImportFrom, ast.MatchClass, *_CATCHING))
-        or (isinstance(node, ast.Name) and (node.id.startswith("__") or node.id in _REACHING))
+        or (isinstance(node, ast.Name) and (node.id.startswith("__") or node.id in _REACHING | _PRINTING))
         or (isinstance(node, ast.Attribute) and node.attr.startswith(_HIDDEN))
         for node in nodes
     )

@@ -46,9 +46,8 @@ from marft_envs.errors import DataError, OptionError, TeamFileError
 from marft_envs.flex_mg import FlexMG
 from marft_envs.grading.programs import CallTest, Verdict
 from marft_envs.grading.together import Together
-from marft_envs.grading.verdicts import judge_all
+from marft_envs.grading.verdicts import calls_of, judge_all
 from marft_envs.records import Outcome
-from marft_envs.sandbox.runs import Calls
 
 MAX_TESTS = 5
 """Further ones are not read: who may write any number need not choose."""
@@ -138,7 +137,7 @@ class WriteTest(Programming, FlexMG):
         if runner is not None:
             wanted = [(self.task.reference, tests)]
             wanted += [(program, some) for program in candidates for some in (self._finders, tests)]
-            runner.foresee([self._calls(program, some) for program, some in wanted], QUICK)
+            runner.foresee([calls_of(program, self.task.entry_point, some) for program, some in wanted], QUICK)
         (reference,) = judged(self, self.task, tests, [self.task.reference], runner=runner)
         found = judged(self, self.task, self._finders, candidates, limits=QUICK, trusts_log=False, runner=runner)
         mutants_of_it = [program for program, _ in self._found_out(candidates, found)]
@@ -151,9 +150,6 @@ class WriteTest(Programming, FlexMG):
     def _runner(self) -> Together | None:
         """One process for the reference and all mutants, where they can share it."""
         return Together() if keeps_to_itself(self.task.reference) else None
-
-    def _calls(self, program: str, tests: Sequence[CallTest]) -> Calls:
-        return Calls(program, self.task.entry_point, tuple([test.arguments for test in tests]))
 
     def _found_out(self, candidates: Sequence[str], verdicts: Sequence[Verdict]) -> list[tuple[str, int]]:
         """The mutants among the candidates, and for each the first hidden test that finds it out."""

@@ -5,7 +5,7 @@ takes some milliseconds, mostly to make the process and to lock it. Mutants of a
 and where they cannot reach beyond themselves (`marft_envs.coding.mutants.keeps_to_itself`), all of them can share one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import TypeAlias
 
@@ -48,60 +48,42 @@ class Together:
 
     def __init__(self, runner: Runner | None = None) -> None:
         self._runner = runner
-        self._foreseen: dict[_Key, Run | None] = {}  # None: it needs a process of its own
+        self._known: dict[_Key, Run | None] = {}  # None: it needs a process of its own
 
     def foresee(self, jobs: Sequence[Calls], limits: Limits) -> None:
         """Runs in one process what will be asked for later, at several times; what does not fit in is run then."""
-        can_share = [job for job in jobs if _can_share(job)]
-        if len(can_share) > 1:
-            keys = [_key(job, limits) for job in can_share]
-            self._foreseen |= zip(keys, self._in_one(can_share, limits), strict=False)
+        self._run_together([(key, job) for job in jobs if (key := _key(job, limits)) is not None], limits)
 
     def run_all(self, jobs: Sequence[Job], limits: Limits = DEFAULT_LIMITS) -> list[Run]:
         """What came of each job, in their order."""
-        found: dict[int, Run] = {}
-        alone: list[int] = []
-        waiting: list[int] = []
-        for number, job in enumerate(jobs):
-            if not isinstance(job, Calls) or not _can_share(job):
-                alone.append(number)
-            elif (key := _key(job, limits)) not in self._foreseen:
-                waiting.append(number)
-            elif (run := self._foreseen[key]) is not None:
-                found[number] = run
-            else:
-                alone.append(number)
-        while len(waiting) > 1:
-            calls = [job for number in waiting if isinstance(job := jobs[number], Calls)]
-            came_back = list(self._in_one(calls, limits))
-            for number, run in zip(waiting, came_back, strict=False):
-                if run is None:
-                    alone.append(number)
-                else:
-                    found[number] = run
-            waiting = waiting[len(came_back) :]
-        alone += waiting
-        by_themselves = run_jobs([jobs[number] for number in alone], self._runner, limits)
-        found.update(zip(alone, by_themselves, strict=True))
-        return [found[number] for number in range(len(jobs))]
+        keys = [_key(job, limits) for job in jobs]
+        pairs = [(key, job) for key, job in zip(keys, jobs, strict=True) if key and isinstance(job, Calls)]
+        while len(waiting := [pair for pair in pairs if pair[0] not in self._known]) > 1:
+            self._run_together(waiting, limits)
+        runs = [None if key is None else self._known.get(key) for key in keys]
+        alone = [job for job, run in zip(jobs, runs, strict=True) if run is None]
+        by_themselves = iter(run_jobs(alone, self._runner, limits))
+        return [next(by_themselves) if run is None else run for run in runs]
 
-    def _in_one(self, jobs: Sequence[Calls], limits: Limits) -> Iterator[Run | None]:
-        """What came of each, up to the first that did not come to its end; None for those that need their own."""
-        (run,) = run_jobs([_shared(jobs)], self._runner, limits)
+    def _run_together(self, jobs: Sequence[tuple[_Key, Calls]], limits: Limits) -> None:
+        """Gets to know the first of them at least, and the others up to one that does not come to its end."""
+        if len(jobs) < 2:  # noqa: PLR2004  # one is alone anyway
+            return
+        (run,) = run_jobs([_shared([job for _, job in jobs])], self._runner, limits)
         left = iter(run.outcomes)
-        for job in jobs:
+        for key, job in jobs:
             outcomes = tuple(islice(left, len(job.arguments)))
             is_complete = len(outcomes) == len(job.arguments)
-            yield Run("finished", outcomes) if is_complete and not any(map(_is_of_the_process, outcomes)) else None
+            is_trusted = is_complete and not any(map(_is_of_the_process, outcomes))
+            self._known[key] = Run("finished", outcomes) if is_trusted else None
             if not is_complete:
                 return
 
 
-def _can_share(job: Calls) -> bool:
-    return "." not in job.entry_point and bool(job.arguments)
-
-
-def _key(job: Calls, limits: Limits) -> _Key:
+def _key(job: Job, limits: Limits) -> _Key | None:
+    """Tells jobs apart that can share a process; None for one that cannot."""
+    if not isinstance(job, Calls) or "." in job.entry_point or not job.arguments:
+        return None
     try:
         inputs = repr(job.arguments)  # 1 is equal to True, and is another input
     except ValueError:  # a number of more digits than Python writes

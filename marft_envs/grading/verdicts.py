@@ -7,17 +7,7 @@ from marft_envs.errors import OptionError
 from marft_envs.grading.outputs import property_named, same_output, same_text
 from marft_envs.grading.programs import CallTest, Reason, Rules, StdioTest, Test, TestResult, Verdict
 from marft_envs.grading.running import Job, Runner, run_jobs
-from marft_envs.sandbox.runs import (
-    DEFAULT_LIMITS,
-    Calls,
-    Limits,
-    NotPlain,
-    Outcome,
-    Raised,
-    Returned,
-    Run,
-    Script,
-)
+from marft_envs.sandbox.runs import DEFAULT_LIMITS, Calls, Limits, NotPlain, Outcome, Raised, Returned, Run, Script
 
 _BY_ITSELF = ("finished", "exited")
 """How a run ends that no limit cut short. What a program raises when it runs into a limit is not what went wrong."""
@@ -98,12 +88,17 @@ def _runnable(tests: Sequence[Test], late: Collection[int]) -> frozenset[int]:
 
 def _jobs(source: str, entry_point: str, tests: Sequence[Test], runnable: frozenset[int]) -> Iterator[Job]:
     """One job for all calls, if there are any, then one for each script."""
-    calls = tuple(test.arguments for place, test in _numbered(tests, runnable) if isinstance(test, CallTest))
+    calls = [test for _, test in _numbered(tests, runnable) if isinstance(test, CallTest)]
     if calls:
-        yield Calls(source, entry_point, calls)
+        yield calls_of(source, entry_point, calls)
     for _, test in _numbered(tests, runnable):
         if isinstance(test, StdioTest):
             yield Script(source, test.stdin)
+
+
+def calls_of(source: str, entry_point: str, tests: Sequence[CallTest]) -> Calls:
+    """What `judge_all` has run for these tests of a program."""
+    return Calls(source, entry_point, tuple([test.arguments for test in tests]))
 
 
 def _numbered(tests: Sequence[Test], runnable: frozenset[int]) -> Iterator[tuple[int, Test]]:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from marft_envs.collab.worlds.shuffling import shuffled
+
 # fmt: off
 THINGS = (
     "ball", "bell", "book", "bottle", "box", "brush", "candle", "coin", "comb", "crown", "cup", "drum", "flute",
@@ -102,7 +104,7 @@ def drawn_building(level: Level, scouts: Sequence[str], rng: np.random.Generator
     wings = {}
     for scout, thing in zip(scouts, rng.choice(len(THINGS), size=count, replace=False).tolist(), strict=True):
         wings[scout] = _wing(level, THINGS[thing], rng)
-    ring = [scouts[place] for place in rng.permutation(count).tolist()]
+    ring = shuffled(scouts, rng)
     codes, notes = {}, {}
     knows: dict[str, list[str]] = {scout: [] for scout in scouts}
     for place, scout in enumerate(ring):
@@ -142,8 +144,8 @@ def _coloured_wing(thing: str, level: Level, rng: np.random.Generator) -> Wing:
     other_kinds = [other for other in kinds if other != kind]
     told = [other_kinds]
     if level.is_locked:
-        shuffled = [other_colours[place] for place in rng.permutation(num_colours - 1).tolist()]
-        told += [sorted(shuffled[: num_colours // 2]), sorted(shuffled[num_colours // 2 :])]
+        in_order = shuffled(other_colours, rng)
+        told += [sorted(in_order[: num_colours // 2]), sorted(in_order[num_colours // 2 :])]
     clues = [_excluding(thing, words, rooms) for words in told]
     if not level.is_locked:
         leaves = frozenset(room for room in rooms if room.startswith(f"{colour} "))

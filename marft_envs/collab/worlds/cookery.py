@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-Item = TypeVar("Item")
+from marft_envs.collab.worlds.shuffling import shuffled
 
 _S = 1_000_000
 # fmt: off
@@ -179,16 +178,16 @@ def drawn_evening(level: Level, cooks: Sequence[str], rng: np.random.Generator) 
     stations = {}
     left: dict[str, Iterator[str]] = {}  # of the dishes in stock, those that nobody has ordered yet
     for place, cook in enumerate(cooks):
-        needed, shuffled = _shuffled(things[place], rng), _shuffled(dishes[place], rng)
+        needed, in_order = shuffled(things[place], rng), shuffled(dishes[place], rng)
         stations[cook] = Station(
             dishes=dishes[place],
             needs=dict(zip(dishes[place], needed, strict=True)) if level.chop_us else {},
             things=things[place - 1] if level.chop_us else (),
-            out=tuple(sorted(shuffled[: level.num_out])),
+            out=tuple(sorted(in_order[: level.num_out])),
         )
-        left[cook] = iter(shuffled[level.num_out :])
-    missing = {cook: iter(_shuffled(station.out, rng)) for cook, station in stations.items()}
-    tables = iter(_shuffled(TABLES, rng))
+        left[cook] = iter(in_order[level.num_out :])
+    missing = {cook: iter(shuffled(station.out, rng)) for cook, station in stations.items()}
+    tables = iter(shuffled(TABLES, rng))
     orders = []
     for comes_s, due_s in level.times_s:
         for place, cook in enumerate(cooks):
@@ -203,9 +202,5 @@ def drawn_evening(level: Level, cooks: Sequence[str], rng: np.random.Generator) 
 
 def _dealt(words: Sequence[str], count: int, cooks: Sequence[str], rng: np.random.Generator) -> list[tuple[str, ...]]:
     """So many of the words for each cook, in alphabetical order."""
-    shuffled = _shuffled(words, rng)
-    return [tuple(sorted(shuffled[place * count : (place + 1) * count])) for place in range(len(cooks))]
-
-
-def _shuffled(items: Sequence[Item], rng: np.random.Generator) -> list[Item]:
-    return [items[place] for place in rng.permutation(len(items)).tolist()]
+    in_order = shuffled(words, rng)
+    return [tuple(sorted(in_order[place * count : (place + 1) * count])) for place in range(len(cooks))]

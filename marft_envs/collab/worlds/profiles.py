@@ -15,6 +15,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from marft_envs.collab.worlds.shuffling import shuffled
+
 _NAMES = """
 Ada Bob Cleo Dan Eva Finn Gus Hana Ivan June Kai Lena Max Nora Omar Pia Quinn Rosa Sam Tess Uma Vic Wanda Xenia Yuri
 Zoe"""
@@ -81,7 +83,7 @@ def draw_profiles(sizes: Sizes, num_members: int, rng: np.random.Generator) -> P
     shared = _drawn(sizes.shared, sizes.num_candidates, rng)
     chair = _drawn(sizes.chair, sizes.num_candidates, rng)
     shared[favourite], chair[favourite] = sizes.favourite, 0
-    words = [(_shuffled(GOOD, rng), _shuffled(BAD, rng)) for _ in shared]
+    words = [(shuffled(GOOD, rng), shuffled(BAD, rng)) for _ in shared]
     of_all, of_chair = _points(shared, words, 0.0, rng), _points(chair, words, sizes.pair_share, rng)
     others = [one for one in range(sizes.num_candidates) if one != favourite]
     best = others[int(rng.integers(len(others)))]
@@ -126,12 +128,6 @@ class Numbers:
 def _drawn(values: range, number: int, rng: np.random.Generator) -> Nets:
     drawn: Nets = rng.integers(values.start, values.stop, number).tolist()  # several times as fast as rng.choice
     return drawn
-
-
-def _shuffled(words: Sequence[str], rng: np.random.Generator) -> list[str]:
-    shuffled = list(words)
-    rng.shuffle(shuffled)
-    return shuffled
 
 
 def _member_nets(

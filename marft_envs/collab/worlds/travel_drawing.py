@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from marft_envs.collab.worlds.shuffling import shuffled
 from marft_envs.collab.worlds.travel import CITIES, DAYS, SIGHTS, Connection, Level, World
 
 Place = tuple[str, str]
@@ -12,9 +13,9 @@ Place = tuple[str, str]
 
 def draw(level: Level, rng: np.random.Generator) -> World:
     """A world of this level in which there is a right trip."""
-    *cities, hub = [CITIES[place] for place in rng.permutation(len(CITIES))[: level.num_cities + 1].tolist()]
+    *cities, hub = shuffled(CITIES, rng)[: level.num_cities + 1]
     days = _some(rng, DAYS, level.num_days)
-    sights = [SIGHTS[place] for place in rng.permutation(len(SIGHTS)).tolist()]
+    sights = shuffled(SIGHTS, rng)
     having = _hard_sights(rng, sights) if level.is_hard else [(sight,) for sight in sights[: len(cities)]]
     order = rng.permutation(len(cities)).tolist()
     kinds: dict[tuple[str, str], str] = {}
