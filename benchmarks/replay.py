@@ -209,6 +209,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     chosen = [task for name in options.tracks for task in tasks_of(name)]
     tasks = [task for task in chosen if not options.tasks or any(text in task.key for text in options.tasks)]
+    if not tasks:
+        keys = ", ".join(task.key for task in chosen)
+        parser.error(f"no task's key contains {' or '.join(options.tasks)}; keys are {keys}")
+    if min(options.repeats, options.episodes) < 1:
+        parser.error(f"--repeats is {options.repeats} and --episodes {options.episodes}; use 1 or more of each")
     found = measure(tasks, options.repeats, options.episodes)
     show(found, markdown=options.markdown)
     kept = {
